@@ -1,0 +1,147 @@
+"""Steps that move pixels: flips, rotation, perspective."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from cage_lightning.augment.step import Draw, Params, RandomStep, Step
+
+
+class RandomHorizontalFlip(RandomStep):
+    """Mirror left and right with probability `p`."""
+
+    def __init__(self, p: float = 0.5) -> None:
+        super().__init__(p)
+
+    def apply(self, image: Tensor, params: Params) -> Tensor:
+        """Mirror each row."""
+        return image.flip(-1)
+
+
+class RandomVerticalFlip(RandomStep):
+    """Mirror top and bottom with probability `p`."""
+
+    def __init__(self, p: float = 0.5) -> None:
+        super().__init__(p)
+
+    def apply(self, image: Tensor, params: Params) -> Tensor:
+        """Mirror each row."""
+        return image.flip(-2)
+
+
+class RandomRotation(Step):
+    """Rotate about the centre by U(-degrees, degrees); nearest neighbour, corners black.
+
+    The same source pixel as in Pillow, which walks through the image in 16.16 fixed point.
+
+    Args:
+        degrees: Largest angle.
+    """
+
+    def __init__(self, degrees: float) -> None:
+        self.degrees = degrees
+
+    def draw(self, rng: np.random.Generator, height: int, width: int) -> Draw:
+        """An angle in degrees, counter-clockwise."""
+        return {"angle": rng.uniform(-self.degrees, self.degrees)}
+
+    def apply(self, image: Tensor, params: Params) -> Tensor:
+        """Rotate each row by its angle."""
+        count, channels, height, width = image.shape
+        steps = _rotation_steps(params["angle"], height, width)
+        steps = steps.to(image.device, non_blocking=True).view(6, count, 1, 1)
+        x = torch.arange(width, device=image.device, dtype=torch.int32)
+        y = torch.arange(height, device=image.device, dtype=torch.int32).view(-1, 1)
+        source_x = (steps[0] * x + (steps[1] * y + steps[2])) >> 16
+        source_y = (steps[3] * x + (steps[4] * y + steps[5])) >> 16
+        inside = _inside(source_x, source_y, height, width)
+        source = source_y.mul_(width).add_(source_x).mul_(inside)
+        source = source.long().view(count, 1, -1).expand(-1, channels, -1)
+        moved = image.reshape(count, channels, -1).gather(2, source).view_as(image)
+        return moved.mul_(inside.unsqueeze(1))
+
+
+class RandomPerspective(RandomStep):
+    """Pull the four corners inwards with probability `p`; bilinear, outside black.
+
+    Args:
+        distortion_scale: How far a corner may move, as a share of half the side.
+        p: Probability.
+    """
+
+    def __init__(self, distortion_scale: float = 0.5, p: float = 0.5) -> None:
+        super().__init__(p)
+        self.distortion_scale = distortion_scale
+
+    def parameters(self, rng: np.random.Generator, height: int, width: int) -> Draw:
+        """Where the corners go: (x, y) of top left, top right, bottom right, bottom left."""
+        x = rng.integers(int(self.distortion_scale * (width // 2)) + 1, size=4).tolist()
+        y = rng.integers(int(self.distortion_scale * (height // 2)) + 1, size=4).tolist()
+        right, bottom = width - 1, height - 1
+        corners = (
+            (x[0], y[0]),
+            (right - x[1], y[1]),
+            (right - x[2], bottom - y[2]),
+            (x[3], bottom - y[3]),
+        )
+        return {"corners": corners}
+
+    def apply(self, image: Tensor, params: Params) -> Tensor:
+        """Warp each row so that the image's corners land on its `corners`."""
+        count, _, height, width = image.shape
+        warp = _homography(params["corners"].double(), height, width)
+        a, b, c, d, e, f, g, h = warp.to(image.device, non_blocking=True).view(8, count, 1, 1)
+        # Single precision would misplace a source by 1e-4 pixels: enough to change a level.
+        x = torch.arange(width, device=image.device, dtype=torch.float64).add_(0.5)
+        y = torch.arange(height, device=image.device, dtype=torch.float64).add_(0.5).view(-1, 1)
+        scale = g * x + (h * y + 1)
+        source_x = (a * x + (b * y + c)) / scale
+        source_y = (d * x + (e * y + f)) / scale
+        inside = _inside(source_x, source_y, height, width)
+        grid = torch.stack([source_x * (2 / width) - 1, source_y * (2 / height) - 1], -1).float()
+        warped = F.grid_sample(image, grid, padding_mode="border", align_corners=False)
+        # Pillow truncates; the margin keeps 199.99998, a rounding error of 200, at 200.
+        return warped.add_(3e-5).floor_().mul_(inside.unsqueeze(1))
+
+
+def _inside(x: Tensor, y: Tensor, height: int, width: int) -> Tensor:
+    return (x >= 0) & (x < width) & (y >= 0) & (y < height)
+
+
+def _rotation_steps(angle: Tensor, height: int, width: int) -> Tensor:
+    """Pillow's affine matrix in 16.16 fixed point: int32 ``[6, N]`` for angles ``[N]``."""
+    radians = -torch.deg2rad(angle % 360)
+    cos = radians.cos().round(decimals=15)
+    sin = radians.sin().round(decimals=15)
+    middle_x, middle_y = width / 2, height / 2
+    shift_x = cos * -middle_x + sin * -middle_y + middle_x
+    shift_y = -sin * -middle_x + cos * -middle_y + middle_y
+    # Pixel centres lie half a pixel from the corner that the matrix counts from.
+    start_x = shift_x + cos * 0.5 + sin * 0.5
+    start_y = shift_y - sin * 0.5 + cos * 0.5
+    matrix = torch.stack([cos, sin, start_x, -sin, cos, start_y])
+    return (matrix * 65536 + 0.5).floor().int()
+
+
+def _homography(corners: Tensor, height: int, width: int) -> Tensor:
+    """The eight numbers that map an output pixel to its source: float64 ``[8, N]``.
+
+    Args:
+        corners: float64 ``[N, 4, 2]``, where the image's corners go.
+        height: Height of the image.
+        width: Width of the image.
+    """
+    right, bottom = width - 1.0, height - 1.0
+    source = corners.new_tensor([[0, 0], [right, 0], [right, bottom], [0, bottom]])
+    one, nil = torch.ones_like(corners[..., :1]), torch.zeros_like(corners[..., :1])
+    nils = nil.expand(-1, -1, 3)
+    rows_x = torch.cat([corners, one, nils, -source[:, :1] * corners], -1)
+    rows_y = torch.cat([nils, corners, one, -source[:, 1:] * corners], -1)
+    system = torch.cat([rows_x, rows_y], 1)
+    unknowns = source.T.flatten().expand(len(corners), -1)
+    # torchvision hands the solution to Pillow in single precision.
+    solution: Tensor = torch.linalg.solve(system, unknowns)
+    return solution.float().double().T

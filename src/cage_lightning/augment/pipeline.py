@@ -1,0 +1,102 @@
+"""The whole augmentation of a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from cage_lightning.augment.generator import sample_generator
+from cage_lightning.augment.step import Draw, Step, apply_to_rows, stack
+from cage_lightning.errors import ConfigError, DataError
+
+CPU_PIXELS = 1 << 19
+"""About how many pixels of a batch are worked on at a time on the CPU."""
+
+
+class Augment:
+    """Random steps, normalisation, and the steps that follow it, for a batch on any device.
+
+    What happens to a sample is a pure function of ``(seed, epoch, index)``: batch, order, number
+    of workers and device do not matter. With no steps it is the transform for evaluation.
+
+    Args:
+        steps: In the order of application; those on the normalised image last.
+        mean: Per channel, of images in [0, 1].
+        std: Per channel, of images in [0, 1].
+        seed: First part of every sample's key.
+
+    Raises:
+        ConfigError: A step on pixels follows a step on the normalised image.
+    """
+
+    def __init__(
+        self, steps: Sequence[Step], mean: Sequence[float], std: Sequence[float], seed: int
+    ) -> None:
+        self.steps = tuple(steps)
+        after = [step.normalized for step in self.steps]
+        if after != sorted(after):
+            names = ", ".join(type(step).__name__ for step in self.steps)
+            raise ConfigError(f"steps that work on the normalised image must come last: {names}")
+        self.seed = seed
+        self._mean = torch.tensor(list(mean)).view(-1, 1, 1)
+        self._std = torch.tensor(list(std)).view(-1, 1, 1)
+
+    @torch.no_grad()
+    def __call__(self, image: Tensor, index: Tensor, epoch: int) -> Tensor:
+        """Augment and normalise a batch.
+
+        Args:
+            image: uint8 ``[B, 3, H, W]``, on any device.
+            index: int64 ``[B]`` on the CPU: the second half of each sample's key.
+            epoch: Number of the pass over the data.
+
+        Returns:
+            float32 ``[B, 3, H, W]`` on the image's device.
+
+        Raises:
+            DataError: The image is not uint8 RGB, or the index does not number its samples.
+        """
+        if image.dtype != torch.uint8 or image.ndim != 4 or image.shape[1] != 3:
+            found = f"{image.dtype} {tuple(image.shape)}"
+            raise DataError(f"augmentation takes uint8 [B, 3, H, W], got {found}")
+        if index.shape != image.shape[:1] or index.device.type != "cpu":
+            found = f"{tuple(index.shape)} on {index.device}"
+            raise DataError(f"index must be [{len(image)}] on the CPU, got {found}")
+        # On the CPU, intermediate images that stay in cache halve the cost of large ones.
+        size = image.shape[2] * image.shape[3]
+        rows = max(1, CPU_PIXELS // size) if image.device.type == "cpu" else len(image)
+        parts = zip(torch.split(image, rows), torch.split(index, rows), strict=True)
+        return torch.cat([self._augment(part, which, epoch) for part, which in parts])
+
+    def _augment(self, image: Tensor, index: Tensor, epoch: int) -> Tensor:
+        draws = self._draw(index, epoch, image.shape[2], image.shape[3])
+        pixels = [(s, d) for s, d in draws if not s.normalized]
+        normalized = [(s, d) for s, d in draws if s.normalized]
+        return _run(normalized, self._normalize(_run(pixels, image.float())))
+
+    def without_steps(self) -> Augment:
+        """The transform for evaluation: to float, and normalise."""
+        return Augment([], self._mean.flatten().tolist(), self._std.flatten().tolist(), self.seed)
+
+    def _draw(
+        self, index: Tensor, epoch: int, height: int, width: int
+    ) -> list[tuple[Step, list[Draw | None]]]:
+        generators = [sample_generator(self.seed, epoch, i) for i in index.tolist()]
+        return [(s, [s.draw(rng, height, width) for rng in generators]) for s in self.steps]
+
+    def _normalize(self, image: Tensor) -> Tensor:
+        mean, std = (t.to(image.device, non_blocking=True) for t in (self._mean, self._std))
+        return image.div_(255).sub_(mean).div_(std)
+
+
+def _run(draws: list[tuple[Step, list[Draw | None]]], image: Tensor) -> Tensor:
+    """Apply each step to the rows that drew parameters for it."""
+    for step, drawn in draws:
+        rows = [row for row, draw in enumerate(drawn) if draw is not None]
+        if rows:
+            params = stack([draw for draw in drawn if draw is not None])
+            image = apply_to_rows(image, rows, partial(step.apply, params=params))
+    return image

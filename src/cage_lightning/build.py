@@ -1,0 +1,153 @@
+"""From a composed config to objects: the only place that calls `hydra.utils.instantiate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from hydra.errors import InstantiationException
+from hydra.utils import get_class, instantiate
+from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.loggers import Logger
+from omegaconf import DictConfig, OmegaConf
+
+from cage_lightning.callbacks import AtomicCheckpointIO
+from cage_lightning.data import ExpressionData
+from cage_lightning.errors import CageError, CheckpointError, ConfigError
+from cage_lightning.labels import LabelSpace
+from cage_lightning.models import load_weights, read_state_dict
+from cage_lightning.modules import ExpressionModule
+
+
+def build(node: Any, **arguments: Any) -> Any:
+    """Instantiate one node; containers inside it become plain dicts and lists.
+
+    Raises:
+        CageError: As raised by what is built.
+    """
+    try:
+        return instantiate(node, _convert_="all", **arguments)
+    except InstantiationException as error:
+        if isinstance(error.__cause__, CageError):
+            raise error.__cause__ from None
+        raise
+
+
+def build_data(config: DictConfig) -> ExpressionData:
+    """The data module, with its augmentation."""
+    data: ExpressionData = build(config.data, augment=build(config.augment))
+    return data
+
+
+def build_module(config: DictConfig, data: ExpressionData) -> ExpressionModule:
+    """The module of a training run: network, loss and optimiser. `data` is set up for fit.
+
+    Raises:
+        CheckpointError: `model.weights` or `init_from` cannot be loaded.
+    """
+    mode = _mode(config.module)
+    # init_from replaces every weight of the backbone: nothing else is downloaded for it.
+    weights = {"weights": "none"} if config.init_from else {}
+    network = build(config.model, **weights)(num_outputs=mode.num_outputs(data.label_space))
+    if config.init_from:
+        load_weights(network, read_state_dict(checkpoint_of(config.init_from)))
+    loss = {"class_weights": data.class_weights()} if "class_weights" in config.loss else {}
+    return mode(
+        network,
+        data.label_space,
+        loss=build(config.loss, **loss),
+        optimizer=build(config.optimizer),
+        scheduler=build(config.scheduler),
+        config=OmegaConf.to_container(config, resolve=True),  # type: ignore[arg-type]
+    )
+
+
+def build_trainer(config: DictConfig, **arguments: Any) -> Trainer:
+    """The trainer. `precision: auto` is decided by the device that it got."""
+    node = config.trainer
+    if node.precision == "auto":
+        node = OmegaConf.merge(node, {"precision": _precision(node.accelerator)})
+    trainer: Trainer = build(
+        node, use_distributed_sampler=False, plugins=[AtomicCheckpointIO()], **arguments
+    )
+    return trainer
+
+
+def build_callbacks(config: DictConfig) -> list[Callback]:
+    """The callbacks in the order of the config."""
+    return _list_of(config.callbacks, "callbacks")
+
+
+def build_loggers(config: DictConfig) -> list[Logger]:
+    """The loggers in the order of the config."""
+    return _list_of(config.logger, "logger")
+
+
+def checkpoint_of(path: str) -> Path:
+    """The checkpoint that `path` means: a file itself, or the best one of a run folder.
+
+    Raises:
+        CheckpointError: There is none.
+    """
+    place = Path(path).expanduser()
+    file = place / "checkpoints" / "best.ckpt" if place.is_dir() else place
+    if not file.is_file():
+        hint = ": that run has no best epoch yet" if place.is_dir() else ""
+        raise CheckpointError(f"there is no checkpoint {file}{hint}")
+    return file
+
+
+def load_module(file: Path) -> ExpressionModule:
+    """Rebuild the module of one of our checkpoints, for prediction and evaluation.
+
+    Raises:
+        CheckpointError: The file is not one of our checkpoints, or names code of others.
+    """
+    try:
+        checkpoint = torch.load(file, map_location="cpu", weights_only=True)
+        config = OmegaConf.create(checkpoint["config"])
+        space = LabelSpace.from_dict(checkpoint["label_space"])
+    except Exception as error:
+        raise CheckpointError(
+            f"{file} is not a checkpoint of a run ({type(error).__name__}); a plain state_dict "
+            "needs model=... and loss=... beside checkpoint=..."
+        ) from error
+    for node in (config.model, config.module):
+        # A checkpoint may come from anyone: it must not choose what is called.
+        if not str(node.get("_target_")).startswith("cage_lightning."):
+            raise CheckpointError(f"{file} asks to call {node.get('_target_')}: refused")
+    return module_for_weights(config, space, file)
+
+
+def module_for_weights(config: DictConfig, space: LabelSpace, file: Path) -> ExpressionModule:
+    """A module for prediction and evaluation with the weights of `file`, every one of them.
+
+    Raises:
+        CheckpointError: The weights do not fit the network that the config describes.
+    """
+    mode = _mode(config.module)
+    network = build(config.model, weights="none")(num_outputs=mode.num_outputs(space))
+    load_weights(network, read_state_dict(file), strict=True)
+    plain: Any = OmegaConf.to_container(config, resolve=False)
+    return mode(network, space, config=plain)
+
+
+def _mode(node: DictConfig) -> type[ExpressionModule]:
+    return get_class(node._target_)  # type: ignore[return-value]
+
+
+def _list_of(nodes: DictConfig | None, group: str) -> list[Any]:
+    for name, node in (nodes or {}).items():
+        if node is not None and "_target_" not in node:
+            raise ConfigError(
+                f"{group}.{name} has no _target_: choose a file of {group}/ that defines it"
+            )
+    return [build(node) for node in (nodes or {}).values() if node is not None]
+
+
+def _precision(accelerator: str) -> str:
+    if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
+        return "bf16-mixed" if torch.cuda.is_bf16_supported() else "16-mixed"
+    return "32-true"

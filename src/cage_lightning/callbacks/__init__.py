@@ -1,0 +1,6 @@
+"""Lightning callbacks: exact resume, and what a person sees while it trains."""
+
+from cage_lightning.callbacks.progress import ProgressLog, progress_bar
+from cage_lightning.callbacks.resume import AtomicCheckpointIO, LastCheckpoint, StepSeed
+
+__all__ = ["AtomicCheckpointIO", "LastCheckpoint", "ProgressLog", "StepSeed", "progress_bar"]

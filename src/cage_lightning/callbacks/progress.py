@@ -1,0 +1,74 @@
+"""What a person sees while a model trains."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from datetime import timedelta
+from typing import Any
+
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import Callback, ProgressBar, RichProgressBar, TQDMProgressBar
+
+log = logging.getLogger(__name__)
+
+
+def progress_bar() -> ProgressBar:
+    """A bar on a terminal; none where the output goes to a file."""
+    if sys.stdout.isatty():
+        return RichProgressBar()
+    return TQDMProgressBar(refresh_rate=0)
+
+
+class ProgressLog(Callback):
+    """A line in the log after every epoch, and inside a long one.
+
+    Args:
+        every_seconds: Time between two lines inside an epoch.
+    """
+
+    def __init__(self, every_seconds: float) -> None:
+        self.every_seconds = every_seconds
+        self._written = self._began = 0.0
+        self._steps = 0
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Start the clock."""
+        self._written = self._began = time.monotonic()
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """A line when the last one is some time ago."""
+        self._steps += 1
+        now = time.monotonic()
+        if now - self._written >= self.every_seconds:
+            self._written = now
+            loss = trainer.callback_metrics["train/loss"].item()
+            of = f"step {batch_idx + 1}/{trainer.num_training_batches}"
+            log.info("%s, %s: train/loss %.4f, %s", _epoch(trainer), of, loss, self._left(trainer))
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """The epoch's numbers."""
+        shown = {
+            name: value.item()
+            for name, value in trainer.callback_metrics.items()
+            if name in ("train/loss", "val/loss", "val/accuracy", "val/f1_macro", "val/map")
+            or name.startswith("val/ccc_")
+        }
+        numbers = ", ".join(f"{name} {value:.4f}" for name, value in shown.items())
+        log.info("%s: %s, %s", _epoch(trainer), numbers, self._left(trainer))
+
+    def _left(self, trainer: Trainer) -> str:
+        """Time left of the training at the pace of this process so far."""
+        pace = (time.monotonic() - self._began) / max(1, self._steps)
+        batches = trainer.num_training_batches
+        done = trainer.fit_loop.epoch_loop.batch_progress.current.processed
+        epochs_to_come = (trainer.max_epochs or 0) - trainer.current_epoch
+        steps = max(0, epochs_to_come * batches - done)
+        return f"{timedelta(seconds=round(pace * steps))} left"
+
+
+def _epoch(trainer: Trainer) -> str:
+    return f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"

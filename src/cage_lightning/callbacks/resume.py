@@ -1,0 +1,98 @@
+"""What makes an interrupted run end with the same weights, bit for bit, as an undisturbed one.
+
+No random state is kept. The order of an epoch, the augmentation of a sample and the dropout of a
+step are functions of (seed, epoch, ...); the position is Lightning's own progress, which is in
+every checkpoint.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import Callback, Checkpoint
+from lightning.pytorch.plugins.io import TorchCheckpointIO
+from lightning.pytorch.utilities.exceptions import SIGTERMException
+
+from cage_lightning.data.sampling import derived_seed
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Write beside the target, flush to disk, rename: a kill leaves the old file or the new one.
+
+    Lightning's own save goes through $TMPDIR, which is not atomic across file systems.
+    """
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
+    ) -> None:
+        """Save `checkpoint` at `path`."""
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f".part-{os.getpid()}")  # a name that Lightning never looks for
+        try:
+            with part.open("wb") as file:
+                torch.save(checkpoint, file)
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+
+
+class LastCheckpoint(Checkpoint):
+    """Keep the latest state at `path`: after every epoch, every so many steps, and on SIGTERM.
+
+    Lightning's `save_last` writes only when the best epoch changes.
+
+    Args:
+        path: The checkpoint file.
+        every_n_steps: Optimisation steps between two saves inside an epoch.
+    """
+
+    def __init__(self, path: str, every_n_steps: int) -> None:
+        self.path = path
+        self.every_n_steps = every_n_steps
+        self._saved_step = 0
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Save in the middle of a long epoch."""
+        if trainer.global_step - self._saved_step >= self.every_n_steps:
+            self._save(trainer)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Save after the epoch's validation, when the best epoch is known."""
+        if not trainer.sanity_checking:
+            self._save(trainer)
+
+    def on_exception(
+        self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
+    ) -> None:
+        """Save when the machine is taken away; Lightning raises this between two steps."""
+        if isinstance(exception, SIGTERMException):
+            self._save(trainer)
+
+    def _save(self, trainer: Trainer) -> None:
+        if not trainer.fast_dev_run:
+            self._saved_step = trainer.global_step
+            trainer.save_checkpoint(self.path)
+
+
+class StepSeed(Callback):
+    """Seed dropout and stochastic depth of each step by (seed, epoch, batch, rank)."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Seed torch's default generators on every device."""
+        torch.manual_seed(
+            derived_seed(self.seed, trainer.current_epoch, batch_idx, trainer.global_rank)
+        )

@@ -1,0 +1,70 @@
+"""The keys of our own in a composed config, and where conf/ lies.
+
+Nodes with a `_target_` stay untyped: their signature is their schema, and a test binds them.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import MISSING
+
+_HERE = Path(__file__).resolve()
+_PACKAGED = _HERE.with_name("conf")  # inside a wheel
+CONF_DIR = _PACKAGED if _PACKAGED.is_dir() else _HERE.parents[2] / "conf"  # in a checkout
+
+
+@dataclass
+class Monitor:
+    """Which number of the selection split chooses the best epoch."""
+
+    metric: str = MISSING
+    mode: str = MISSING
+
+
+@dataclass
+class TrainConfig:
+    """Top-level keys of conf/train.yaml; any other key is an error before anything is built."""
+
+    data: Any = MISSING
+    augment: Any = MISSING
+    model: Any = MISSING
+    module: Any = MISSING
+    loss: Any = MISSING
+    optimizer: Any = MISSING
+    scheduler: Any = MISSING
+    trainer: Any = MISSING
+    callbacks: Any = MISSING
+    logger: Any = MISSING
+    monitor: Monitor = field(default_factory=Monitor)
+    runs: str = MISSING
+    group: str = MISSING
+    seed: int = MISSING
+    tag: str | None = None
+    run_dir: str = MISSING
+    choices: dict[str, str | None] = MISSING
+    init_from: str | None = None
+
+
+@dataclass
+class EvaluateConfig:
+    """Top-level keys of conf/evaluate.yaml."""
+
+    checkpoint: str = MISSING
+    output: str | None = None
+    data: Any = MISSING
+    model: Any = None
+    module: Any = None
+    loss: Any = None
+    trainer: Any = MISSING
+    augment: Any = MISSING
+    seed: int = MISSING
+    choices: dict[str, str | None] = MISSING
+
+
+def register() -> None:
+    """Make the schemas known to Hydra; calling it again changes nothing."""
+    store = ConfigStore.instance()
+    store.store(name="train_schema", node=TrainConfig)
+    store.store(name="evaluate_schema", node=EvaluateConfig)

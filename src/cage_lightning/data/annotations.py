@@ -1,0 +1,124 @@
+"""The annotation table: what every reader returns and everything after it reads."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from cage_lightning.errors import DataError
+from cage_lightning.labels import LabelSpace
+
+
+@dataclass(frozen=True, eq=False)
+class Annotations:
+    """One split of a dataset: a row per sample, checked when it is made.
+
+    Attributes:
+        space: What the columns mean.
+        root: Folder that `path` is relative to.
+        id: str ``[N]``, unique within the split.
+        path: str ``[N]``, the picture, relative to `root`, with ``/`` between folders.
+        category: int64 ``[N]`` in 0..K-1, or float32 multi-hot ``[N, K]`` where
+            ``space.multi_label``.
+        affect: float32 ``[N, D]`` in [-1, 1], NaN where not annotated.
+        left_out: Reason -> number of samples that the reader left out of the split.
+
+    Raises:
+        DataError: A column has the wrong shape or type, a value is out of range, or an id occurs
+            twice; the message names the first such row.
+    """
+
+    space: LabelSpace
+    root: Path
+    id: npt.NDArray[np.str_]
+    path: npt.NDArray[np.str_]
+    category: npt.NDArray[np.int64] | npt.NDArray[np.float32]
+    affect: npt.NDArray[np.float32]
+    left_out: Mapping[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        n, k, d = len(self.id), len(self.space.categories), len(self.space.dimensions)
+        labels = ("f", 4, (n, k)) if self.space.multi_label else ("i", 8, (n,))
+        for name, (kind, size, shape) in {
+            "id": ("U", None, (n,)),
+            "path": ("U", None, (n,)),
+            "category": labels,
+            "affect": ("f", 4, (n, d)),
+        }.items():
+            column = getattr(self, name)
+            right_type = column.dtype.kind == kind and size in (None, column.dtype.itemsize)
+            if column.shape != shape or not right_type:
+                raise DataError(
+                    f"{self.root}: column {name!r} is {column.dtype} {column.shape}, "
+                    f"expected {kind}{size or ''} {shape} for {self.space.name}"
+                )
+
+        repeated = np.ones(n, dtype=bool)
+        repeated[np.unique(self.id, return_index=True)[1]] = False
+        self._refuse(repeated, "the id occurs twice")
+        absolute = np.strings.startswith(self.path, "/") | (self.path == "")
+        foreign = np.strings.find(self.path, "\\") >= 0
+        self._refuse(absolute | foreign, "path is not relative to the root with '/' in between")
+        allowed, width = ((0, 1), k) if self.space.multi_label else (range(k), 1)
+        outside = ~np.isin(self.category, allowed).reshape(n, width)
+        self._refuse(
+            outside.any(axis=1), f"category is outside the {k} categories of {self.space.name}"
+        )
+        far = (np.abs(self.affect) > 1).any(axis=1)
+        self._refuse(far, f"{', '.join(self.space.dimensions)} outside [-1, 1]")
+
+    def _refuse(self, bad: npt.ArrayLike, problem: str) -> None:
+        """Raise for the first row of the mask `bad`."""
+        rows = np.flatnonzero(bad)
+        if rows.size:
+            row = int(rows[0])
+            raise DataError(
+                f"{self.root}: row {row} (id {str(self.id[row])!r}, path {str(self.path[row])!r}, "
+                f"category {self.category[row].tolist()}, affect {self.affect[row].tolist()}): "
+                f"{problem} ({rows.size} such rows of {len(self)})"
+            )
+
+    def __len__(self) -> int:
+        return len(self.id)
+
+    def select(self, rows: npt.NDArray[np.int64] | npt.NDArray[np.bool_]) -> Annotations:
+        """The given rows in the given order, as a table of their own.
+
+        Args:
+            rows: Row numbers ``[M]`` without repeats, or a mask ``[N]``.
+
+        Returns:
+            A table with M rows; `left_out` is still what the reader left out of the whole split.
+        """
+        return replace(
+            self,
+            id=self.id[rows],
+            path=self.path[rows],
+            category=self.category[rows],
+            affect=self.affect[rows],
+        )
+
+    def class_counts(self) -> npt.NDArray[np.int64]:
+        """Number of samples of each category, int64 ``[K]``, zeros included."""
+        if self.space.multi_label:
+            return np.asarray(self.category.sum(axis=0), dtype=np.int64)
+        counts = np.bincount(self.category.astype(np.int64), minlength=len(self.space.categories))
+        return counts.astype(np.int64)
+
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) over label space, ids, paths and labels, in row order.
+
+        It does not depend on where the root lies, nor on which release of a dataset the same
+        table was read from.
+        """
+        words = json.dumps([self.space.to_dict(), self.id.tolist(), self.path.tolist()])
+        category = self.category.astype("<f4" if self.space.multi_label else "<i8")
+        # One bit pattern for every NaN, and one for 0.0 and -0.0.
+        affect = np.where(np.isnan(self.affect), np.float32(np.nan), self.affect + 0).astype("<f4")
+        return hashlib.sha256(words.encode() + category.tobytes() + affect.tobytes()).hexdigest()

@@ -1,0 +1,284 @@
+"""LightningDataModules: one base for every dataset, and a thin one per dataset."""
+
+from __future__ import annotations
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from cage_lightning.augment import Augment
+from cage_lightning.class_weights import PAPER_CLASS_WEIGHTS, inverse_frequency
+from cage_lightning.data.affectnet import read_affectnet
+from cage_lightning.data.annotations import Annotations
+from cage_lightning.data.demo_faces import write_release
+from cage_lightning.data.images import decode_image, without_broken
+from cage_lightning.data.sampling import EpochBatches, ResumableLoader
+from cage_lightning.data.subsets import balanced_subset, stratified_holdout
+from cage_lightning.errors import ConfigError
+from cage_lightning.labels import LABEL_SPACES, Batch, LabelSpace
+
+log = logging.getLogger(__name__)
+
+
+class FaceDataset(Dataset[Batch]):
+    """The pictures and annotations of one split; sample `i` is row `i` of the annotations."""
+
+    def __init__(self, annotations: Annotations, image_size: int) -> None:
+        self.annotations = annotations
+        self.image_size = image_size
+
+    def __len__(self) -> int:
+        return len(self.annotations)
+
+    def __getitem__(self, row: int) -> Batch:
+        """One sample: image uint8 [3, image_size, image_size], the rest without a batch axis."""
+        table = self.annotations
+        return Batch(
+            image=decode_image(table.root / table.path[row], self.image_size),
+            category=torch.as_tensor(table.category[row]),
+            affect=torch.as_tensor(table.affect[row]),
+            index=torch.tensor(row),
+        )
+
+
+class ExpressionData(pl.LightningDataModule, ABC):
+    """Annotations to batches: selection split, balancing, loaders, augmentation on the device.
+
+    Attributes:
+        label_space: What the dataset annotates.
+        splits: The annotations after `setup`: ``train``; ``val``, which chooses the epoch; and
+            ``test``, which is reported.
+
+    Args:
+        label_space: Name of the label space, for example ``affectnet7``.
+        root: Where the release lies.
+        image_size: Height and width of the pictures, in pixels.
+        batch_size: Samples of a batch over all devices together.
+        num_workers: Decoding processes per device.
+        selection: ``holdout``: choose the epoch on a part of the training split; ``test``: on the
+            reported split, as the published scripts do.
+        holdout_fraction: Share of each category that is held out.
+        balance: Train on as many samples of each category as the rarest one has (section 5.3).
+        class_weights: ``paper``, ``inverse_frequency`` or ``none``.
+        on_error: ``raise``, or ``skip`` to leave out and count missing and broken pictures.
+        seed: Seed of the hold-out, the balanced subset, the order and the augmentation.
+        augment: The training augmentation.
+    """
+
+    def __init__(
+        self,
+        *,
+        label_space: str,
+        root: str,
+        image_size: int,
+        batch_size: int,
+        num_workers: int,
+        selection: str,
+        holdout_fraction: float,
+        balance: bool,
+        class_weights: str,
+        on_error: str,
+        seed: int,
+        augment: Augment,
+    ) -> None:
+        super().__init__()
+        _one_of("data.selection", selection, ("holdout", "test"))
+        _one_of("data.class_weights", class_weights, ("paper", "inverse_frequency", "none"))
+        _one_of("data.on_error", on_error, ("raise", "skip"))
+        _one_of("data.label_space", label_space, tuple(LABEL_SPACES))
+        if not 0 < holdout_fraction < 1:
+            raise ConfigError(
+                f"data.holdout_fraction={holdout_fraction} is not between 0 and 1; "
+                "data.selection=test holds nothing out"
+            )
+        for name, value, least in (("batch_size", batch_size, 1), ("num_workers", num_workers, 0)):
+            if value < least:
+                raise ConfigError(f"data.{name}={value} is less than {least}")
+        self.label_space: LabelSpace = LABEL_SPACES[label_space]
+        self.root = Path(root).expanduser()
+        self.image_size = image_size
+        self.batch_size = batch_size
+        self.num_workers = num_workers
+        self.selection = selection
+        self.holdout_fraction = holdout_fraction
+        self.balance = balance
+        self.weighting = class_weights
+        self.on_error = on_error
+        self.seed = seed
+        self.augment = augment
+        self.normalize = augment.without_steps()
+        self.splits: dict[str, Annotations] = {}
+
+    @abstractmethod
+    def read(self, split: str) -> Annotations:
+        """The annotations of the release's own split, ``train`` or ``test``."""
+
+    @property
+    def train(self) -> Annotations:
+        """What is trained on."""
+        return self.splits["train"]
+
+    @property
+    def val(self) -> Annotations:
+        """What chooses the epoch."""
+        return self.splits["val"]
+
+    @property
+    def test(self) -> Annotations:
+        """What is reported."""
+        return self.splits["test"]
+
+    def setup(self, stage: str) -> None:
+        """Read the annotations that `stage` needs, once.
+
+        Raises:
+            DataError: The release is missing or broken.
+        """
+        if "test" not in self.splits:
+            self.splits["test"] = self._read("test")
+        if stage == "fit" and "train" not in self.splits:
+            train = self._read("train")
+            if self.selection == "holdout":
+                rows, held_out = stratified_holdout(
+                    train.category, self.holdout_fraction, self.seed
+                )
+                train, self.splits["val"] = train.select(rows), train.select(held_out)
+            else:
+                self.splits["val"] = self.test
+            if self.balance:
+                train = train.select(balanced_subset(train.category, self.seed))
+            self.splits["train"] = train
+            log.info(
+                "%d samples to train on, %d to choose the epoch (%s), %d to report",
+                *map(len, (train, self.val)),
+                self.selection,
+                len(self.test),
+            )
+
+    def class_weights(self) -> list[float] | None:
+        """The weights of the categories in the loss, by `class_weights`; None for ``none``.
+
+        Raises:
+            ConfigError: The paper gives no weights for this label space.
+            DataError: A category does not occur in the training split.
+        """
+        if self.weighting == "none":
+            return None
+        if self.weighting == "inverse_frequency":
+            return list(inverse_frequency(self.train.class_counts().tolist()))
+        if self.label_space.name not in PAPER_CLASS_WEIGHTS:
+            raise ConfigError(
+                f"the paper gives no class weights for {self.label_space.name}: "
+                "choose data.class_weights=inverse_frequency"
+            )
+        return list(PAPER_CLASS_WEIGHTS[self.label_space.name])
+
+    def train_dataloader(self) -> ResumableLoader:
+        """Shuffled batches, a function of (seed, epoch); resumes inside an epoch."""
+        trainer = self._trainer()
+        if self.batch_size < trainer.world_size:
+            raise ConfigError(
+                f"data.batch_size={self.batch_size} cannot be shared out among "
+                f"{trainer.world_size} devices"
+            )
+        batches = EpochBatches(
+            len(self.train), self.batch_size, self.seed, trainer.global_rank, trainer.world_size
+        )
+        loader = ResumableLoader(
+            FaceDataset(self.train, self.image_size), batch_sampler=batches, **self._loading()
+        )
+        loader.trainer = trainer
+        return loader
+
+    def val_dataloader(self) -> DataLoader[Batch]:
+        """Every sample of the selection split once, over all processes."""
+        return self._evaluation_loader(self.val)
+
+    def test_dataloader(self) -> DataLoader[Batch]:
+        """Every sample of the reported split once, over all processes."""
+        return self._evaluation_loader(self.test)
+
+    def transfer_batch_to_device(
+        self, batch: Batch, device: torch.device, dataloader_idx: int
+    ) -> Batch:
+        """Move all but the index, which keys the augmentation and is read on the CPU."""
+        return batch._replace(
+            image=batch.image.to(device, non_blocking=True),
+            category=batch.category.to(device, non_blocking=True),
+            affect=batch.affect.to(device, non_blocking=True),
+        )
+
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        """Augment (training) or only normalise, on the device."""
+        trainer = self._trainer()
+        transform = self.augment if trainer.training else self.normalize
+        with torch.no_grad():
+            image = transform(batch.image, batch.index, trainer.current_epoch)
+        return batch._replace(image=image)
+
+    def _read(self, split: str) -> Annotations:
+        table = self.read(split)
+        if self.on_error == "skip":
+            table = without_broken(table)
+        for reason, count in table.left_out.items():
+            log.info("%s split: %d left out (%s)", split, count, reason)
+        return table
+
+    def _evaluation_loader(self, table: Annotations) -> DataLoader[Batch]:
+        # Shares without padding: a padded duplicate would count twice in every metric.
+        trainer = self._trainer()
+        rows = range(trainer.global_rank, len(table), trainer.world_size)
+        return DataLoader(
+            FaceDataset(table, self.image_size),
+            sampler=rows,
+            batch_size=max(1, self.batch_size // trainer.world_size),
+            **self._loading(),
+        )
+
+    def _loading(self) -> dict[str, Any]:
+        return {
+            "num_workers": self.num_workers,
+            "persistent_workers": self.num_workers > 0,
+            "pin_memory": torch.cuda.is_available(),
+        }
+
+    def _trainer(self) -> pl.Trainer:
+        assert self.trainer is not None, "the loaders are those of a trainer: trainer.fit(...)"
+        return self.trainer
+
+
+class AffectNet(ExpressionData):
+    """AffectNet, from whichever layout lies under `root`."""
+
+    def read(self, split: str) -> Annotations:
+        """See `read_affectnet`."""
+        return read_affectnet(self.root, split, self.label_space, on_error=self.on_error)
+
+
+class DemoFaces(AffectNet):
+    """Drawn faces, written in the layout of the AffectNet release on first use.
+
+    Args:
+        size: ``tiny``, ``demo`` or ``full``.
+        settings: Those of `ExpressionData`.
+    """
+
+    def __init__(self, *, size: str, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.size = size
+
+    def read(self, split: str) -> Annotations:
+        """Draw the faces if they are not there yet, then read them as any release."""
+        write_release(self.root, self.size)
+        return super().read(split)
+
+
+def _one_of(key: str, value: str, allowed: Sequence[str]) -> None:
+    if value not in allowed:
+        raise ConfigError(f"{key}={value}: choose one of {', '.join(allowed)}")

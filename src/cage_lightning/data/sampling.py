@@ -1,0 +1,88 @@
+"""Which samples make up a batch: a pure function of (seed, epoch), so that a run can resume."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Sampler
+
+if TYPE_CHECKING:
+    from lightning.pytorch import Trainer
+
+    from cage_lightning.labels import Batch
+
+
+def derived_seed(*key: int) -> int:
+    """A 63-bit seed from a key of integers; keys that differ give independent streams."""
+    return int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> 1)
+
+
+class EpochBatches(Sampler[list[int]]):
+    """One rank's share of the shuffled batches of an epoch.
+
+    A batch is `batch_size` samples over all ranks; the last one holds what is left over, as in the
+    published scripts, unless some rank would get nothing of it. Any number of ranks sees the same
+    batches in the same order.
+
+    Args:
+        length: Number of samples.
+        batch_size: Samples of a batch, over all ranks.
+        seed: Seed of the order; the epoch is the other half of its key.
+        rank: This process.
+        world_size: Number of processes.
+    """
+
+    def __init__(
+        self, length: int, batch_size: int, seed: int, rank: int = 0, world_size: int = 1
+    ) -> None:
+        self.length, self.batch_size, self.seed = length, batch_size, seed
+        self.rank, self.world_size = rank, world_size
+        self.epoch = self.start = 0
+
+    @property
+    def sampler(self) -> EpochBatches:
+        """Itself: Lightning looks here for `set_epoch`."""
+        return self
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch whose order is given next."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        whole, left_over = divmod(self.length, self.batch_size)
+        return whole + (left_over >= self.world_size)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        generator = torch.Generator().manual_seed(derived_seed(self.seed, self.epoch))
+        order = torch.randperm(self.length, generator=generator).numpy()
+        first, self.start = self.start, 0
+        for number in range(first, len(self)):
+            batch = order[number * self.batch_size : (number + 1) * self.batch_size]
+            yield np.array_split(batch, self.world_size)[self.rank].tolist()
+
+
+class ResumableLoader(DataLoader["Batch"]):
+    """A loader of `EpochBatches` that begins where the trainer's own progress says.
+
+    It is a generator: no worker starts before the first batch is asked for, when the epoch and the
+    position are known. Lightning restores both only after it has built the loader.
+    """
+
+    trainer: Trainer
+
+    def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
+        batches = self.batch_sampler
+        assert isinstance(batches, EpochBatches)
+        batches.start = self.trainer.fit_loop.epoch_loop.batch_progress.current.ready
+        yield from super().__iter__()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Makes Lightning take the loader for a resumable one; kept for inspection."""
+        done = self.trainer.fit_loop.epoch_loop.batch_progress.current.processed
+        return {"epoch": self.trainer.current_epoch, "batch": done}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Nothing to do: the position is the trainer's progress."""

@@ -1,0 +1,19 @@
+"""`python -m cage_lightning.evaluate`: a checkpoint on the test split of a dataset."""
+
+from __future__ import annotations
+
+from omegaconf import DictConfig
+
+from cage_lightning.cli import door
+
+
+@door("evaluate")
+def main(config: DictConfig) -> None:
+    """Evaluate one checkpoint."""
+    from cage_lightning.evaluation import evaluate
+
+    evaluate(config)
+
+
+if __name__ == "__main__":
+    main()

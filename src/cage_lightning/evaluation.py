@@ -1,0 +1,124 @@
+"""From a pass over the test split to the files a result consists of."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import seed_everything
+from omegaconf import DictConfig, open_dict
+
+from cage_lightning import build
+from cage_lightning.data import ExpressionData
+from cage_lightning.errors import CheckpointError, ConfigError
+from cage_lightning.labels import LABEL_SPACES, Batch, LabelSpace, Prediction
+from cage_lightning.modules import ExpressionModule
+from cage_lightning.predictions import write_predictions
+from cage_lightning.provenance import provenance
+from cage_lightning.run import write_atomic
+from cage_lightning.terminal import print_results, start_logging
+
+log = logging.getLogger(__name__)
+
+
+def gather(module: ExpressionModule) -> tuple[Prediction, Batch]:
+    """What all ranks saw in the last pass, on the CPU, in the order of the annotations."""
+    prediction, batch = module.seen_as_one()
+    shares = [tuple(None if t is None else t.cpu() for t in (*prediction, *batch))]
+    if torch.distributed.is_initialized():
+        everyone: list[Any] = [None] * torch.distributed.get_world_size()
+        torch.distributed.all_gather_object(everyone, shares[0])
+        shares = everyone
+    columns = [None if c[0] is None else torch.cat(c) for c in zip(*shares, strict=True)]
+    order = columns[-1].argsort()
+    ordered = [None if c is None else c[order] for c in columns]
+    return Prediction(*ordered[:2]), Batch(*ordered[2:])
+
+
+def save_results(
+    folder: Path,
+    space: LabelSpace,
+    ids: Sequence[str],
+    seen: tuple[Prediction, Batch],
+    results: dict[str, float],
+    meta: dict[str, Any],
+) -> None:
+    """Write predictions.parquet, then metrics.json: the mark that all is there.
+
+    Args:
+        folder: Where they go.
+        space: The label space of the predictions.
+        ids: Sample ids, in the order of the annotations.
+        seen: What `gather` returned.
+        results: Flat metric keys, ``test/...``.
+        meta: Where the result comes from.
+    """
+    prediction, batch = seen
+    write_predictions(
+        folder / "predictions.parquet",
+        space,
+        [str(ids[i]) for i in batch.index],
+        batch.category.numpy(),
+        batch.affect.numpy(),
+        None if prediction.logits is None else prediction.logits.numpy(),
+        None if prediction.affect is None else prediction.affect.numpy(),
+    )
+    content = json.dumps(results | {"meta": meta}, indent=2, allow_nan=False)
+    write_atomic(folder / "metrics.json", content + "\n")
+
+
+def evaluate(config: DictConfig) -> dict[str, Any]:
+    """Evaluate a checkpoint on the test split of a dataset.
+
+    Returns:
+        The content of the metrics.json that it wrote.
+
+    Raises:
+        CageError: What the user can put right.
+    """
+    seed_everything(config.seed, workers=True, verbose=False)
+    start_logging(None)
+    file = build.checkpoint_of(config.checkpoint)
+    module, image_size = _module(config, file)
+    with open_dict(config):
+        config.data.image_size = image_size
+    data = build.build_data(config)
+    if data.label_space != module.label_space:
+        raise ConfigError(
+            f"{file} was trained on {module.label_space.name} and data={config.choices.data} is "
+            f"{data.label_space.name}: choose data of the same label space"
+        )
+    data.setup("test")
+    trainer = build.build_trainer(
+        config, logger=False, enable_checkpointing=False, enable_model_summary=False
+    )
+    trainer.test(module, datamodule=data, verbose=False)
+    seen = gather(module)
+    meta = provenance(trainer, data) | {"checkpoint": str(file)}
+    folder = Path(config.output or _default_output(file, str(config.choices.data)))
+    if trainer.is_global_zero:
+        save_results(folder, data.label_space, data.test.id, seen, module.results, meta)
+        print_results(module.results, str(folder))
+    return module.results | {"meta": meta}
+
+
+def _module(config: DictConfig, file: Path) -> tuple[ExpressionModule, int]:
+    """The module, and the image size it was made for."""
+    if config.model is None and config.module is None:
+        module = build.load_module(file)
+        assert module.config is not None
+        return module, module.config["model"]["image_size"]
+    if config.model is None or config.module is None:
+        raise CheckpointError("a plain state_dict needs both model=... and loss=...")
+    space = LABEL_SPACES[config.data.label_space]
+    return build.module_for_weights(config, space, file), config.model.image_size
+
+
+def _default_output(file: Path, data: str) -> Path:
+    if file.parent.name == "checkpoints":  # of a run folder
+        return file.parents[1] / "evaluations" / data
+    return file.with_name(f"{file.stem}-{data}")

@@ -1,0 +1,150 @@
+"""What is minimised: one loss for each mode.
+
+A loss maps a `Prediction` and a `Batch` to scalars: ``loss`` and its named parts. Its statistics
+are those of the global batch: under a process group every rank gets the same values, and the
+gradients that DistributedDataParallel averages are those of one process with the whole batch
+(`global_sum`). All arithmetic is in float32 at least, also under autocast.
+
+Affect values that are NaN are not annotated and are left out, dimension by dimension. What no
+sample defines is 0 with zero gradient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from cage_lightning.distributed import global_sum
+from cage_lightning.errors import ConfigError
+from cage_lightning.labels import Batch, Prediction
+from cage_lightning.metrics.affect import concordance
+
+
+class DiscreteLoss(nn.Module):
+    """Cross-entropy of the categories (section 4.1 of the paper).
+
+    One category each (int64): weighted cross-entropy, sum of w_y CE over sum of w_y. Any number of
+    categories (float multi-hot): binary cross-entropy with the weights on the positive labels,
+    mean over samples and categories.
+
+    Args:
+        class_weights: One weight per category, or None for 1 throughout; see `class_weights`.
+    """
+
+    class_weights: Tensor | None
+
+    def __init__(self, class_weights: Sequence[float] | None = None) -> None:
+        super().__init__()
+        weights = None if class_weights is None else torch.tensor([float(w) for w in class_weights])
+        # Part of the configuration, not of the model's state.
+        self.register_buffer("class_weights", weights, persistent=False)
+
+    def forward(self, prediction: Prediction, batch: Batch) -> dict[str, Tensor]:
+        """Return ``loss`` and the same value as ``cross_entropy`` or ``bce``.
+
+        Raises:
+            ConfigError: The number of class weights is not that of the logits' columns.
+        """
+        assert prediction.logits is not None, "the loss of the categories needs logits"
+        logits = _at_least_float32(prediction.logits)
+        weights = self._weights(logits)
+        if batch.category.is_floating_point():
+            target = batch.category.to(logits.dtype)
+            total = F.binary_cross_entropy_with_logits(
+                logits, target, pos_weight=weights, reduction="sum"
+            )
+            value = _global_mean(total, logits.new_tensor(target.numel()))
+            return {"loss": value, "bce": value}
+        total = F.cross_entropy(logits, batch.category, weight=weights, reduction="sum")
+        value = _global_mean(total, weights[batch.category].sum())
+        return {"loss": value, "cross_entropy": value}
+
+    def _weights(self, logits: Tensor) -> Tensor:
+        if self.class_weights is None:
+            return logits.new_ones(logits.shape[1])
+        if len(self.class_weights) != logits.shape[1]:
+            raise ConfigError(
+                f"{len(self.class_weights)} class weights for {logits.shape[1]} categories: "
+                "give one weight per category of the data set, in its order."
+            )
+        return self.class_weights.to(logits.dtype)
+
+
+class CombinedLoss(nn.Module):
+    """Categories and affect: discrete loss + alpha * MSE (equation 1 of the paper).
+
+    The MSE is the mean over all annotated values, that is over samples and dimensions.
+
+    Args:
+        class_weights: As in `DiscreteLoss`.
+        alpha: Weight of the MSE; 5 in Table 5.
+    """
+
+    def __init__(self, class_weights: Sequence[float] | None = None, alpha: float = 5.0) -> None:
+        super().__init__()
+        self.discrete = DiscreteLoss(class_weights)
+        self.alpha = alpha
+
+    def forward(self, prediction: Prediction, batch: Batch) -> dict[str, Tensor]:
+        """Return ``loss`` and its parts ``mse`` and ``cross_entropy`` or ``bce``.
+
+        Raises:
+            ConfigError: As in `DiscreteLoss`.
+        """
+        parts = self.discrete(prediction, batch)
+        labelled, x, y = _labelled(prediction, batch)
+        mse = _global_mean((x - y).square().sum(), labelled.sum())
+        return {**parts, "loss": parts["loss"] + self.alpha * mse, "mse": mse}
+
+
+class ValenceArousalLoss(nn.Module):
+    """Affect only: the sum over the dimensions of beta * MSE - CCC (equation 2 of the paper).
+
+    The published form: the printed L_CCC = 1 - CCC differs from -CCC by a constant, without effect
+    on the gradient, so the minimum is -D for D dimensions. The CCC uses unbiased moments, and is
+    that of the batch, not of the data set.
+
+    Args:
+        beta: Weight of the MSE; 3 in Table 5.
+    """
+
+    def __init__(self, beta: float = 3.0) -> None:
+        super().__init__()
+        self.beta = beta
+
+    def forward(self, prediction: Prediction, batch: Batch) -> dict[str, Tensor]:
+        """Return ``loss`` = D (beta ``mse`` - ``ccc``), the parts being means over D dimensions."""
+        labelled, x, y = _labelled(prediction, batch)
+        n, sum_x, sum_y, squared = global_sum(
+            torch.stack([labelled, x, y, (x - y).square()]).sum(1)
+        )
+        pairs = n.clamp(min=1)
+        mean_x, mean_y = sum_x / pairs, sum_y / pairs
+        # Means first, then sums about them: raw sums of squares would cancel in float32.
+        dx, dy = labelled * (x - mean_x), labelled * (y - mean_y)
+        xx, yy, xy = global_sum(torch.stack([dx * dx, dy * dy, dx * dy]).sum(1))
+        ccc = torch.where(n > 0, concordance(n, mean_x - mean_y, xx, yy, xy), 0.0)
+        mse = squared / pairs
+        return {"loss": (self.beta * mse - ccc).sum(), "mse": mse.mean(), "ccc": ccc.mean()}
+
+
+def _labelled(prediction: Prediction, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+    """Where affect is annotated (1 or 0), predictions and targets (0 where not), each [B, D]."""
+    assert prediction.affect is not None, "the loss of the affect needs affect values"
+    x = _at_least_float32(prediction.affect)
+    y = batch.affect.to(x.dtype)
+    labelled = ~y.isnan()
+    return labelled.to(x.dtype), torch.where(labelled, x, 0.0), torch.where(labelled, y, 0.0)
+
+
+def _global_mean(total: Tensor, weight: Tensor) -> Tensor:
+    """Quotient of two sums over the global batch; 0 where there is nothing to sum."""
+    total, weight = global_sum(torch.stack([total, weight]))
+    return total / torch.where(weight > 0, weight, 1.0)
+
+
+def _at_least_float32(x: Tensor) -> Tensor:
+    return x.to(torch.promote_types(x.dtype, torch.float32))

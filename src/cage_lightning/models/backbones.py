@@ -1,0 +1,119 @@
+"""Build a network by name: torchvision backbones in the published layout, timm, and our own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from difflib import get_close_matches
+from typing import Any
+
+from torch import nn
+from torchvision import models
+
+from cage_lightning.errors import ConfigError
+from cage_lightning.models.pretrained import timm_file, torchvision_file
+from cage_lightning.models.tiny import TinyNetwork, maxvit_mini
+from cage_lightning.models.weights import head_of, load_weights, read_state_dict
+
+_Builder = Callable[[int, int], nn.Module]  # number of outputs, image size -> random weights
+
+# torchvision's own classifiers are the published heads: only the number of outputs differs.
+_TORCHVISION: dict[str, _Builder] = {
+    "maxvit_t": lambda n, size: models.maxvit_t(num_classes=n, input_size=(size, size)),
+    "efficientnet_v2_s": lambda n, _: models.efficientnet_v2_s(num_classes=n),
+    "swin_t": lambda n, _: models.swin_t(num_classes=n),
+    "swin_v2_t": lambda n, _: models.swin_v2_t(num_classes=n),
+}
+_OURS: dict[str, _Builder] = {"tiny": TinyNetwork, "maxvit_mini": maxvit_mini}
+
+# The windows of MaxViT and the pooling of `tiny` must divide the picture.
+_SIZE_STEP = {"maxvit_t": 224, "maxvit_mini": 64, "tiny": 32}
+
+
+def build_network(
+    name: str,
+    num_outputs: int,
+    weights: str | None = "imagenet",
+    image_size: int = 224,
+    head_dropout: float | None = None,
+) -> nn.Module:
+    """Build a network that maps float32 ``[B, 3, H, W]``, normalised, to ``[B, num_outputs]``.
+
+    The tensors of ``maxvit_t``, ``efficientnet_v2_s`` and ``swin_v2_t`` have the names and shapes
+    of the published checkpoints.
+
+    Args:
+        name: ``maxvit_t``, ``efficientnet_v2_s``, ``swin_t`` or ``swin_v2_t`` (torchvision),
+            ``tiny`` or ``maxvit_mini`` (for a CPU), or any network of timm.
+        num_outputs: Width of the output.
+        weights: ``imagenet``, ``none`` (random) or a file for `load_weights`.
+        image_size: Height and width of the pictures in pixels.
+        head_dropout: Probability of dropout before the last layer of a MaxViT, .3 in the published
+            valence-arousal models; None for no such layer. It moves the last layer from
+            ``classifier.5`` to ``classifier.6``.
+
+    Raises:
+        ConfigError: No such network or pretrained weights, or a size or head it does not have.
+        CheckpointError: The weights cannot be had or do not fit.
+    """
+    step = _SIZE_STEP.get(name, 1)
+    if image_size % step:
+        raise ConfigError(
+            f"{name} takes pictures of {step} x {step} pixels or a multiple of it: "
+            f"set model.image_size={step} (got {image_size})"
+        )
+    if builder := _TORCHVISION.get(name) or _OURS.get(name):
+        network = builder(num_outputs, image_size)
+    else:
+        network = _timm(name, num_outputs, image_size, pretrained=weights == "imagenet")
+    _reset_head(network)
+    if head_dropout is not None:
+        _insert_dropout(name, network, head_dropout)
+
+    if weights == "imagenet" and name in _TORCHVISION:
+        load_weights(network, read_state_dict(torchvision_file(name)))
+    elif weights == "imagenet" and name in _OURS:
+        raise ConfigError(
+            f"{name} has no ImageNet weights: choose model.weights=none or model.weights=FILE"
+        )
+    elif weights not in ("imagenet", "none", None):
+        load_weights(network, weights)
+    return network
+
+
+def _timm(name: str, num_outputs: int, image_size: int, *, pretrained: bool) -> nn.Module:
+    import timm
+
+    if not timm.is_model(name):
+        known = (*_TORCHVISION, *_OURS, *timm.list_models())
+        close = ", ".join(get_close_matches(name, known)) or ", ".join((*_TORCHVISION, *_OURS))
+        raise ConfigError(f"there is no network {name!r}: did you mean {close}?")
+    try:
+        config = timm.get_pretrained_cfg(name)
+    except RuntimeError as error:
+        raise ConfigError(f"{error} Remove the tag or see timm.list_pretrained().") from error
+    options: dict[str, Any] = {}
+    if config is not None and config.fixed_input_size:
+        options["img_size"] = image_size
+    if pretrained:
+        file = {"file": str(timm_file(name)), "custom_load": False}
+        options |= {"pretrained": True, "pretrained_cfg_overlay": file}
+    network: nn.Module = timm.create_model(name, num_classes=num_outputs, **options)
+    return network
+
+
+def _reset_head(network: nn.Module) -> None:
+    """Draw the head as PyTorch does, like the published scripts.
+
+    torchvision's EfficientNet draws it with a width of 1 / sqrt(num_outputs), made for a thousand
+    classes: with ten, the weights would come out eleven times larger.
+    """
+    for name in head_of(network):
+        for module in network.get_submodule(name).modules():
+            if callable(reset := getattr(module, "reset_parameters", None)):
+                reset()
+
+
+def _insert_dropout(name: str, network: nn.Module, probability: float) -> None:
+    if not isinstance(network, models.MaxVit):
+        raise ConfigError(f"{name} has no head_dropout, only MaxViT has: leave it out")
+    network.classifier.insert(len(network.classifier) - 1, nn.Dropout(probability))

@@ -1,0 +1,72 @@
+"""Networks small enough for a CPU: one to learn the demo faces, one to try the MaxViT path."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torchvision.models.maxvit import MaxVit
+
+
+def _stage(inputs: int, outputs: int) -> nn.Sequential:
+    """Halve the picture with a convolution, then mix with a depthwise-separable one."""
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, 3, stride=2, padding=1, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(outputs, outputs, 3, padding=1, groups=outputs, bias=False),
+        nn.Conv2d(outputs, outputs, 1, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(inplace=True),
+    )
+
+
+class TinyNetwork(nn.Module):
+    """Four convolution stages and one linear layer, for pictures of about 64 x 64.
+
+    Args:
+        num_outputs: Width of the output.
+        image_size: Height and width of the pictures, a multiple of 32.
+        widths: Channels of the stages.
+        dropout: Probability before the linear layer.
+    """
+
+    def __init__(
+        self,
+        num_outputs: int,
+        image_size: int = 64,
+        widths: tuple[int, ...] = (24, 48, 96, 128),
+        dropout: float = 0.2,
+    ) -> None:
+        super().__init__()
+        self.features = nn.Sequential(*map(_stage, (3, *widths[:-1]), widths))
+        self.classifier = nn.Sequential(
+            # Down to 2 x 2: where in the face a feature sits matters. A fixed window, because the
+            # adaptive one is not deterministic on CUDA.
+            nn.AvgPool2d(image_size // 2 ** len(widths) // 2),
+            nn.Flatten(),
+            nn.Dropout(dropout),
+            nn.Linear(4 * widths[-1], num_outputs),
+        )
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Map pictures ``[B, 3, H, W]`` to ``[B, num_outputs]``."""
+        outputs: Tensor = self.classifier(self.features(image))
+        return outputs
+
+
+def maxvit_mini(num_outputs: int, image_size: int = 64) -> MaxVit:
+    """A MaxViT with the head layout of ``maxvit_t`` and a three-hundredth of its parameters.
+
+    Args:
+        num_outputs: Width of the output.
+        image_size: Height and width of the pictures, a multiple of 64.
+    """
+    return MaxVit(
+        input_size=(image_size, image_size),
+        stem_channels=8,
+        partition_size=2,
+        block_channels=[8, 16, 16, 32],
+        block_layers=[1, 1, 1, 1],
+        head_dim=4,
+        stochastic_depth_prob=0.0,
+        num_classes=num_outputs,
+    )

@@ -1,0 +1,166 @@
+"""What the three modes share: the loop, the metrics, the optimiser, what a checkpoint holds."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from cage_lightning.labels import Batch, LabelSpace, Prediction
+from cage_lightning.metrics import ExpressionMetrics
+
+
+class ExpressionModule(pl.LightningModule, ABC):
+    """A network, its loss and its metrics. A mode says how many outputs, and how to read them.
+
+    Args:
+        network: Images float32 ``[B, 3, H, W]``, normalised, to outputs ``[B, num_outputs]``.
+        label_space: What the outputs mean; stored in every checkpoint.
+        loss: `Prediction` and `Batch` to a dict with ``loss`` and its named parts. Not needed for
+            prediction and test.
+        optimizer: Parameters to optimiser.
+        scheduler: Optimiser and the run's number of steps to schedule.
+        config: The resolved config as plain containers; stored in every checkpoint.
+    """
+
+    predicts_categories: bool
+    predicts_affect: bool
+
+    def __init__(
+        self,
+        network: nn.Module,
+        label_space: LabelSpace,
+        loss: nn.Module | None = None,
+        optimizer: Callable[..., Optimizer] | None = None,
+        scheduler: Callable[..., LRScheduler] | None = None,
+        config: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.label_space = label_space
+        self.loss = loss
+        self.optimizer = optimizer
+        self.scheduler = scheduler
+        self.config = config
+        self.metrics = ExpressionMetrics(
+            label_space, categories=self.predicts_categories, affect=self.predicts_affect
+        )
+        # What this rank saw in the last pass over an evaluation split; images left out.
+        self.seen: list[tuple[Prediction, Batch]] = []
+        # Metrics of that pass over all ranks, in full precision.
+        self.results: dict[str, float] = {}
+
+    @staticmethod
+    @abstractmethod
+    def num_outputs(space: LabelSpace) -> int:
+        """The width of the network's output."""
+
+    @abstractmethod
+    def read(self, outputs: Tensor) -> Prediction:
+        """Outputs ``[B, num_outputs]`` by their meaning."""
+
+    def forward(self, image: Tensor) -> Prediction:
+        """Predict from normalised images ``[B, 3, H, W]``."""
+        return self.read(self.network(image))
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """The loss of one batch: that of the whole batch on every rank."""
+        assert self.loss is not None
+        parts = self.loss(self(batch.image), batch)
+        self.log("train/loss", parts["loss"], prog_bar=True)
+        self.log_dict({f"train/{name}": v for name, v in parts.items() if name != "loss"})
+        return parts["loss"]  # type: ignore[no-any-return]
+
+    def on_validation_epoch_start(self) -> None:
+        """Forget the pass before."""
+        self._forget()
+
+    def on_test_epoch_start(self) -> None:
+        """Forget the pass before."""
+        self._forget()
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Predict and keep."""
+        self._keep(batch)
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        """Predict and keep."""
+        self._keep(batch)
+
+    def on_validation_epoch_end(self) -> None:
+        """Loss and metrics of the whole split: never a mean over batches."""
+        assert self.loss is not None
+        loss = self.loss(*self.seen_as_one())
+        self.log_dict({f"val/{name}": value for name, value in loss.items()})
+        self._report("val")
+
+    def on_test_epoch_end(self) -> None:
+        """Metrics of the whole split."""
+        self._report("test")
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        """The optimiser, and its schedule stepped with every optimisation step."""
+        assert self.optimizer is not None
+        assert self.scheduler is not None
+        optimizer = self.optimizer(self.parameters())
+        steps = int(self.trainer.estimated_stepping_batches)
+        schedule = {"scheduler": self.scheduler(optimizer, steps), "interval": "step"}
+        return {"optimizer": optimizer, "lr_scheduler": schedule}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add what rebuilds the module: plain containers, nothing pickled."""
+        checkpoint["label_space"] = self.label_space.to_dict()
+        checkpoint["config"] = self.config
+
+    def seen_as_one(self) -> tuple[Prediction, Batch]:
+        """This rank's share of the split as one prediction and one batch without images."""
+        predictions, batches = zip(*self.seen, strict=True)
+
+        def join(parts: tuple[Any, ...], field: str) -> Any:
+            tensors = [getattr(part, field) for part in parts]
+            return None if tensors[0] is None else torch.cat(tensors)
+
+        return (
+            Prediction(*(join(predictions, field) for field in Prediction._fields)),
+            Batch(*(join(batches, field) for field in Batch._fields)),
+        )
+
+    def _forget(self) -> None:
+        # Begin with an empty batch: a rank without samples still takes part in the global sums.
+        k, d = len(self.label_space.categories), len(self.label_space.dimensions)
+        nothing = torch.zeros(0, device=self.device)
+        prediction = Prediction(
+            logits=nothing.view(0, k) if self.predicts_categories else None,
+            affect=nothing.view(0, d) if self.predicts_affect else None,
+        )
+        category = nothing.view(0, k) if self.label_space.multi_label else nothing.long()
+        batch = Batch(
+            image=nothing.view(0, 0, 0, 0),
+            category=category,
+            affect=nothing.view(0, d),
+            index=torch.zeros(0, dtype=torch.long),
+        )
+        self.seen = [(prediction, batch)]
+        self.metrics.reset()
+
+    def _keep(self, batch: Batch) -> None:
+        prediction = self(batch.image)
+        self.seen.append(
+            (
+                Prediction(*(None if t is None else t.float() for t in prediction)),
+                batch._replace(image=batch.image.new_zeros(len(batch.image), 0, 0, 0)),
+            )
+        )
+
+    def _report(self, stage: str) -> None:
+        prediction, batch = self.seen_as_one()
+        if len(batch.index):
+            self.metrics.update(prediction, batch)
+        self.results = {f"{stage}/{name}": v for name, v in self.metrics.compute().items()}
+        self.log_dict(self.results)

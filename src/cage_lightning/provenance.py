@@ -1,0 +1,60 @@
+"""Where a result comes from: code, versions, device, data."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lightning.pytorch import Trainer
+
+    from cage_lightning.data import ExpressionData
+
+_PACKAGES = ("cage-lightning", "torch", "torchvision", "lightning", "torchmetrics", "timm", "numpy")
+
+
+def provenance(trainer: Trainer, data: ExpressionData) -> dict[str, Any]:
+    """Facts that a result is not comprehensible without, as plain containers."""
+    import torch
+
+    device = trainer.strategy.root_device
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
+    return {
+        "git_revision": git_revision(),
+        "versions": {"python": platform.python_version()} | {p: version(p) for p in _PACKAGES},
+        "device": {
+            "type": device.type,
+            "name": name,
+            "count": trainer.world_size,
+            "precision": str(trainer.precision),
+        },
+        "label_space": data.label_space.to_dict(),
+        "data": {
+            split: {
+                "samples": len(table),
+                "left_out": dict(table.left_out),
+                "fingerprint": table.fingerprint(),
+            }
+            for split, table in data.splits.items()
+        },
+    }
+
+
+def git_revision() -> str | None:
+    """Commit of the checkout that runs, with ``+`` when it has changes; None outside a checkout."""
+    here = Path(__file__).resolve().parent
+
+    def git(*arguments: str) -> str:
+        return subprocess.run(
+            ["git", *arguments], cwd=here, capture_output=True, text=True, check=True
+        ).stdout.strip()
+
+    try:
+        # An installed copy may lie inside somebody else's repository.
+        git("ls-files", "--error-unmatch", str(Path(__file__).resolve()))
+        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "-uno") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None

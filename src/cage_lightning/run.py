@@ -1,0 +1,182 @@
+"""The run folder: its name, what lies in it, and when a run counts as finished.
+
+    runs/<group>/<data>-<model>-<loss>-s<seed>[-<tag>]/
+        config.yaml  checkpoints/{best,last}.ckpt  metrics.json  predictions.parquet
+        train.log    csv/version_<start>/metrics.csv
+
+The same command finds the same folder again: it resumes an unfinished run and skips a finished one.
+`metrics.json` is written last and atomically; its existence means finished.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from cage_lightning.errors import ConfigError
+
+# Where and how fast a run is computed, not what: may differ when a run is taken up again. The batch
+# is shared out among the devices and every statistic is that of the whole batch.
+EXECUTION = (
+    "runs",
+    "run_dir",
+    "logger",
+    "callbacks.progress",
+    "callbacks.progress_log",
+    "callbacks.last",
+    "callbacks.best.dirpath",
+    "data.root",
+    "data.num_workers",
+    "trainer.accelerator",
+    "trainer.devices",
+    "trainer.num_nodes",
+    "trainer.strategy",
+    "trainer.enable_progress_bar",
+    "trainer.log_every_n_steps",
+)
+
+
+def write_atomic(path: Path, content: str | bytes) -> None:
+    """Write a file so that a kill at any moment leaves the old one or the new one, whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".part-{os.getpid()}-{path.name}")
+    try:
+        with part.open("wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The files of one run."""
+
+    path: Path
+
+    @classmethod
+    def of(cls, config: DictConfig) -> RunFolder:
+        """The folder that a training config names."""
+        names = [config.choices.data, config.choices.model, config.choices.loss, f"s{config.seed}"]
+        if config.tag is not None:
+            names.append(config.tag)
+        for name in (*names, config.group):
+            if re.search(r"[/\\\s]", str(name)) or str(name) in ("", ".", ".."):
+                raise ConfigError(
+                    f"'{name}' cannot be part of a folder's name; choose another group or tag"
+                )
+        return cls(Path(config.runs) / config.group / "-".join(map(str, names)))
+
+    @property
+    def config_file(self) -> Path:
+        """The resolved config."""
+        return self.path / "config.yaml"
+
+    @property
+    def metrics_file(self) -> Path:
+        """The results; there only when the run is finished."""
+        return self.path / "metrics.json"
+
+    @property
+    def predictions_file(self) -> Path:
+        """The predictions on the test split."""
+        return self.path / "predictions.parquet"
+
+    @property
+    def log_file(self) -> Path:
+        """What the command said."""
+        return self.path / "train.log"
+
+    @property
+    def best(self) -> Path:
+        """The checkpoint of the best epoch."""
+        return self.path / "checkpoints" / "best.ckpt"
+
+    @property
+    def last(self) -> Path:
+        """The latest state of the training, from which it resumes."""
+        return self.path / "checkpoints" / "last.ckpt"
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run came to its end."""
+        return self.metrics_file.is_file()
+
+    def read_metrics(self) -> dict[str, Any]:
+        """The results of a finished run."""
+        metrics: dict[str, Any] = json.loads(self.metrics_file.read_text())
+        return metrics
+
+    def claim(self, config: DictConfig) -> None:
+        """Take the folder for this config, or find that it holds another one.
+
+        Raises:
+            ConfigError: The folder holds a run with another config: names the keys that differ.
+        """
+        ours = _essence(config)
+        if self.config_file.is_file():
+            theirs = _essence(OmegaConf.load(self.config_file))
+            differing = [
+                f"{key} is {ours.get(key, 'absent')!r} here and {theirs.get(key, 'absent')!r} there"
+                for key in sorted({*ours, *theirs})
+                if ours.get(key, "absent") != theirs.get(key, "absent")
+            ]
+            if differing:
+                more = f" (and {len(differing) - 5} more)" if len(differing) > 5 else ""
+                raise ConfigError(
+                    f"{self.path} holds a run with another config: {'; '.join(differing[:5])}{more}"
+                    " - give this one a name of its own with tag=NAME or group=NAME"
+                )
+            return
+        write_atomic(self.config_file, OmegaConf.to_yaml(config, resolve=True))
+
+    def sweep_up(self) -> None:
+        """Delete what a kill in the middle of a write left behind."""
+        for part in self.path.rglob(".part-*"):
+            part.unlink(missing_ok=True)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder: two processes never train the same run at once.
+
+        Raises:
+            ConfigError: Another process holds it.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        with (self.path / ".lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise ConfigError(
+                    f"{self.path} is being trained by another process; wait for it to end, or give "
+                    "this run a name of its own with tag=NAME"
+                ) from error
+            yield
+
+
+def _essence(config: Any) -> dict[str, Any]:
+    """What a run computes, as flat keys: the config without the settings of EXECUTION."""
+    flat: dict[str, Any] = {}
+
+    def walk(node: Any, prefix: str) -> None:
+        if any(prefix == key or prefix.startswith(f"{key}.") for key in EXECUTION):
+            return
+        if isinstance(node, Mapping) and node:
+            for key, value in node.items():
+                walk(value, f"{prefix}.{key}" if prefix else str(key))
+        else:
+            flat[prefix] = node
+
+    walk(OmegaConf.to_container(config, resolve=True), "")
+    return flat

@@ -1,0 +1,155 @@
+"""One training run, from its config to its results."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from contextlib import nullcontext
+from typing import Any
+
+import lightning.pytorch as pl
+from lightning.pytorch.callbacks import ModelCheckpoint, Timer
+from lightning.pytorch.loggers import WandbLogger
+from lightning.pytorch.utilities import rank_zero_only
+from lightning.pytorch.utilities.exceptions import SIGTERMException
+from omegaconf import DictConfig
+
+from cage_lightning import build
+from cage_lightning.cli import multirun
+from cage_lightning.data import ExpressionData
+from cage_lightning.errors import CageError, ConfigError
+from cage_lightning.evaluation import gather, save_results
+from cage_lightning.modules import ExpressionModule
+from cage_lightning.provenance import provenance
+from cage_lightning.run import RunFolder
+from cage_lightning.terminal import print_results, start_logging
+
+log = logging.getLogger(__name__)
+
+
+def train(config: DictConfig) -> dict[str, Any] | None:
+    """Train the run that `config` describes, or resume it; a finished one is left alone.
+
+    Returns:
+        The content of metrics.json; None after `trainer.fast_dev_run`, which keeps nothing.
+
+    Raises:
+        CageError: What the user can put right.
+    """
+    folder = RunFolder.of(config)
+    config.run_dir = str(folder.path)
+    _check_processes(config)
+    pl.seed_everything(config.seed, workers=True, verbose=False)
+    if config.trainer.fast_dev_run:
+        start_logging(None)
+        trainer, module, data = _assemble(config, callbacks=[], logger=[])
+        trainer.fit(module, datamodule=data)
+        trainer.test(module, datamodule=data, verbose=False)
+        log.info("fast_dev_run: it works; nothing was kept")
+        return None
+
+    first = rank_zero_only.rank == 0
+    with folder.locked() if first else nullcontext():
+        if first:
+            folder.claim(config)
+            folder.sweep_up()
+        start_logging(folder.log_file)
+        if folder.finished:
+            log.info("%s is finished already; nothing to do", folder.path)
+            return folder.read_metrics()
+        return _train_and_test(config, folder)
+
+
+def _train_and_test(config: DictConfig, folder: RunFolder) -> dict[str, Any]:
+    loggers = build.build_loggers(config)
+    exit_code = 1
+    try:
+        trainer, module, data = _assemble(
+            config, callbacks=build.build_callbacks(config), logger=loggers
+        )
+        resume = folder.last if folder.last.is_file() else None
+        if resume:
+            log.info("resuming from %s", resume)
+        trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
+        selection = _selection(config, trainer)
+        trainer.test(module, datamodule=data, ckpt_path=folder.best, verbose=False)
+        seen = gather(module)
+        meta = provenance(trainer, data) | {
+            "seed": config.seed,
+            "selection": selection,
+            "wall_time_s": round(_timer(trainer).time_elapsed("train"), 1),
+        }
+        if trainer.is_global_zero:
+            save_results(
+                folder.path, data.label_space, data.test.id, seen, module.results, meta
+            )
+            print_results(module.results, str(folder.path))
+        exit_code = 0
+        return module.results | {"meta": meta}
+    except SIGTERMException:
+        log.warning("stopped by SIGTERM; the same command resumes from %s", folder.last)
+        sys.exit(143)  # Lightning would leave with 0, as if the run were finished
+    except SystemExit:
+        log.warning("interrupted; the same command resumes the run")
+        sys.exit(130)
+    except CageError:
+        raise
+    except Exception:
+        log.exception("%s failed", folder.path)
+        raise
+    finally:
+        for logger in loggers:
+            if isinstance(logger, WandbLogger) and rank_zero_only.rank == 0:
+                logger.experiment.finish(exit_code=exit_code)
+
+
+def _assemble(
+    config: DictConfig, **arguments: Any
+) -> tuple[pl.Trainer, ExpressionModule, ExpressionData]:
+    data = build.build_data(config)
+    data.setup("fit")
+    module = build.build_module(config, data)
+    trainer = build.build_trainer(
+        config,
+        default_root_dir=config.run_dir,
+        enable_checkpointing=bool(arguments["callbacks"]),
+        enable_model_summary=False,
+        **arguments,
+    )
+    return trainer, module, data
+
+
+def _check_processes(config: DictConfig) -> None:
+    """Refuse a sweep in one process over several devices.
+
+    Each rank would run the whole sweep again, and jobs of different settings could pair up.
+    """
+    started_elsewhere = "SLURM_PROCID" in os.environ or "TORCHELASTIC_RUN_ID" in os.environ
+    single = config.trainer.devices in (1, "1", "auto") and config.trainer.num_nodes == 1
+    if multirun() and not single and not started_elsewhere:
+        raise ConfigError(
+            "a sweep (-m) in one process cannot use several devices: Lightning would start the "
+            "whole sweep again on each; run the jobs one by one, or with trainer.devices=1"
+        )
+
+
+def _selection(config: DictConfig, trainer: pl.Trainer) -> dict[str, Any]:
+    """How the epoch was chosen, and which one."""
+    best = next(c for c in trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint))
+    if best.best_model_score is None:
+        raise ConfigError(
+            f"no epoch has a finite {config.monitor.metric}: choose another monitor.metric "
+            f"(there are {', '.join(sorted(map(str, trainer.callback_metrics)))}) or a lower "
+            "optimizer.lr"
+        )
+    return {
+        "split": config.data.selection,
+        "metric": config.monitor.metric,
+        "mode": config.monitor.mode,
+        "value": best.best_model_score.item(),
+    }
+
+
+def _timer(trainer: pl.Trainer) -> Timer:
+    return next(c for c in trainer.callbacks if isinstance(c, Timer))

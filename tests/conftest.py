@@ -1,0 +1,78 @@
+"""What the tests share: composed configs, and the real command in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, open_dict
+
+from cage_lightning.config import CONF_DIR, register
+
+# The smallest real training: the tiny demo faces, a small network, two epochs, no worker process.
+TINY = (
+    "data=demo8",
+    "data.size=tiny",
+    "model=tiny",
+    "trainer=cpu",
+    "trainer.max_epochs=2",
+    "data.num_workers=0",
+)
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def composed(*overrides: str, config_name: str = "train") -> DictConfig:
+    """The config that the command line would compose."""
+    register()
+    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
+        config = compose(config_name, overrides=list(overrides), return_hydra_config=True)
+    HydraConfig.instance().set_config(config)
+    with open_dict(config):
+        del config["hydra"]
+    return config
+
+
+@pytest.fixture(scope="session")
+def demo_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for CAGE_DATA, shared by the whole test run: the tiny demo faces are drawn once."""
+    from cage_lightning.data.demo_faces import write_release
+
+    root = tmp_path_factory.mktemp("data")
+    write_release(root / "demo_faces" / "tiny", "tiny")
+    return root
+
+
+@pytest.fixture
+def command(tmp_path: Path, demo_root: Path) -> Command:
+    """Run `python -m cage_lightning.<door> ...` in tmp_path, without network or terminal."""
+
+    def run(
+        door: str, *arguments: str, check: bool = True, **env: str
+    ) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [sys.executable, "-m", f"cage_lightning.{door}", *arguments],
+            cwd=tmp_path,
+            env=environment(demo_root) | env,
+            capture_output=True,
+            text=True,
+            timeout=240,
+            stdin=subprocess.DEVNULL,
+        )
+        if check:
+            assert done.returncode == 0, done.stdout + done.stderr
+        return done
+
+    return run
+
+
+def environment(data: Path) -> dict[str, str]:
+    """The environment of a command under test."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("WANDB", "HYDRA"))}
+    return kept | {"CAGE_DATA": str(data), "OMP_NUM_THREADS": "1", "COLUMNS": "200"}

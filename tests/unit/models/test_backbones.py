@@ -1,0 +1,170 @@
+"""Networks by name: layouts and counts of the published checkpoints, heads, sizes, configs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from hydra.utils import instantiate
+from torch import nn
+from torchvision import models
+
+from cage_lightning.errors import ConfigError
+from cage_lightning.models import build_network, load_weights
+
+CONFIGS = sorted((Path(__file__).parents[3] / "conf" / "model").glob("*.yaml"))
+WIDTHS = (2, 7, 8, 9, 10, 29)
+
+# parameters without the last layer, parameters per output, entries of the state dict
+PUBLISHED = {
+    "maxvit_t": (30_407_624, 512, 582),
+    "efficientnet_v2_s": (20_177_488, 1281, 782),
+    "swin_v2_t": (27_582_570, 769, 233),
+}
+
+
+def outline(name, num_outputs, **options):
+    """A network without memory: names and shapes only."""
+    with torch.device("meta"):
+        return build_network(name, num_outputs, weights="none", **options)
+
+
+def plain_torchvision(name, num_outputs, dropout=None):
+    """The published construction: torchvision's network with a head put in by hand."""
+    network = models.get_model(name, weights=None)
+    if name == "maxvit_t":
+        network.classifier = nn.Sequential(
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+            nn.LayerNorm(512),
+            nn.Linear(512, 512),
+            nn.Tanh(),
+            *([nn.Dropout(dropout)] if dropout else []),
+            nn.Linear(512, num_outputs, bias=False),
+        )
+    elif name == "efficientnet_v2_s":
+        network.classifier[1] = nn.Linear(1280, num_outputs)
+    else:
+        network.head = nn.Linear(768, num_outputs)
+    return network
+
+
+@pytest.mark.parametrize("num_outputs", WIDTHS)
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_counts(name, num_outputs):
+    network = outline(name, num_outputs)
+    base, per_output, entries = PUBLISHED[name]
+    assert sum(p.numel() for p in network.parameters()) == base + per_output * num_outputs
+    assert len(network.state_dict()) == entries
+
+
+def test_valence_arousal_head_of_maxvit_has_dropout_before_the_last_layer():
+    network = outline("maxvit_t", 2, head_dropout=0.3)
+    head = {k: tuple(v.shape) for k, v in network.state_dict().items() if "classifier" in k}
+    assert head == {
+        "classifier.2.weight": (512,),
+        "classifier.2.bias": (512,),
+        "classifier.3.weight": (512, 512),
+        "classifier.3.bias": (512,),
+        "classifier.6.weight": (2, 512),
+    }
+    assert isinstance(network.classifier[5], nn.Dropout)
+    assert network.classifier[5].p == 0.3
+    assert sum(p.numel() for p in network.parameters()) == 30_408_648
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_plain_torchvision_weights_load_strictly_and_give_the_same_outputs(name):
+    torch.manual_seed(0)
+    dropout = 0.3 if name == "maxvit_t" else None
+    reference = plain_torchvision(name, 10, dropout).eval()
+    network = build_network(name, 10, weights="none", head_dropout=dropout).eval()
+
+    assert load_weights(network, reference.state_dict(), strict=True).head_loaded
+
+    image = torch.randn(1, 3, 224, 224)
+    with torch.inference_mode():
+        torch.testing.assert_close(network(image), reference(image), rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["efficientnet_v2_s", "swin_v2_t", "maxvit_mini"])
+def test_new_heads_are_drawn_as_pytorch_draws_a_linear_layer(name):
+    network = build_network(name, 10, weights="none", image_size=64)
+    last = [m for m in network.modules() if isinstance(m, nn.Linear)][-1]
+    # uniform within 1 / sqrt(in_features), and close to it: 10 * 32 draws or more
+    bound = last.in_features**-0.5
+    assert 0.9 * bound < last.weight.abs().max() <= bound
+
+
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [("tiny", 64), ("tiny", 32), ("tiny", 96), ("maxvit_mini", 64), ("resnet18", 40)],
+)
+def test_small_networks_train(name, size):
+    network = build_network(name, 10, weights="none", image_size=size)
+    outputs = network(torch.randn(2, 3, size, size))
+    assert outputs.shape == (2, 10)
+    outputs.square().sum().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in network.parameters())
+
+
+def test_timm_network_with_a_fixed_size_is_built_for_the_size_asked_for():
+    network = build_network("vit_tiny_patch16_224", 3, weights="none", image_size=64)
+    assert network.pos_embed.shape[1] == 1 + 4 * 4
+
+
+def test_maxvit_mini_has_the_head_layout_of_maxvit_t():
+    def head(name, size):
+        return [k for k in outline(name, 10, image_size=size).state_dict() if "classifier" in k]
+
+    assert head("maxvit_mini", 64) == head("maxvit_t", 224)
+
+
+@pytest.mark.parametrize(("name", "size"), [("maxvit_t", 192), ("maxvit_mini", 96), ("tiny", 50)])
+def test_size_that_does_not_fit_is_refused(name, size):
+    with pytest.raises(ConfigError, match=rf"{name} takes pictures of .* \(got {size}\)"):
+        outline(name, 10, image_size=size)
+
+
+def test_maxvit_takes_multiples_of_its_size():
+    assert len(outline("maxvit_t", 10, image_size=448).state_dict()) == 582
+
+
+def test_unknown_names_suggest_a_close_one():
+    with pytest.raises(ConfigError, match=r"no network 'swin_v2_tt': did you mean swin_v2_t"):
+        outline("swin_v2_tt", 10)
+    with pytest.raises(ConfigError, match=r"did you mean maxvit_t, "):
+        outline("?", 10)
+    with pytest.raises(ConfigError, match=r"Invalid pretrained tag \(nonsense\)"):
+        outline("resnet18.nonsense", 10)
+
+
+def test_head_dropout_belongs_to_maxvit():
+    with pytest.raises(ConfigError, match="swin_v2_t has no head_dropout"):
+        outline("swin_v2_t", 2, head_dropout=0.3)
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_every_config_builds_and_runs(path):
+    node = yaml.safe_load(path.read_text())
+    if path.stem == "timm":
+        assert node["name"] == "???"
+        node |= {"name": "resnet18", "image_size": 64}
+    network = instantiate(node | {"weights": "none"})(num_outputs=10).eval()
+    with torch.inference_mode():
+        image = torch.randn(1, 3, node["image_size"], node["image_size"])
+        assert network(image).shape == (1, 10)
+
+
+def test_there_is_a_config_for_every_network():
+    assert [path.stem for path in CONFIGS] == [
+        "efficientnet_v2_s",
+        "maxvit",
+        "maxvit_mini",
+        "swin",
+        "swin_v2",
+        "timm",
+        "tiny",
+    ]

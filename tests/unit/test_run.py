@@ -1,0 +1,89 @@
+"""The run folder: its name, who may use it, and what a kill leaves behind."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from omegaconf import DictConfig, OmegaConf
+
+from cage_lightning.errors import ConfigError
+from cage_lightning.run import RunFolder, write_atomic
+from tests.conftest import composed
+
+
+def config_in(place: Path, *overrides: str) -> DictConfig:
+    config = composed("data=demo8", "model=tiny", f"runs={place}", *overrides)
+    config.run_dir = str(RunFolder.of(config).path)
+    return config
+
+
+def test_name_says_what_ran() -> None:
+    assert RunFolder.of(composed("data=demo7", "model=tiny", "loss=va", "seed=3")).path == Path(
+        "runs/default/demo7-tiny-va-s3"
+    )
+    assert RunFolder.of(composed("group=g", "tag=lr1")).path == Path(
+        "runs/g/affectnet8-maxvit-combined-s0-lr1"
+    )
+
+
+@pytest.mark.parametrize("override", ["tag=a/b", "group=..", "tag='a b'"])
+def test_name_is_one_folder(override: str) -> None:
+    with pytest.raises(ConfigError, match="cannot be part of a folder's name"):
+        RunFolder.of(composed(override))
+
+
+def test_same_config_claims_its_folder_again(tmp_path: Path) -> None:
+    config = config_in(tmp_path)
+    folder = RunFolder.of(config)
+    folder.claim(config)
+    folder.claim(config_in(tmp_path))
+    assert OmegaConf.load(folder.config_file).optimizer.lr == config.optimizer.lr
+
+
+def test_execution_may_differ_when_a_run_is_taken_up_again(tmp_path: Path) -> None:
+    config = config_in(tmp_path)
+    RunFolder.of(config).claim(config)
+    other = config_in(tmp_path, "data.num_workers=0", "trainer=ddp", "data.root=/elsewhere")
+    RunFolder.of(other).claim(other)
+
+
+def test_another_config_under_the_same_name_is_refused(tmp_path: Path) -> None:
+    config = config_in(tmp_path)
+    RunFolder.of(config).claim(config)
+    other = config_in(tmp_path, "optimizer.lr=0.1", "loss.alpha=2")
+    with pytest.raises(ConfigError, match=r"loss.alpha is 2 here and 5.0 there.*tag=NAME"):
+        RunFolder.of(other).claim(other)
+
+
+def test_one_process_at_a_time(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    with folder.locked(), pytest.raises(ConfigError, match="another process"), folder.locked():
+        pass
+    with folder.locked():
+        pass
+
+
+def test_a_failed_write_leaves_the_old_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "metrics.json"
+    write_atomic(file, "old")
+
+    def fail(descriptor: int) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="disk full"):
+        write_atomic(file, "new")
+    assert file.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_sweep_up_deletes_partial_files_only(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    write_atomic(folder.best, "weights")
+    folder.best.with_name(".part-123").write_text("half")
+    folder.sweep_up()
+    assert [f.name for f in folder.best.parent.iterdir()] == ["best.ckpt"]

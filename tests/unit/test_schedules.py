@@ -1,0 +1,39 @@
+"""Schedules against closed forms and the published learning rates."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from cage_lightning import schedules
+
+
+def rates(make: object, peak: float, steps: int, **settings: int) -> list[float]:
+    optimizer = torch.optim.AdamW([torch.nn.Parameter(torch.zeros(1))], lr=peak)
+    schedule = make(optimizer, steps, **settings)  # type: ignore[operator]
+    seen = []
+    for _ in range(steps):
+        seen.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    return [*seen, optimizer.param_groups[0]["lr"]]
+
+
+def test_cosine_falls_to_zero_over_the_run() -> None:
+    seen = rates(schedules.cosine, 5e-5, 200)
+    expected = [2.5e-5 * (1 + math.cos(math.pi * t / 200)) for t in range(201)]
+    assert seen == pytest.approx(expected, abs=1e-12)
+    assert seen[-1] == pytest.approx(0, abs=1e-12)
+
+
+def test_published_oscillates() -> None:
+    # AffectNet-8: 2,248 steps an epoch, horizon 128 x 20; the rate after the first seven epochs.
+    seen = rates(schedules.published, 4e-5, 7 * 2248, batch_size=128, epochs=20)
+    after = [round(seen[epoch * 2248] * 1e5, 2) for epoch in range(1, 8)]
+    assert after == [0.14, 3.44, 1.18, 2.08, 2.67, 0.67, 3.79]
+
+
+def test_constant_stays() -> None:
+    assert set(rates(schedules.constant, 4e-5, 10)) == {4e-5}
