@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,13 @@ from hydra.utils import get_class, instantiate
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from cage_lightning.callbacks import AtomicCheckpointIO
-from cage_lightning.data import ExpressionData
+from cage_lightning.data.module import ExpressionData
 from cage_lightning.errors import CageError, CheckpointError, ConfigError
 from cage_lightning.labels import LabelSpace
-from cage_lightning.models import load_weights, read_state_dict
+from cage_lightning.models import load_weights
 from cage_lightning.modules import ExpressionModule
 
 
@@ -52,7 +53,7 @@ def build_module(config: DictConfig, data: ExpressionData) -> ExpressionModule:
     weights = {"weights": "none"} if config.init_from else {}
     network = build(config.model, **weights)(num_outputs=mode.num_outputs(data.label_space))
     if config.init_from:
-        load_weights(network, read_state_dict(checkpoint_of(config.init_from)))
+        load_weights(network, checkpoint_of(config.init_from))
     loss = {"class_weights": data.class_weights()} if "class_weights" in config.loss else {}
     return mode(
         network,
@@ -60,6 +61,7 @@ def build_module(config: DictConfig, data: ExpressionData) -> ExpressionModule:
         loss=build(config.loss, **loss),
         optimizer=build(config.optimizer),
         scheduler=build(config.scheduler),
+        warmup=config.warmup,
         config=OmegaConf.to_container(config, resolve=True),  # type: ignore[arg-type]
     )
 
@@ -114,10 +116,10 @@ def load_module(file: Path) -> ExpressionModule:
             f"{file} is not a checkpoint of a run ({type(error).__name__}); a plain state_dict "
             "needs model=... and loss=... beside checkpoint=..."
         ) from error
-    for node in (config.model, config.module):
-        # A checkpoint may come from anyone: it must not choose what is called.
-        if not str(node.get("_target_")).startswith("cage_lightning."):
-            raise CheckpointError(f"{file} asks to call {node.get('_target_')}: refused")
+    # A checkpoint may come from anyone: it must not choose what is called.
+    for target in (*_targets(config.model), *_targets(config.module)):
+        if not target.startswith(("cage_lightning.models.", "cage_lightning.modules.")):
+            raise CheckpointError(f"{file} asks to call {target}: refused")
     return module_for_weights(config, space, file)
 
 
@@ -129,22 +131,36 @@ def module_for_weights(config: DictConfig, space: LabelSpace, file: Path) -> Exp
     """
     mode = _mode(config.module)
     network = build(config.model, weights="none")(num_outputs=mode.num_outputs(space))
-    load_weights(network, read_state_dict(file), strict=True)
+    load_weights(network, file, strict=True)
     plain: Any = OmegaConf.to_container(config, resolve=False)
     return mode(network, space, config=plain)
 
 
 def _mode(node: DictConfig) -> type[ExpressionModule]:
-    return get_class(node._target_)  # type: ignore[return-value]
+    return get_class(node._target_)
+
+
+def _targets(node: Any) -> Iterator[str]:
+    """Every `_target_` in a node, however deep."""
+    if isinstance(node, DictConfig):
+        if "_target_" in node:
+            yield str(node["_target_"])
+        for value in node.values():
+            yield from _targets(value)
+    elif isinstance(node, ListConfig):
+        for value in node:
+            yield from _targets(value)
 
 
 def _list_of(nodes: DictConfig | None, group: str) -> list[Any]:
-    for name, node in (nodes or {}).items():
-        if node is not None and "_target_" not in node:
+    """The objects of a mapping of nodes; `name=null` switches one off."""
+    present = {str(name): node for name, node in (nodes or {}).items() if node is not None}
+    for name, node in present.items():
+        if "_target_" not in node:
             raise ConfigError(
                 f"{group}.{name} has no _target_: choose a file of {group}/ that defines it"
             )
-    return [build(node) for node in (nodes or {}).values() if node is not None]
+    return [build(node) for node in present.values()]
 
 
 def _precision(accelerator: str) -> str:

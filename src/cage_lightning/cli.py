@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -63,7 +64,7 @@ def door(config_name: str) -> Callable[[Callable[[DictConfig], None]], Callable[
 
 def multirun() -> bool:
     """Whether this process works through the jobs of a sweep itself."""
-    return HydraConfig.initialized() and HydraConfig.get().mode.name == "MULTIRUN"
+    return HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
 
 
 def _fail(message: str) -> None:

@@ -12,9 +12,8 @@ from torch import Tensor
 def global_sum(x: Tensor) -> Tensor:
     """Sum a tensor over all ranks, so that a statistic is that of the global batch.
 
-    Every rank must call it equally often with the same shape. Training steps run in lockstep and
-    do; evaluation does not (the ranks may hold different numbers of batches), so where gradients
-    are disabled the sum stays local, as it does without a process group.
+    Every rank must call it equally often with the same shape: once per training step, and once
+    per evaluation split, whose batches may be unevenly spread. Without a process group it is `x`.
 
     The backward pass sums the gradient over the ranks as well. All W ranks hold the same loss L,
     so each one back-propagates dL/dx through W equal copies and its own parameters get W times
@@ -27,8 +26,7 @@ def global_sum(x: Tensor) -> Tensor:
     Returns:
         The sum, in the shape, dtype and device of `x`.
     """
-    lockstep = torch.is_grad_enabled() and dist.is_available() and dist.is_initialized()
-    if not lockstep or dist.get_world_size() == 1:
+    if not dist.is_available() or not dist.is_initialized() or dist.get_world_size() == 1:
         return x
     summed: Tensor = _AllReduceSum.apply(x)
     return summed

@@ -1,4 +1,4 @@
-"""Errors a user can mend. The command line prints their message as one line, without a traceback."""
+"""Errors a user can mend. The command line prints their message, without a traceback."""
 
 
 class CageError(Exception):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,10 @@ from lightning.pytorch import seed_everything
 from omegaconf import DictConfig, open_dict
 
 from cage_lightning import build
-from cage_lightning.data import ExpressionData
+from cage_lightning.data.annotations import Annotations
 from cage_lightning.errors import CheckpointError, ConfigError
-from cage_lightning.labels import LABEL_SPACES, Batch, LabelSpace, Prediction
+from cage_lightning.labels import LABEL_SPACES, Batch, Prediction
+from cage_lightning.models import read_state_dict
 from cage_lightning.modules import ExpressionModule
 from cage_lightning.predictions import write_predictions
 from cage_lightning.provenance import provenance
@@ -28,21 +28,22 @@ log = logging.getLogger(__name__)
 def gather(module: ExpressionModule) -> tuple[Prediction, Batch]:
     """What all ranks saw in the last pass, on the CPU, in the order of the annotations."""
     prediction, batch = module.seen_as_one()
-    shares = [tuple(None if t is None else t.cpu() for t in (*prediction, *batch))]
+    shares: list[Any] = [tuple(None if t is None else t.cpu() for t in (*prediction, *batch))]
     if torch.distributed.is_initialized():
         everyone: list[Any] = [None] * torch.distributed.get_world_size()
         torch.distributed.all_gather_object(everyone, shares[0])
         shares = everyone
-    columns = [None if c[0] is None else torch.cat(c) for c in zip(*shares, strict=True)]
-    order = columns[-1].argsort()
-    ordered = [None if c is None else c[order] for c in columns]
-    return Prediction(*ordered[:2]), Batch(*ordered[2:])
+    order = torch.cat([share[-1] for share in shares]).argsort()
+    columns = [
+        None if column[0] is None else torch.cat(column)[order]
+        for column in zip(*shares, strict=True)
+    ]
+    return Prediction(*columns[:2]), Batch(*columns[2:])  # type: ignore[arg-type]
 
 
 def save_results(
     folder: Path,
-    space: LabelSpace,
-    ids: Sequence[str],
+    table: Annotations,
     seen: tuple[Prediction, Batch],
     results: dict[str, float],
     meta: dict[str, Any],
@@ -51,8 +52,7 @@ def save_results(
 
     Args:
         folder: Where they go.
-        space: The label space of the predictions.
-        ids: Sample ids, in the order of the annotations.
+        table: The annotations of the split.
         seen: What `gather` returned.
         results: Flat metric keys, ``test/...``.
         meta: Where the result comes from.
@@ -60,8 +60,8 @@ def save_results(
     prediction, batch = seen
     write_predictions(
         folder / "predictions.parquet",
-        space,
-        [str(ids[i]) for i in batch.index],
+        table.space,
+        [str(table.id[i]) for i in batch.index],
         batch.category.numpy(),
         batch.affect.numpy(),
         None if prediction.logits is None else prediction.logits.numpy(),
@@ -101,7 +101,7 @@ def evaluate(config: DictConfig) -> dict[str, Any]:
     meta = provenance(trainer, data) | {"checkpoint": str(file)}
     folder = Path(config.output or _default_output(file, str(config.choices.data)))
     if trainer.is_global_zero:
-        save_results(folder, data.label_space, data.test.id, seen, module.results, meta)
+        save_results(folder, data.test, seen, module.results, meta)
         print_results(module.results, str(folder))
     return module.results | {"meta": meta}
 
@@ -114,6 +114,8 @@ def _module(config: DictConfig, file: Path) -> tuple[ExpressionModule, int]:
         return module, module.config["model"]["image_size"]
     if config.model is None or config.module is None:
         raise CheckpointError("a plain state_dict needs both model=... and loss=...")
+    if "head_dropout" in config.model and "classifier.6.weight" in read_state_dict(file):
+        config.model.head_dropout = 0.3  # a published valence-arousal model
     space = LABEL_SPACES[config.data.label_space]
     return build.module_for_weights(config, space, file), config.model.image_size
 

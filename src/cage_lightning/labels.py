@@ -39,7 +39,10 @@ class LabelSpace:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> LabelSpace:
         """The inverse of `to_dict`."""
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+        plain: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in values.items()
+        }
+        return cls(**plain)
 
 
 AFFECTNET_8 = LabelSpace(
@@ -113,7 +116,7 @@ class Batch(NamedTuple):
     image: Tensor
     category: Tensor
     affect: Tensor
-    index: Tensor
+    index: Tensor  # type: ignore[assignment]  # hides tuple.index, which nobody calls
 
 
 class Prediction(NamedTuple):

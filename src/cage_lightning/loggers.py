@@ -10,7 +10,8 @@ from pathlib import Path
 
 import wandb
 from lightning.pytorch.loggers import WandbLogger
-from lightning.pytorch.utilities import rank_zero_only
+
+from cage_lightning.terminal import first_process
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +35,7 @@ def wandb_logger(
     """
     folder = Path(run_dir)
     folder.mkdir(parents=True, exist_ok=True)
-    settings = {
+    settings: dict[str, object] = {
         "name": folder.name,
         "id": hashlib.sha256(f"{project}/{group}/{folder.name}".encode()).hexdigest()[:16],
         "project": project,
@@ -44,8 +45,10 @@ def wandb_logger(
         "resume": "allow",
     }
     # Other ranks own no W&B run; Lightning never touches theirs.
-    experiment = _start(settings) if rank_zero_only.rank == 0 else None
-    return WandbLogger(save_dir=run_dir, project=project, log_model=log_model, experiment=experiment)
+    experiment = _start(settings) if first_process() else None
+    return WandbLogger(
+        save_dir=run_dir, project=project, log_model=log_model, experiment=experiment
+    )
 
 
 def _start(settings: dict[str, object]) -> wandb.Run:

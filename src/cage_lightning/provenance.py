@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lightning.pytorch import Trainer
 
-    from cage_lightning.data import ExpressionData
+    from cage_lightning.data.module import ExpressionData
 
 _PACKAGES = ("cage-lightning", "torch", "torchvision", "lightning", "torchmetrics", "timm", "numpy")
 

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, LRScheduler
+from torch.optim.lr_scheduler import (
+    ChainedScheduler,
+    ConstantLR,
+    CosineAnnealingLR,
+    LinearLR,
+    LRScheduler,
+)
 
 
 def cosine(optimizer: Optimizer, total_steps: int) -> LRScheduler:
@@ -34,3 +40,11 @@ def published(
     if not stepped:
         return constant(optimizer, total_steps)
     return CosineAnnealingLR(optimizer, T_max=batch_size * epochs)
+
+
+def with_warmup(schedule: LRScheduler, steps: int) -> LRScheduler:
+    """Let the learning rate rise linearly over the first `steps` steps, on top of a schedule."""
+    if steps == 0:
+        return schedule
+    rise = LinearLR(schedule.optimizer, start_factor=1 / (steps + 1), total_iters=steps)
+    return ChainedScheduler([rise, schedule])

@@ -17,7 +17,17 @@ _ROWS = {
     "F1 (macro)": "f1_macro",
     "mAP": "map",
 }
+_NO_CONCERN = (
+    ".*does not have many workers.*",  # depends on the machine, not on the run
+    ".*is smaller than the logging interval.*",
+    r".*isinstance\(treespec, LeafSpec\).*",  # inside Lightning
+)
 _AFFECT = ("ccc", "rmse", "mae")
+
+
+def first_process() -> bool:
+    """Whether this is rank 0, also before the ranks know of each other."""
+    return int(getattr(rank_zero_only, "rank", 0)) == 0
 
 
 def start_logging(file: Path | None) -> None:
@@ -31,10 +41,9 @@ def start_logging(file: Path | None) -> None:
         root.removeHandler(old)
         old.close()
     logging.captureWarnings(True)
-    # Advice on worker counts depends on the machine, the log interval matters to nobody.
-    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-    warnings.filterwarnings("ignore", message=".*is smaller than the logging interval.*")
-    if rank_zero_only.rank != 0:
+    for message in _NO_CONCERN:
+        warnings.filterwarnings("ignore", message=message)
+    if not first_process():
         root.addHandler(logging.NullHandler())
         return
     handlers: list[logging.Handler] = [logging.StreamHandler()]
@@ -43,7 +52,9 @@ def start_logging(file: Path | None) -> None:
     if file is not None:
         file.parent.mkdir(parents=True, exist_ok=True)
         handlers.append(logging.FileHandler(file))
-        handlers[1].setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+        handlers[1].setFormatter(
+            logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s")
+        )
     root.setLevel(logging.INFO)
     for handler in handlers:
         root.addHandler(handler)

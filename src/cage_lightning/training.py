@@ -11,19 +11,18 @@ from typing import Any
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import ModelCheckpoint, Timer
 from lightning.pytorch.loggers import WandbLogger
-from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from omegaconf import DictConfig
 
 from cage_lightning import build
 from cage_lightning.cli import multirun
-from cage_lightning.data import ExpressionData
+from cage_lightning.data.module import ExpressionData
 from cage_lightning.errors import CageError, ConfigError
 from cage_lightning.evaluation import gather, save_results
 from cage_lightning.modules import ExpressionModule
 from cage_lightning.provenance import provenance
 from cage_lightning.run import RunFolder
-from cage_lightning.terminal import print_results, start_logging
+from cage_lightning.terminal import first_process, print_results, start_logging
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +48,7 @@ def train(config: DictConfig) -> dict[str, Any] | None:
         log.info("fast_dev_run: it works; nothing was kept")
         return None
 
-    first = rank_zero_only.rank == 0
+    first = first_process()
     with folder.locked() if first else nullcontext():
         if first:
             folder.claim(config)
@@ -65,9 +64,9 @@ def _train_and_test(config: DictConfig, folder: RunFolder) -> dict[str, Any]:
     loggers = build.build_loggers(config)
     exit_code = 1
     try:
-        trainer, module, data = _assemble(
-            config, callbacks=build.build_callbacks(config), logger=loggers
-        )
+        timer = Timer()  # its time goes on when a run is taken up again
+        callbacks = [*build.build_callbacks(config), timer]
+        trainer, module, data = _assemble(config, callbacks=callbacks, logger=loggers)
         resume = folder.last if folder.last.is_file() else None
         if resume:
             log.info("resuming from %s", resume)
@@ -78,12 +77,10 @@ def _train_and_test(config: DictConfig, folder: RunFolder) -> dict[str, Any]:
         meta = provenance(trainer, data) | {
             "seed": config.seed,
             "selection": selection,
-            "wall_time_s": round(_timer(trainer).time_elapsed("train"), 1),
+            "wall_time_s": round(timer.time_elapsed("train"), 1),
         }
         if trainer.is_global_zero:
-            save_results(
-                folder.path, data.label_space, data.test.id, seen, module.results, meta
-            )
+            save_results(folder.path, data.test, seen, module.results, meta)
             print_results(module.results, str(folder.path))
         exit_code = 0
         return module.results | {"meta": meta}
@@ -100,7 +97,7 @@ def _train_and_test(config: DictConfig, folder: RunFolder) -> dict[str, Any]:
         raise
     finally:
         for logger in loggers:
-            if isinstance(logger, WandbLogger) and rank_zero_only.rank == 0:
+            if isinstance(logger, WandbLogger) and first_process():
                 logger.experiment.finish(exit_code=exit_code)
 
 
@@ -149,7 +146,3 @@ def _selection(config: DictConfig, trainer: pl.Trainer) -> dict[str, Any]:
         "mode": config.monitor.mode,
         "value": best.best_model_score.item(),
     }
-
-
-def _timer(trainer: pl.Trainer) -> Timer:
-    return next(c for c in trainer.callbacks if isinstance(c, Timer))

@@ -56,9 +56,7 @@ def test_interrupted_equals_undisturbed(
             stdin=subprocess.DEVNULL,
         )
         # Strike some time after the process has got further than its predecessor.
-        while process.poll() is None and (
-            not last.exists() or last.stat().st_mtime_ns == seen
-        ):
+        while process.poll() is None and (not last.exists() or last.stat().st_mtime_ns == seen):
             time.sleep(0.02)
         time.sleep(moments.uniform(0, 0.4))
         process.send_signal(blow)

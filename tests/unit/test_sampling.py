@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -10,7 +12,9 @@ from cage_lightning.data.sampling import EpochBatches, derived_seed
 sizes = st.integers(1, 60)
 
 
-@given(length=sizes, batch_size=st.integers(4, 20), world=st.integers(1, 4), epoch=st.integers(0, 5))
+@given(
+    length=sizes, batch_size=st.integers(4, 20), world=st.integers(1, 4), epoch=st.integers(0, 5)
+)
 def test_ranks_share_the_batches_of_one_process(
     length: int, batch_size: int, world: int, epoch: int
 ) -> None:
@@ -18,7 +22,7 @@ def test_ranks_share_the_batches_of_one_process(
     ranks = [EpochBatches(length, batch_size, 7, rank, world) for rank in range(world)]
     for batches in (alone, *ranks):
         batches.set_epoch(epoch)
-    together = [sum(shares, []) for shares in zip(*ranks, strict=True)]
+    together = [list(chain(*shares)) for shares in zip(*ranks, strict=True)]
     assert together == list(alone)[: len(together)]
     assert {len(r) for r in ranks} == {len(together)}
     assert all(share for rank in ranks for share in rank)
@@ -29,7 +33,7 @@ def test_ranks_share_the_batches_of_one_process(
 @given(length=sizes, batch_size=sizes)
 def test_every_sample_once(length: int, batch_size: int) -> None:
     batches = list(EpochBatches(length, batch_size, seed=0))
-    assert sorted(sum(batches, [])) == list(range(length))
+    assert sorted(chain(*batches)) == list(range(length))
     assert [len(b) for b in batches[:-1]] == [batch_size] * (len(batches) - 1)
 
 

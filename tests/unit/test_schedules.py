@@ -37,3 +37,13 @@ def test_published_oscillates() -> None:
 
 def test_constant_stays() -> None:
     assert set(rates(schedules.constant, 4e-5, 10)) == {4e-5}
+
+
+def test_warmup_multiplies_the_schedule() -> None:
+    def warm_cosine(optimizer: torch.optim.Optimizer, steps: int) -> object:
+        return schedules.with_warmup(schedules.cosine(optimizer, steps), 10)
+
+    seen = rates(warm_cosine, 1.0, 100)
+    plain = rates(schedules.cosine, 1.0, 100)
+    expected = [min(1, (t + 1) / 11) * rate for t, rate in enumerate(plain)]
+    assert seen == pytest.approx(expected, abs=1e-9)

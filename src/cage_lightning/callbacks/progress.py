@@ -64,7 +64,7 @@ class ProgressLog(Callback):
         """Time left of the training at the pace of this process so far."""
         pace = (time.monotonic() - self._began) / max(1, self._steps)
         batches = trainer.num_training_batches
-        done = trainer.fit_loop.epoch_loop.batch_progress.current.processed
+        done = trainer.fit_loop.epoch_loop.batch_progress.current.completed
         epochs_to_come = (trainer.max_epochs or 0) - trainer.current_epoch
         steps = max(0, epochs_to_come * batches - done)
         return f"{timedelta(seconds=round(pace * steps))} left"

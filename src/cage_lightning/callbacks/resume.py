@@ -78,9 +78,8 @@ class LastCheckpoint(Checkpoint):
             self._save(trainer)
 
     def _save(self, trainer: Trainer) -> None:
-        if not trainer.fast_dev_run:
-            self._saved_step = trainer.global_step
-            trainer.save_checkpoint(self.path)
+        self._saved_step = trainer.global_step
+        trainer.save_checkpoint(self.path)
 
 
 class StepSeed(Callback):

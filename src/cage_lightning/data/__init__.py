@@ -1,5 +1,4 @@
-"""From a release on disk to batches."""
+"""From a release on disk to batches.
 
-from cage_lightning.data.module import AffectNet, DemoFaces, ExpressionData
-
-__all__ = ["AffectNet", "DemoFaces", "ExpressionData"]
+Readers, pictures and subsets need no Lightning; `data.module` holds the LightningDataModules.
+"""

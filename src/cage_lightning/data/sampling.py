@@ -81,7 +81,7 @@ class ResumableLoader(DataLoader["Batch"]):
 
     def state_dict(self) -> dict[str, Any]:
         """Makes Lightning take the loader for a resumable one; kept for inspection."""
-        done = self.trainer.fit_loop.epoch_loop.batch_progress.current.processed
+        done = self.trainer.fit_loop.epoch_loop.batch_progress.current.completed
         return {"epoch": self.trainer.current_epoch, "batch": done}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

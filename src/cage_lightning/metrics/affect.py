@@ -1,21 +1,21 @@
-"""Scores of the continuous affect dimensions, and the statistics they come from.
-
-A column of statistics describes the pairs (prediction x, target y) of one dimension::
-
-    n, mean of x, mean of y, sum (x-mean)^2, sum (y-mean)^2, sum (x-mean)(y-mean), sum (x-y)^2,
-    sum |x-y|
-
-Sums about the mean keep their accuracy where a difference of raw sums of squares would not.
-"""
+"""Scores of the continuous affect dimensions, by torchmetrics."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torchmetrics import (
+    ConcordanceCorrCoef,
+    MeanAbsoluteError,
+    MeanSquaredError,
+    Metric,
+)
 
-N_STATISTICS = 8
+POOLED = "pooled"
 
 
 def concordance(n: Tensor, mean_difference: Tensor, xx: Tensor, yy: Tensor, xy: Tensor) -> Tensor:
@@ -41,72 +41,108 @@ def concordance(n: Tensor, mean_difference: Tensor, xx: Tensor, yy: Tensor, xy: 
     return torch.where(coincide, 1.0, 2 * xy / torch.where(coincide, 1.0, denominator))
 
 
-def affect_statistics(x: Tensor, y: Tensor) -> Tensor:
-    """Statistics of one batch; pairs whose target is NaN are left out.
+class Concordance(ConcordanceCorrCoef):
+    """Torchmetrics' coefficient, defined also where one side does not vary.
 
-    Args:
-        x: Predictions ``[B, D]``.
-        y: Targets ``[B, D]``, NaN where not annotated.
-
-    Returns:
-        float64 ``[N_STATISTICS, D]``.
+    Torchmetrics goes through the correlation, which is 0/0 there, and gives NaN.
     """
-    labelled = ~y.isnan()
-    x, y = (torch.where(labelled, values.double(), 0.0) for values in (x, y))
-    n = labelled.sum(0).double()
-    mean_x, mean_y = (values.sum(0) / n.clamp(min=1) for values in (x, y))
-    dx, dy = labelled * (x - mean_x), labelled * (y - mean_y)
-    error = x - y
-    sums = torch.stack([dx * dx, dy * dy, dx * dy, error.square(), error.abs()]).sum(1)
-    return torch.cat([torch.stack([n, mean_x, mean_y]), sums])
+
+    def compute(self) -> Tensor:
+        """The coefficient of all pairs over all ranks; NaN only when a prediction is NaN."""
+        # One entry per rank; a rank without pairs has n = 0.
+        n, mean_x, mean_y, xx, yy, xy = (
+            state.reshape(-1)
+            for state in (
+                self.n_total,
+                self.mean_x,
+                self.mean_y,
+                self.var_x,
+                self.var_y,
+                self.corr_xy,
+            )
+        )
+        x, y = ((n * mean).sum() / n.sum() for mean in (mean_x, mean_y))
+        dx, dy = mean_x - x, mean_y - y
+        return concordance(
+            n.sum(),
+            x - y,
+            (xx + n * dx * dx).sum(),
+            (yy + n * dy * dy).sum(),
+            (xy + n * dx * dy).sum(),
+        )
 
 
-def merge(parts: Tensor) -> Tensor:
-    """Statistics of the union of disjoint sets of pairs (batches, ranks or dimensions).
-
-    Args:
-        parts: float64 ``[P, N_STATISTICS, D]``; a part without pairs is all zeros.
-
-    Returns:
-        float64 ``[N_STATISTICS, D]``.
-    """
-    n, mean_x, mean_y = parts[:, :3].unbind(1)
-    total = n.sum(0)
-    x, y = ((n * mean).sum(0) / total.clamp(min=1) for mean in (mean_x, mean_y))
-    dx, dy = mean_x - x, mean_y - y
-    between = torch.stack([n * dx * dx, n * dy * dy, n * dx * dy]).sum(1)
-    within = parts[:, 3:].sum(0)
-    return torch.cat([torch.stack([total, x, y]), within[:3] + between, within[3:]])
-
-
-def affect_scores(statistics: Tensor, dimensions: Sequence[str]) -> dict[str, float]:
+class AffectScores(Metric):
     """MSE, MAE, RMSE and CCC of each dimension, and of all of them pooled.
 
     ``pooled`` scores treat the values of all dimensions as one vector, which is the definition
     behind Table 6 of the paper. A pooled CCC therefore also rewards knowing that the dimensions
-    have different means.
+    have different means. Accumulated in float64; pairs whose target is NaN are left out.
 
     Args:
-        statistics: float64 ``[N_STATISTICS, D]``.
         dimensions: Names of the D dimensions.
-
-    Returns:
-        ``{mse,mae,rmse,ccc}_{<dimension>,pooled}``, without those that have no labelled sample.
     """
-    pooled = merge(statistics.T.unsqueeze(-1))
-    columns = torch.cat([statistics, pooled], dim=1)
-    n, mean_x, mean_y, xx, yy, xy, squared, absolute = columns
-    pairs = n.clamp(min=1)
-    mse = squared / pairs
-    values = {
-        "mse": mse,
-        "mae": absolute / pairs,
-        "rmse": mse.sqrt(),
-        "ccc": concordance(n, mean_x - mean_y, xx, yy, xy),
-    }
-    return {
-        f"{score}_{name}": float(by_column[column])
-        for column, name in enumerate([*dimensions, "pooled"])
-        if n[column] > 0
-        for score, by_column in values.items()
-    }
+
+    full_state_update = False
+    pairs: Tensor
+
+    def __init__(self, dimensions: Sequence[str]) -> None:
+        super().__init__()
+        self.names = (*dimensions, POOLED)
+        self.add_state("pairs", torch.zeros(len(self.names)), dist_reduce_fx="sum")
+        scores: dict[str, Callable[[], Metric]] = {
+            "mse": MeanSquaredError,
+            "mae": MeanAbsoluteError,
+            "rmse": partial(MeanSquaredError, squared=False),
+            "ccc": Concordance,
+        }
+        self.columns = nn.ModuleList(
+            nn.ModuleDict({k: make().set_dtype(torch.float64) for k, make in scores.items()})
+            for _ in self.names
+        )
+
+    @property
+    def update_called(self) -> bool:
+        """Always true: no pair is a valid state, `compute` then need not warn."""
+        return True
+
+    def update(self, x: Tensor, y: Tensor) -> None:
+        """Add pairs.
+
+        Args:
+            x: Predictions ``[B, D]``.
+            y: Targets ``[B, D]``, NaN where not annotated.
+        """
+        x, y = x.double(), y.double()
+        counts = []
+        for column, xs, ys in zip(
+            self._columns(), (*x.T, x.flatten()), (*y.T, y.flatten()), strict=True
+        ):
+            labelled = ~ys.isnan()
+            counts.append(labelled.sum())
+            if counts[-1]:
+                for metric in column.values():
+                    metric.update(xs[labelled], ys[labelled])
+        self.pairs = self.pairs + torch.stack(counts)
+
+    def compute(self) -> dict[str, float]:
+        """``{mse,mae,rmse,ccc}_{<dimension>,pooled}``, without those that have no labelled pair."""
+        scores: dict[str, float] = {}
+        for name, column, pairs in zip(self.names, self._columns(), self.pairs, strict=True):
+            with warnings.catch_warnings():
+                # A rank without pairs takes part; what it lacks comes from the others.
+                warnings.filterwarnings("ignore", ".*was called before the ``update`` method")
+                values = {k: float(metric.compute()) for k, metric in column.items()}
+            if pairs:
+                scores |= {f"{k}_{name}": value for k, value in values.items()}
+        return scores
+
+    def reset(self) -> None:
+        """Forget all pairs."""
+        super().reset()
+        for column in self._columns():
+            for metric in column.values():
+                metric.reset()
+
+    def _columns(self) -> list[dict[str, Metric]]:
+        return [dict(column.items()) for column in self.columns]  # type: ignore[operator]

@@ -10,7 +10,7 @@ from torchmetrics.utilities import dim_zero_cat
 
 from cage_lightning.errors import DataError
 from cage_lightning.labels import Batch, LabelSpace, Prediction
-from cage_lightning.metrics.affect import N_STATISTICS, affect_scores, affect_statistics, merge
+from cage_lightning.metrics.affect import AffectScores
 from cage_lightning.metrics.category import confusion_scores, mean_average_precision
 
 
@@ -27,7 +27,7 @@ class ExpressionMetrics(Metric):
     - one category each: ``accuracy``, ``{precision,recall,f1}_{weighted,macro}``
       (`confusion_scores`);
     - any number of categories: ``map`` (`mean_average_precision`);
-    - affect: ``{mse,mae,rmse,ccc}_{<dimension>,pooled}`` (`affect_scores`), and
+    - affect: ``{mse,mae,rmse,ccc}_{<dimension>,pooled}`` (`AffectScores`), and
       ``n_unlabelled_affect``, samples that lack the label of at least one dimension.
 
     A score that no sample defines is absent, never NaN. A NaN among the values predicted for
@@ -47,7 +47,6 @@ class ExpressionMetrics(Metric):
     confusion: Tensor
     scores: list[Tensor]
     targets: list[Tensor]
-    statistics: Tensor
 
     def __init__(self, label_space: LabelSpace, categories: bool, affect: bool) -> None:
         super().__init__()
@@ -55,7 +54,7 @@ class ExpressionMetrics(Metric):
         self.multi_label = categories and label_space.multi_label
         self.single_label = categories and not label_space.multi_label
         self.affect = affect
-        k, d = len(label_space.categories), len(label_space.dimensions)
+        k = len(label_space.categories)
         self.add_state("n", torch.tensor(0), dist_reduce_fx="sum")
         if self.single_label:
             self.add_state("confusion", torch.zeros(k, k, dtype=torch.int64), dist_reduce_fx="sum")
@@ -65,8 +64,7 @@ class ExpressionMetrics(Metric):
             self.add_state("targets", [], dist_reduce_fx="cat")
         if affect:
             self.add_state("n_unlabelled_affect", torch.tensor(0), dist_reduce_fx="sum")
-            empty = torch.zeros(N_STATISTICS, d, dtype=torch.float64)
-            self.add_state("statistics", empty, dist_reduce_fx=merge)
+            self.affect_scores = AffectScores(label_space.dimensions)
 
     @property
     def update_called(self) -> bool:
@@ -99,8 +97,7 @@ class ExpressionMetrics(Metric):
             assert prediction.affect is not None, "scoring affect needs affect values"
             unlabelled = batch.affect.isnan().any(1).sum()
             self.n_unlabelled_affect = self.n_unlabelled_affect + unlabelled
-            added = affect_statistics(prediction.affect, batch.affect)
-            self.statistics = merge(torch.stack([self.statistics, added]))
+            self.affect_scores.update(prediction.affect, batch.affect)
 
     def compute(self) -> dict[str, float]:
         """Scores of all samples since the last `reset`, over all ranks."""
@@ -114,5 +111,11 @@ class ExpressionMetrics(Metric):
             values |= mean_average_precision(scores, targets)
         if self.affect:
             values["n_unlabelled_affect"] = int(self.n_unlabelled_affect)
-            values |= affect_scores(self.statistics, self.label_space.dimensions)
+            values |= self.affect_scores.compute()
         return values
+
+    def reset(self) -> None:
+        """Forget all samples."""
+        super().reset()
+        if self.affect:
+            self.affect_scores.reset()

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 from torchvision.models.maxvit import MaxVit
 
 
 def _stage(inputs: int, outputs: int) -> nn.Sequential:
-    """Halve the picture with a convolution, then mix with a depthwise-separable one."""
+    """Halve the picture with a convolution, then mix with a depthwise-separable one.
+
+    Group normalisation, sixteen channels a group: a sample's output does not depend on the rest of
+    its batch, so one device and four compute the same gradient.
+    """
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, 3, stride=2, padding=1, bias=False),
-        nn.BatchNorm2d(outputs),
+        nn.GroupNorm(outputs // 16, outputs),
         nn.ReLU(inplace=True),
         nn.Conv2d(outputs, outputs, 3, padding=1, groups=outputs, bias=False),
         nn.Conv2d(outputs, outputs, 1, bias=False),
-        nn.BatchNorm2d(outputs),
+        nn.GroupNorm(outputs // 16, outputs),
         nn.ReLU(inplace=True),
     )
 
@@ -25,7 +30,7 @@ class TinyNetwork(nn.Module):
     Args:
         num_outputs: Width of the output.
         image_size: Height and width of the pictures, a multiple of 32.
-        widths: Channels of the stages.
+        widths: Channels of the stages, multiples of 16.
         dropout: Probability before the linear layer.
     """
 
@@ -33,7 +38,7 @@ class TinyNetwork(nn.Module):
         self,
         num_outputs: int,
         image_size: int = 64,
-        widths: tuple[int, ...] = (24, 48, 96, 128),
+        widths: tuple[int, ...] = (16, 32, 64, 128),
         dropout: float = 0.2,
     ) -> None:
         super().__init__()
@@ -49,12 +54,14 @@ class TinyNetwork(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Map pictures ``[B, 3, H, W]`` to ``[B, num_outputs]``."""
+        # Channels last takes about a third less time on a CPU.
+        image = image.contiguous(memory_format=torch.channels_last)
         outputs: Tensor = self.classifier(self.features(image))
         return outputs
 
 
 def maxvit_mini(num_outputs: int, image_size: int = 64) -> MaxVit:
-    """A MaxViT with the head layout of ``maxvit_t`` and a three-hundredth of its parameters.
+    """A MaxViT with the head layout of ``maxvit_t`` and a five-hundredth of its parameters.
 
     Args:
         num_outputs: Width of the output.

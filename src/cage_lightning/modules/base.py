@@ -8,12 +8,14 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
+from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from cage_lightning.labels import Batch, LabelSpace, Prediction
 from cage_lightning.metrics import ExpressionMetrics
+from cage_lightning.schedules import with_warmup
 
 
 class ExpressionModule(pl.LightningModule, ABC):
@@ -26,6 +28,7 @@ class ExpressionModule(pl.LightningModule, ABC):
             prediction and test.
         optimizer: Parameters to optimiser.
         scheduler: Optimiser and the run's number of steps to schedule.
+        warmup: Share of the run over which the learning rate rises.
         config: The resolved config as plain containers; stored in every checkpoint.
     """
 
@@ -39,6 +42,7 @@ class ExpressionModule(pl.LightningModule, ABC):
         loss: nn.Module | None = None,
         optimizer: Callable[..., Optimizer] | None = None,
         scheduler: Callable[..., LRScheduler] | None = None,
+        warmup: float = 0.0,
         config: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
@@ -47,6 +51,7 @@ class ExpressionModule(pl.LightningModule, ABC):
         self.loss = loss
         self.optimizer = optimizer
         self.scheduler = scheduler
+        self.warmup = warmup
         self.config = config
         self.metrics = ExpressionMetrics(
             label_space, categories=self.predicts_categories, affect=self.predicts_affect
@@ -104,14 +109,17 @@ class ExpressionModule(pl.LightningModule, ABC):
         """Metrics of the whole split."""
         self._report("test")
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """The optimiser, and its schedule stepped with every optimisation step."""
         assert self.optimizer is not None
         assert self.scheduler is not None
         optimizer = self.optimizer(self.parameters())
         steps = int(self.trainer.estimated_stepping_batches)
-        schedule = {"scheduler": self.scheduler(optimizer, steps), "interval": "step"}
-        return {"optimizer": optimizer, "lr_scheduler": schedule}
+        schedule = with_warmup(self.scheduler(optimizer, steps), round(self.warmup * steps))
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what rebuilds the module: plain containers, nothing pickled."""

@@ -8,13 +8,15 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from torchmetrics.functional.regression import concordance_corrcoef
 
-from cage_lightning.metrics.affect import affect_scores, affect_statistics, merge
+from cage_lightning.metrics.affect import AffectScores
 
 
 def scores(x, y, dimensions=("valence",)) -> dict[str, float]:
     shape = (-1, len(dimensions))
     x, y = (torch.as_tensor(v, dtype=torch.float64).reshape(shape) for v in (x, y))
-    return affect_scores(affect_statistics(x, y), dimensions)
+    found = AffectScores(dimensions)
+    found.update(x, y)
+    return found.compute()
 
 
 def ccc(x, y) -> float:
@@ -131,13 +133,13 @@ def test_ccc_is_invariant_when_both_are_transformed_alike(pair, scale, mirrored,
 
 
 @given(PAIRS, st.randoms(use_true_random=False), st.integers(1, 5))
-def test_statistics_depend_neither_on_order_nor_on_parts(pair, random, n_parts):
+def test_scores_depend_neither_on_order_nor_on_parts(pair, random, n_parts):
     x, y = pair
     order = list(range(len(x)))
     random.shuffle(order)
-    whole = affect_statistics(torch.tensor(x)[:, None], torch.tensor(y)[:, None])
-    parts = [
-        affect_statistics(torch.tensor(x[rows])[:, None], torch.tensor(y[rows])[:, None])
-        for rows in np.array_split(order, n_parts)
-    ]
-    torch.testing.assert_close(merge(torch.stack(parts)), whole, rtol=1e-12, atol=1e-12)
+    found = AffectScores(["valence"])
+    for rows in np.array_split(order, n_parts):
+        found.update(torch.tensor(x[rows])[:, None], torch.tensor(y[rows])[:, None])
+    whole = scores(x, y)
+    assume(np.ptp(x) + np.ptp(y) > 0)  # the rounding of a mean decides what 0/0 is
+    assert found.compute() == pytest.approx(whole, abs=1e-9)

@@ -13,6 +13,7 @@ from torchvision import models
 
 from cage_lightning.errors import ConfigError
 from cage_lightning.models import build_network, load_weights
+from cage_lightning.models.tiny import TinyNetwork
 
 CONFIGS = sorted((Path(__file__).parents[3] / "conf" / "model").glob("*.yaml"))
 WIDTHS = (2, 7, 8, 9, 10, 29)
@@ -108,6 +109,14 @@ def test_small_networks_train(name, size):
     assert outputs.shape == (2, 10)
     outputs.square().sum().backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in network.parameters())
+
+
+def test_tiny_treats_every_sample_by_itself():
+    """So that the gradient over four devices is the one over the whole batch."""
+    torch.manual_seed(0)
+    network = TinyNetwork(10, dropout=0.0).train()
+    images = torch.randn(4, 3, 64, 64)
+    torch.testing.assert_close(network(images)[:1], network(images[:1]), rtol=1e-5, atol=1e-6)
 
 
 def test_timm_network_with_a_fixed_size_is_built_for_the_size_asked_for():
