@@ -51,7 +51,7 @@ def test_a_run_from_start_to_finish(command: Command, tmp_path: Path) -> None:
     # Nothing pickled: both checkpoints load as plain containers, and `last` is the last epoch.
     last = torch.load(run / "checkpoints/last.ckpt", weights_only=True)
     best = torch.load(run / "checkpoints/best.ckpt", weights_only=True)
-    assert last["global_step"] == 4
+    assert last["global_step"] == 8
     assert last["label_space"] == best["label_space"] == AFFECTNET_8.to_dict()
     assert all(name.startswith("network.") for name in best["state_dict"])
 

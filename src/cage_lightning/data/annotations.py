@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +29,9 @@ class Annotations:
             ``space.multi_label``.
         affect: float32 ``[N, D]`` in [-1, 1], NaN where not annotated.
         left_out: Reason -> number of samples that the reader left out of the split.
+        box: float32 ``[N, 4]``, the part of the picture that shows the sample: left, top, right and
+            bottom edge in its stored pixels; None where it is the whole picture.
+        extra: Further columns ``[N, ...]`` of the release, by name; carried along.
 
     Raises:
         DataError: A column has the wrong shape or type, a value is out of range, or an id occurs
@@ -41,6 +45,8 @@ class Annotations:
     category: npt.NDArray[np.int64] | npt.NDArray[np.float32]
     affect: npt.NDArray[np.float32]
     left_out: Mapping[str, int] = field(default_factory=dict)
+    box: npt.NDArray[np.float32] | None = None
+    extra: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         n, k, d = len(self.id), len(self.space.categories), len(self.space.dimensions)
@@ -50,6 +56,7 @@ class Annotations:
             "path": ("U", None, (n,)),
             "category": labels,
             "affect": ("f", 4, (n, d)),
+            **({} if self.box is None else {"box": ("f", 4, (n, 4))}),
         }.items():
             column = getattr(self, name)
             right_type = column.dtype.kind == kind and size in (None, column.dtype.itemsize)
@@ -72,6 +79,9 @@ class Annotations:
         )
         far = (np.abs(self.affect) > 1).any(axis=1)
         self._refuse(far, f"{', '.join(self.space.dimensions)} outside [-1, 1]")
+        if self.box is not None:
+            left, top, right, bottom = self.box.T
+            self._refuse(~((left < right) & (top < bottom)), "the box is empty")
 
     def _refuse(self, bad: npt.ArrayLike, problem: str) -> None:
         """Raise for the first row of the mask `bad`."""
@@ -102,6 +112,8 @@ class Annotations:
             path=self.path[rows],
             category=self.category[rows],
             affect=self.affect[rows],
+            box=None if self.box is None else self.box[rows],
+            extra={name: column[rows] for name, column in self.extra.items()},
         )
 
     def class_counts(self) -> npt.NDArray[np.int64]:
@@ -112,7 +124,7 @@ class Annotations:
         return counts.astype(np.int64)
 
     def fingerprint(self) -> str:
-        """SHA-256 (hex) over label space, ids, paths and labels, in row order.
+        """SHA-256 (hex) over label space, ids, paths, labels and boxes, in row order.
 
         It does not depend on where the root lies, nor on which release of a dataset the same
         table was read from.
@@ -121,4 +133,6 @@ class Annotations:
         category = self.category.astype("<f4" if self.space.multi_label else "<i8")
         # One bit pattern for every NaN, and one for 0.0 and -0.0.
         affect = np.where(np.isnan(self.affect), np.float32(np.nan), self.affect + 0).astype("<f4")
-        return hashlib.sha256(words.encode() + category.tobytes() + affect.tobytes()).hexdigest()
+        box = b"" if self.box is None else self.box.astype("<f4").tobytes()
+        content = words.encode() + category.tobytes() + affect.tobytes() + box
+        return hashlib.sha256(content).hexdigest()

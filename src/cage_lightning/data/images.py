@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +16,9 @@ from cage_lightning.data.files import map_files
 from cage_lightning.errors import DataError
 
 
-def decode_image(path: Path, size: int) -> Tensor:
+def decode_image(
+    path: Path, size: int, box: Sequence[float] | None = None, margin: float = 0.0
+) -> Tensor:
     """Read a picture as RGB in full resolution and make it square.
 
     The picture is taken as it is stored: an EXIF orientation is not applied (AffectNet's crops
@@ -24,9 +27,12 @@ def decode_image(path: Path, size: int) -> Tensor:
     are always decoded at full scale, never in the decoder's faster reduced scales.
 
     Args:
-        path: Any format that Pillow reads.
+        path: A file in any format that Pillow reads.
         size: Height and width of the result in pixels. A picture of another size is resized
             (bilinear, antialiased) without regard to its aspect ratio.
+        box: Left, top, right and bottom edge of the part to take, in stored pixels.
+        margin: Added to each side of the box, as a share of its width or height. What lies outside
+            the picture is left out.
 
     Returns:
         uint8 ``[3, size, size]``, RGB.
@@ -38,6 +44,8 @@ def decode_image(path: Path, size: int) -> Tensor:
     try:
         with Image.open(path) as stored:
             picture = _to_rgb(stored)
+        if box is not None:
+            picture = picture.crop(_widened(box, margin, picture.size))
     except Exception as error:  # Pillow's format readers let all kinds of errors through.
         raise DataError(
             f"Cannot decode the picture {path}: {type(error).__name__}: {error}. "
@@ -46,6 +54,23 @@ def decode_image(path: Path, size: int) -> Tensor:
     if picture.size != (size, size):
         picture = picture.resize((size, size), Image.Resampling.BILINEAR)
     return torch.from_numpy(np.array(picture)).permute(2, 0, 1).contiguous()
+
+
+def _widened(
+    box: Sequence[float], margin: float, size: tuple[int, int]
+) -> tuple[int, int, int, int]:
+    """A box with its margin, in whole pixels inside a picture of (width, height) `size`."""
+    left, top, right, bottom = map(float, box)
+    dx, dy = margin * (right - left), margin * (bottom - top)
+    inside = (
+        max(0, round(left - dx)),
+        max(0, round(top - dy)),
+        min(size[0], round(right + dx)),
+        min(size[1], round(bottom + dy)),
+    )
+    if inside[0] >= inside[2] or inside[1] >= inside[3]:
+        raise ValueError(f"the box {tuple(box)} lies outside the {size[0]}x{size[1]} pixels")
+    return inside
 
 
 def _to_rgb(picture: Image.Image) -> Image.Image:
@@ -79,7 +104,9 @@ def without_broken(table: Annotations) -> Annotations:
             return False
         return True
 
-    whole = np.array(map_files(is_whole, table.path.tolist(), "Checking pictures"), dtype=bool)
+    pictures, row_of = np.unique(table.path, return_inverse=True)
+    checked = map_files(is_whole, pictures.tolist(), "Checking pictures")
+    whole = np.array(checked, dtype=bool)[row_of]
     if whole.all():
         return table
     if not whole.any():

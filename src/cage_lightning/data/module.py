@@ -29,9 +29,10 @@ log = logging.getLogger(__name__)
 class FaceDataset(Dataset[Batch]):
     """The pictures and annotations of one split; sample `i` is row `i` of the annotations."""
 
-    def __init__(self, annotations: Annotations, image_size: int) -> None:
+    def __init__(self, annotations: Annotations, image_size: int, margin: float = 0.0) -> None:
         self.annotations = annotations
         self.image_size = image_size
+        self.margin = margin
 
     def __len__(self) -> int:
         return len(self.annotations)
@@ -39,8 +40,9 @@ class FaceDataset(Dataset[Batch]):
     def __getitem__(self, row: int) -> Batch:
         """One sample: image uint8 [3, image_size, image_size], the rest without a batch axis."""
         table = self.annotations
+        box = None if table.box is None else table.box[row].tolist()
         return Batch(
-            image=decode_image(table.root / table.path[row], self.image_size),
+            image=decode_image(table.root / table.path[row], self.image_size, box, self.margin),
             category=torch.as_tensor(table.category[row]),
             affect=torch.as_tensor(table.affect[row]),
             index=torch.tensor(row),
