@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import fcntl
 import json
-import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from cage_lightning.atomic import write_atomic
 from cage_lightning.errors import ConfigError
 
 # Where and how fast a run is computed, not what: may differ when a run is taken up again. The batch
@@ -43,20 +43,6 @@ EXECUTION = (
     "trainer.enable_progress_bar",
     "trainer.log_every_n_steps",
 )
-
-
-def write_atomic(path: Path, content: str | bytes) -> None:
-    """Write a file so that a kill at any moment leaves the old one or the new one, whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".part-{os.getpid()}-{path.name}")
-    try:
-        with part.open("wb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)
@@ -156,8 +142,10 @@ class RunFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         with (self.path / ".lock").open("w") as file:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
+                # lockf, not flock: a killed run's loader processes live on for some seconds, and
+                # would hold what they inherited.
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
                 raise ConfigError(
                     f"{self.path} is being trained by another process; wait for it to end, or give "
                     "this run a name of its own with tag=NAME"

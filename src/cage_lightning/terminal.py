@@ -20,6 +20,7 @@ _ROWS = {
 _NO_CONCERN = (
     ".*does not have many workers.*",  # depends on the machine, not on the run
     ".*is smaller than the logging interval.*",
+    ".*sync_dist=True.*",  # what is logged is that of all ranks already
     r".*isinstance\(treespec, LeafSpec\).*",  # inside Lightning
 )
 _AFFECT = ("ccc", "rmse", "mae")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import sys
 from contextlib import nullcontext
@@ -11,7 +12,7 @@ from typing import Any
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import ModelCheckpoint, Timer
 from lightning.pytorch.loggers import WandbLogger
-from lightning.pytorch.utilities.exceptions import SIGTERMException
+from lightning.pytorch.utilities.exceptions import MisconfigurationException, SIGTERMException
 from omegaconf import DictConfig
 
 from cage_lightning import build
@@ -67,6 +68,8 @@ def _train_and_test(config: DictConfig, folder: RunFolder) -> dict[str, Any]:
         timer = Timer()  # its time goes on when a run is taken up again
         callbacks = [*build.build_callbacks(config), timer]
         trainer, module, data = _assemble(config, callbacks=callbacks, logger=loggers)
+        for logger in loggers:
+            logger.log_hyperparams(module.config)
         resume = folder.last if folder.last.is_file() else None
         if resume:
             log.info("resuming from %s", resume)
@@ -92,6 +95,8 @@ def _train_and_test(config: DictConfig, folder: RunFolder) -> dict[str, Any]:
         sys.exit(130)
     except CageError:
         raise
+    except MisconfigurationException as error:  # no such device, no such metric to monitor
+        raise ConfigError(str(error)) from error
     except Exception:
         log.exception("%s failed", folder.path)
         raise
@@ -134,11 +139,10 @@ def _check_processes(config: DictConfig) -> None:
 def _selection(config: DictConfig, trainer: pl.Trainer) -> dict[str, Any]:
     """How the epoch was chosen, and which one."""
     best = next(c for c in trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint))
-    if best.best_model_score is None:
+    if best.best_model_score is None or not math.isfinite(best.best_model_score):
         raise ConfigError(
-            f"no epoch has a finite {config.monitor.metric}: choose another monitor.metric "
-            f"(there are {', '.join(sorted(map(str, trainer.callback_metrics)))}) or a lower "
-            "optimizer.lr"
+            f"no epoch has a finite {config.monitor.metric}: the training diverged; lower "
+            "optimizer.lr, and start again with another tag=NAME"
         )
     return {
         "split": config.data.selection,

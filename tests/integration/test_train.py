@@ -91,6 +91,7 @@ MISTAKES = {
     "wrong type": (("seed=abc",), "could not be converted to Integer"),
     "no such checkpoint": ((*TINY, "init_from=/nowhere.ckpt"), "there is no checkpoint"),
     "batch too small": ((*TINY, "data.batch_size=0"), "data.batch_size=0"),
+    "diverged": ((*TINY, "optimizer.lr=1e6", "optimizer._target_=torch.optim.SGD"), "diverged"),
     "image size": ((*TINY, "model=maxvit", "model.weights=none", "model.image_size=64"), "224"),
 }
 

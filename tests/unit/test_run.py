@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 from omegaconf import DictConfig, OmegaConf
 
+from cage_lightning.atomic import write_atomic
 from cage_lightning.errors import ConfigError
-from cage_lightning.run import RunFolder, write_atomic
+from cage_lightning.run import RunFolder
 from tests.conftest import composed
 
 
@@ -57,12 +62,26 @@ def test_another_config_under_the_same_name_is_refused(tmp_path: Path) -> None:
         RunFolder.of(other).claim(other)
 
 
+def try_lock(path: Path) -> int:
+    code = (
+        "import sys, pathlib; from cage_lightning.errors import ConfigError\n"
+        "from cage_lightning.run import RunFolder\n"
+        "try:\n  with RunFolder(pathlib.Path(sys.argv[1])).locked(): pass\n"
+        "except ConfigError as e: sys.exit(7 if 'another process' in str(e) else 8)"
+    )
+    return subprocess.run([sys.executable, "-c", code, str(path)], check=False).returncode
+
+
 def test_one_process_at_a_time(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "run")
-    with folder.locked(), pytest.raises(ConfigError, match="another process"), folder.locked():
-        pass
     with folder.locked():
-        pass
+        assert try_lock(folder.path) == 7
+        # A child that outlives a killed run, like a loader's worker, holds nothing.
+        child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(30,))
+        child.start()
+    assert try_lock(folder.path) == 0
+    child.kill()
+    child.join()
 
 
 def test_a_failed_write_leaves_the_old_file(

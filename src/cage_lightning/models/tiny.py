@@ -11,7 +11,8 @@ def _stage(inputs: int, outputs: int) -> nn.Sequential:
     """Halve the picture with a convolution, then mix with a depthwise-separable one.
 
     Group normalisation, sixteen channels a group: a sample's output does not depend on the rest of
-    its batch, so one device and four compute the same gradient.
+    its batch, so one device and four compute the same gradient. For the same reason the network has
+    no dropout.
     """
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, 3, stride=2, padding=1, bias=False),
@@ -31,7 +32,6 @@ class TinyNetwork(nn.Module):
         num_outputs: Width of the output.
         image_size: Height and width of the pictures, a multiple of 32.
         widths: Channels of the stages, multiples of 16.
-        dropout: Probability before the linear layer.
     """
 
     def __init__(
@@ -39,7 +39,6 @@ class TinyNetwork(nn.Module):
         num_outputs: int,
         image_size: int = 64,
         widths: tuple[int, ...] = (16, 32, 64, 128),
-        dropout: float = 0.2,
     ) -> None:
         super().__init__()
         self.features = nn.Sequential(*map(_stage, (3, *widths[:-1]), widths))
@@ -48,7 +47,6 @@ class TinyNetwork(nn.Module):
             # adaptive one is not deterministic on CUDA.
             nn.AvgPool2d(image_size // 2 ** len(widths) // 2),
             nn.Flatten(),
-            nn.Dropout(dropout),
             nn.Linear(4 * widths[-1], num_outputs),
         )
 

@@ -114,7 +114,7 @@ def test_small_networks_train(name, size):
 def test_tiny_treats_every_sample_by_itself():
     """So that the gradient over four devices is the one over the whole batch."""
     torch.manual_seed(0)
-    network = TinyNetwork(10, dropout=0.0).train()
+    network = TinyNetwork(10).train()
     images = torch.randn(4, 3, 64, 64)
     torch.testing.assert_close(network(images)[:1], network(images[:1]), rtol=1e-5, atol=1e-6)
 

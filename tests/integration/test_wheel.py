@@ -1,0 +1,41 @@
+"""The wheel carries conf/ with it and works from any folder."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import cage_lightning
+from tests.conftest import TINY, environment
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.slow
+def test_the_wheel_trains_from_another_folder(tmp_path: Path, demo_root: Path) -> None:
+    pip = [sys.executable, "-m", "pip", "--quiet"]
+    wheel = [*pip, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(tmp_path)]
+    subprocess.run([*wheel, str(CHECKOUT)], check=True)
+    (built,) = tmp_path.glob("*.whl")
+    assert cage_lightning.__version__ in built.name
+    site = tmp_path / "site"
+    subprocess.run([*pip, "install", "--no-deps", "--target", str(site), str(built)], check=True)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    env = environment(demo_root) | {"PYTHONPATH": str(site)}
+
+    def run(*arguments: str) -> str:
+        done = subprocess.run(
+            [sys.executable, *arguments], cwd=elsewhere, env=env, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    found = run("-c", "from cage_lightning.config import CONF_DIR; print(CONF_DIR)").strip()
+    assert Path(found) == site / "cage_lightning" / "conf"
+    assert "maxvit_t" in run("-m", "cage_lightning.train", "--cfg", "job", "model=maxvit")
+    run("-m", "cage_lightning.train", *TINY, "trainer.max_epochs=1")
+    assert (elsewhere / "runs/default/demo8-tiny-combined-s0/metrics.json").is_file()
