@@ -19,13 +19,12 @@ $(READY): pyproject.toml constraints.txt
 
 demo: $(READY) ## Draw the demo faces, train on them on the CPU, evaluate: a few minutes, no data needed
 	$(BIN)/python -m cage_lightning.train data=demo8 model=tiny loss=combined trainer=cpu group=demo
-	@echo "The run folder: runs/demo/demo8-tiny-combined-s0 (the same command again finds it finished)"
 
 test: $(READY) ## Run the test suite
-	$(BIN)/python -m pytest -m 'not slow'
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'not slow' -n auto --maxprocesses 8
 
-test-slow: $(READY) ## Run the slow tests as well
-	$(BIN)/python -m pytest -m slow
+test-slow: $(READY) ## Run the slow tests: kills and resumes, two processes, every backbone, the wheel
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow -n auto --maxprocesses 8
 
 lint: $(READY) ## Check style and imports between rooms
 	$(BIN)/ruff format --check .

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from hydra.errors import InstantiationException
 from hydra.utils import get_class, instantiate
@@ -13,6 +14,7 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig, ListConfig, OmegaConf
+from torch import nn
 
 from cage_lightning.callbacks import AtomicCheckpointIO
 from cage_lightning.data.module import ExpressionData
@@ -49,9 +51,16 @@ def build_module(config: DictConfig, data: ExpressionData) -> ExpressionModule:
         CheckpointError: `model.weights` or `init_from` cannot be loaded.
     """
     mode = _mode(config.module)
+    if mode.predicts_affect and np.isnan(data.splits["train"].affect).all():
+        raise ConfigError(
+            f"no training sample under {data.root} has {' or '.join(data.label_space.dimensions)}: "
+            "choose loss=discrete"
+        )
     # init_from replaces every weight of the backbone: nothing else is downloaded for it.
     weights = {"weights": "none"} if config.init_from else {}
-    network = build(config.model, **weights)(num_outputs=mode.num_outputs(data.label_space))
+    network = _channels_last(
+        build(config.model, **weights)(num_outputs=mode.num_outputs(data.label_space))
+    )
     if config.init_from:
         load_weights(network, checkpoint_of(config.init_from))
     loss = {"class_weights": data.class_weights()} if "class_weights" in config.loss else {}
@@ -138,6 +147,11 @@ def module_for_weights(config: DictConfig, space: LabelSpace, file: Path) -> Exp
 
 def _mode(node: DictConfig) -> type[ExpressionModule]:
     return get_class(node._target_)
+
+
+def _channels_last(network: nn.Module) -> nn.Module:
+    """The same network with its convolutions in the memory layout that GPUs are faster in."""
+    return network.to(memory_format=torch.channels_last)
 
 
 def _targets(node: Any) -> Iterator[str]:

@@ -62,6 +62,22 @@ def positive_weights(counts: Sequence[int], n: int) -> tuple[float, ...]:
     return tuple((n - count) / count for count in counts)
 
 
+def inverse_occurrence(counts: Sequence[int], n: int) -> tuple[float, ...]:
+    """Weights n / n_k of the positive labels, for the multi-label cross-entropy.
+
+    "The inverse of the occurrence", as the paper words its weights for EMOTIC (sections 4.3 and
+    5.4). Its code uses `positive_weights`, which are smaller by 1.
+
+    Args:
+        counts: As in `positive_weights`.
+        n: As in `positive_weights`.
+
+    Raises:
+        DataError: As in `positive_weights`.
+    """
+    return tuple(weight + 1 for weight in positive_weights(counts, n))
+
+
 def _check_occurring(counts: Sequence[int]) -> None:
     missing = [k for k, count in enumerate(counts) if count < 1]
     if missing:

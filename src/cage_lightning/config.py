@@ -64,8 +64,21 @@ class EvaluateConfig:
     choices: dict[str, str | None] = MISSING
 
 
+@dataclass
+class PrepareConfig:
+    """Top-level keys of conf/prepare.yaml."""
+
+    data: Any = MISSING
+    augment: Any = MISSING
+    seed: int = MISSING
+    reencode: bool = False
+    workers: int | None = None
+    choices: dict[str, str | None] = MISSING
+
+
 def register() -> None:
     """Make the schemas known to Hydra; calling it again changes nothing."""
     store = ConfigStore.instance()
     store.store(name="train_schema", node=TrainConfig)
     store.store(name="evaluate_schema", node=EvaluateConfig)
+    store.store(name="prepare_schema", node=PrepareConfig)

@@ -12,6 +12,7 @@ from lightning.pytorch import seed_everything
 from omegaconf import DictConfig, open_dict
 
 from cage_lightning import build
+from cage_lightning.atomic import write_atomic
 from cage_lightning.data.annotations import Annotations
 from cage_lightning.errors import CheckpointError, ConfigError
 from cage_lightning.labels import LABEL_SPACES, Batch, Prediction
@@ -19,7 +20,6 @@ from cage_lightning.models import read_state_dict
 from cage_lightning.modules import ExpressionModule
 from cage_lightning.predictions import write_predictions
 from cage_lightning.provenance import provenance
-from cage_lightning.run import write_atomic
 from cage_lightning.terminal import print_results, start_logging
 
 log = logging.getLogger(__name__)

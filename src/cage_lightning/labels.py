@@ -36,6 +36,19 @@ class LabelSpace:
         """Plain containers, for checkpoints, JSON and file metadata."""
         return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
 
+    def to_unit(self, native: Any) -> Any:
+        """Affect in the dataset's own scale, a number or an array, to [-1, 1].
+
+        The `native_range` goes to [-1, 1] linearly: for EMOTIC, y = (2x - 11) / 9. NaN stays NaN.
+        """
+        low, high = self.native_range
+        return (2 * native - (low + high)) / (high - low)
+
+    def to_native(self, unit: Any) -> Any:
+        """The inverse of `to_unit`: for EMOTIC, x = (9y + 11) / 2."""
+        low, high = self.native_range
+        return ((high - low) * unit + (low + high)) / 2
+
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> LabelSpace:
         """The inverse of `to_dict`."""

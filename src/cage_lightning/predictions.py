@@ -17,8 +17,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from cage_lightning.atomic import write_atomic
 from cage_lightning.labels import LabelSpace
-from cage_lightning.run import write_atomic
 
 _LABEL_SPACE = b"label_space"
 

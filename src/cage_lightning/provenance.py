@@ -21,7 +21,10 @@ def provenance(trainer: Trainer, data: ExpressionData) -> dict[str, Any]:
     import torch
 
     device = trainer.strategy.root_device
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
+    name, peak = platform.machine(), None
+    if device.type == "cuda":
+        name = torch.cuda.get_device_name(device)
+        peak = round(torch.cuda.max_memory_allocated(device) / 2**30, 2)
     return {
         "git_revision": git_revision(),
         "versions": {"python": platform.python_version()} | {p: version(p) for p in _PACKAGES},
@@ -30,6 +33,7 @@ def provenance(trainer: Trainer, data: ExpressionData) -> dict[str, Any]:
             "name": name,
             "count": trainer.world_size,
             "precision": str(trainer.precision),
+            "peak_memory_gib": peak,
         },
         "label_space": data.label_space.to_dict(),
         "data": {

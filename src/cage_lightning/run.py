@@ -35,6 +35,7 @@ EXECUTION = (
     "callbacks.last",
     "callbacks.best.dirpath",
     "data.root",
+    "data.store",
     "data.num_workers",
     "trainer.accelerator",
     "trainer.devices",

@@ -10,9 +10,10 @@ from contextlib import nullcontext
 from typing import Any
 
 import lightning.pytorch as pl
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import ModelCheckpoint, Timer
 from lightning.pytorch.loggers import WandbLogger
-from lightning.pytorch.utilities.exceptions import MisconfigurationException, SIGTERMException
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from omegaconf import DictConfig
 
 from cage_lightning import build
@@ -41,6 +42,8 @@ def train(config: DictConfig) -> dict[str, Any] | None:
     config.run_dir = str(folder.path)
     _check_processes(config)
     pl.seed_everything(config.seed, workers=True, verbose=False)
+    if config.trainer.deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # before CUDA starts
     if config.trainer.fast_dev_run:
         start_logging(None)
         trainer, module, data = _assemble(config, callbacks=[], logger=[])
@@ -69,7 +72,7 @@ def _train_and_test(config: DictConfig, folder: RunFolder) -> dict[str, Any]:
         callbacks = [*build.build_callbacks(config), timer]
         trainer, module, data = _assemble(config, callbacks=callbacks, logger=loggers)
         for logger in loggers:
-            logger.log_hyperparams(module.config)
+            logger.log_hyperparams(module.config or {})
         resume = folder.last if folder.last.is_file() else None
         if resume:
             log.info("resuming from %s", resume)

@@ -30,24 +30,31 @@ class ProgressLog(Callback):
 
     def __init__(self, every_seconds: float) -> None:
         self.every_seconds = every_seconds
-        self._written = self._began = 0.0
-        self._steps = 0
+        self._written = self._began = self._epoch_began = 0.0
+        self._steps = self._images = 0
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the clock."""
         self._written = self._began = time.monotonic()
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Count the images of this epoch."""
+        self._epoch_began = time.monotonic()
+        self._images = 0
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """A line when the last one is some time ago."""
         self._steps += 1
+        self._images += len(batch.index) * trainer.world_size
         now = time.monotonic()
         if now - self._written >= self.every_seconds:
             self._written = now
             loss = trainer.callback_metrics["train/loss"].item()
             of = f"step {batch_idx + 1}/{trainer.num_training_batches}"
-            log.info("%s, %s: train/loss %.4f, %s", _epoch(trainer), of, loss, self._left(trainer))
+            line = f"{_epoch(trainer)}, {of}: train/loss {loss:.4f}"
+            log.info("%s, %s, %s", line, self._pace(), self._left(trainer))
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """The epoch's numbers."""
@@ -58,7 +65,12 @@ class ProgressLog(Callback):
             or name.startswith("val/ccc_")
         }
         numbers = ", ".join(f"{name} {value:.4f}" for name, value in shown.items())
-        log.info("%s: %s, %s", _epoch(trainer), numbers, self._left(trainer))
+        log.info("%s: %s, %s, %s", _epoch(trainer), numbers, self._pace(), self._left(trainer))
+
+    def _pace(self) -> str:
+        """Images a second in this epoch so far, over all devices."""
+        seconds = time.monotonic() - self._epoch_began
+        return f"{self._images / seconds:.0f} images/s"
 
     def _left(self, trainer: Trainer) -> str:
         """Time left of the training at the pace of this process so far."""

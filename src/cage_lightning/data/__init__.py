@@ -1,4 +1,5 @@
 """From a release on disk to batches.
 
-Readers, pictures and subsets need no Lightning; `data.module` holds the LightningDataModules.
+Readers, pictures and subsets need no Lightning; `data.module` and `data.datasets`
+hold the LightningDataModules.
 """

@@ -7,13 +7,16 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from cage_lightning.errors import DataError
 from cage_lightning.labels import LabelSpace
+
+if TYPE_CHECKING:
+    from cage_lightning.data.store import PackedPictures
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +35,7 @@ class Annotations:
         box: float32 ``[N, 4]``, the part of the picture that shows the sample: left, top, right and
             bottom edge in its stored pixels; None where it is the whole picture.
         extra: Further columns ``[N, ...]`` of the release, by name; carried along.
+        packed: The pictures in a packed store; None where they are the files at `path`.
 
     Raises:
         DataError: A column has the wrong shape or type, a value is out of range, or an id occurs
@@ -47,6 +51,7 @@ class Annotations:
     left_out: Mapping[str, int] = field(default_factory=dict)
     box: npt.NDArray[np.float32] | None = None
     extra: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
+    packed: PackedPictures | None = None
 
     def __post_init__(self) -> None:
         n, k, d = len(self.id), len(self.space.categories), len(self.space.dimensions)
@@ -114,7 +119,12 @@ class Annotations:
             affect=self.affect[rows],
             box=None if self.box is None else self.box[rows],
             extra={name: column[rows] for name, column in self.extra.items()},
+            packed=None if self.packed is None else self.packed.select(rows),
         )
+
+    def picture(self, row: int) -> Path | bytes:
+        """The encoded picture of a row: its file, or what was in the file."""
+        return self.root / self.path[row] if self.packed is None else self.packed[row]
 
     def class_counts(self) -> npt.NDArray[np.int64]:
         """Number of samples of each category, int64 ``[K]``, zeros included."""

@@ -1,14 +1,17 @@
-"""Reading many small files."""
+"""Reading many small files, and which of them may be read."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TypeVar
 
 from rich.console import Console
 from rich.progress import track
 
+Name = TypeVar("Name")
 Value = TypeVar("Value")
 
 THREADS = 16
@@ -16,12 +19,13 @@ CHUNK = 512
 SHOW_PROGRESS_FROM = 20_000
 
 
-def map_files(read: Callable[[str], Value], names: Sequence[str], title: str) -> list[Value]:
+def map_files(read: Callable[[Name], Value], names: Sequence[Name], title: str) -> list[Value]:
     """``[read(name) for name in names]`` in threads, which wait for a network disk together.
 
     Args:
         read: Called with one name; safe to call from several threads.
-        names: Any number of files; from 20,000 on a progress bar is shown on stderr.
+        names: Any number of names, or row numbers; from 20,000 on a progress bar is shown on
+            stderr.
         title: Text beside the progress bar.
 
     Returns:
@@ -38,3 +42,23 @@ def map_files(read: Callable[[str], Value], names: Sequence[str], title: str) ->
             disable=len(names) < SHOW_PROGRESS_FROM,
         )
         return [value for chunk in values for value in chunk]
+
+
+def stays_inside(root: Path, path: str) -> bool:
+    """Whether a picture's path does not lead out of `root`.
+
+    Folders below `root` may be links, for pictures on another disk: a picture that is a link itself
+    may end below `root` or below its own folder.
+    """
+    if path.startswith("/") or ".." in path.split("/"):
+        return False
+    # realpath, because Path.resolve fails on a link to itself.
+    target = Path(os.path.realpath(root / path))
+    places = (root, (root / path).parent)
+    return any(target.is_relative_to(os.path.realpath(place)) for place in places)
+
+
+def usable_cpus() -> int:
+    """The share of the machine that a cluster job was given, where the system can tell."""
+    has_share = hasattr(os, "sched_getaffinity")
+    return len(os.sched_getaffinity(0)) if has_share else os.cpu_count() or 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,9 +16,16 @@ from cage_lightning.data.annotations import Annotations
 from cage_lightning.data.files import map_files
 from cage_lightning.errors import DataError
 
+# None of them needs a program beside Pillow: what only looks like a picture, such as EPS, would.
+FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "GIF", "WEBP", "PPM", "JPEG2000")
+
 
 def decode_image(
-    path: Path, size: int, box: Sequence[float] | None = None, margin: float = 0.0
+    picture: Path | bytes,
+    size: int,
+    box: Sequence[float] | None = None,
+    margin: float = 0.0,
+    name: str = "",
 ) -> Tensor:
     """Read a picture as RGB in full resolution and make it square.
 
@@ -27,39 +35,60 @@ def decode_image(
     are always decoded at full scale, never in the decoder's faster reduced scales.
 
     Args:
-        path: A file in any format that Pillow reads.
+        picture: A file in one of the `FORMATS`, or the bytes of such a file.
         size: Height and width of the result in pixels. A picture of another size is resized
             (bilinear, antialiased) without regard to its aspect ratio.
         box: Left, top, right and bottom edge of the part to take, in stored pixels.
         margin: Added to each side of the box, as a share of its width or height. What lies outside
             the picture is left out.
+        name: What messages call a picture that is no file.
 
     Returns:
         uint8 ``[3, size, size]``, RGB.
 
     Raises:
-        DataError: The file is missing, empty, truncated, corrupt, no picture, or so large that
+        DataError: The picture is missing, empty, truncated, corrupt, no picture, or so large that
             Pillow takes it for a decompression bomb.
     """
+    name = name or (f"of {len(picture)} bytes" if isinstance(picture, bytes) else str(picture))
     try:
-        with Image.open(path) as stored:
-            picture = _to_rgb(stored)
+        with open_picture(picture) as stored:
+            rgb = to_rgb(stored)
         if box is not None:
-            picture = picture.crop(_widened(box, margin, picture.size))
+            rgb = rgb.crop(widened(box, margin, rgb.size))
     except Exception as error:  # Pillow's format readers let all kinds of errors through.
         raise DataError(
-            f"Cannot decode the picture {path}: {type(error).__name__}: {error}. "
+            f"Cannot decode the picture {name}: {type(error).__name__}: {error}. "
             f"Restore the file, or leave such pictures out with data.on_error=skip."
         ) from error
-    if picture.size != (size, size):
-        picture = picture.resize((size, size), Image.Resampling.BILINEAR)
-    return torch.from_numpy(np.array(picture)).permute(2, 0, 1).contiguous()
+    if rgb.size != (size, size):
+        rgb = rgb.resize((size, size), Image.Resampling.BILINEAR)
+    return torch.from_numpy(np.array(rgb)).permute(2, 0, 1).contiguous()
 
 
-def _widened(
+def open_picture(picture: Path | bytes) -> Image.Image:
+    """A picture whose header is read, to be closed by the caller; see `decode_image`.
+
+    Raises:
+        Exception: Whatever Pillow raises.
+    """
+    source = io.BytesIO(picture) if isinstance(picture, bytes) else picture
+    opened = Image.open(source, formats=FORMATS)
+    limit = Image.MAX_IMAGE_PIXELS
+    if limit is not None and opened.width * opened.height > limit:  # Pillow only warns
+        opened.close()
+        raise Image.DecompressionBombError(f"{opened.width}x{opened.height} pixels")
+    return opened
+
+
+def widened(
     box: Sequence[float], margin: float, size: tuple[int, int]
 ) -> tuple[int, int, int, int]:
-    """A box with its margin, in whole pixels inside a picture of (width, height) `size`."""
+    """A box with its margin, in whole pixels inside a picture of (width, height) `size`.
+
+    Raises:
+        ValueError: Nothing of it lies inside.
+    """
     left, top, right, bottom = map(float, box)
     dx, dy = margin * (right - left), margin * (bottom - top)
     inside = (
@@ -73,8 +102,12 @@ def _widened(
     return inside
 
 
-def _to_rgb(picture: Image.Image) -> Image.Image:
-    """RGB version of a picture of any mode whose range of values is known."""
+def to_rgb(picture: Image.Image) -> Image.Image:
+    """RGB version of a picture of any mode whose range of values is known.
+
+    Raises:
+        ValueError: It is not known.
+    """
     if picture.mode == "F":
         raise ValueError("floating-point pixels have no fixed range")
     if picture.mode.startswith("I"):  # 16-bit grey; a plain convert() would clip at 255
@@ -90,23 +123,22 @@ def _to_rgb(picture: Image.Image) -> Image.Image:
 def without_broken(table: Annotations) -> Annotations:
     """The rows whose picture can be decoded; the others are counted as ``broken picture``.
 
-    Every picture is decoded once to find out, in threads (a progress bar is shown for large
-    tables).
+    So are rows whose box lies outside their picture. Every row's picture is decoded once to find
+    out, in threads (a progress bar is shown for large tables).
 
     Raises:
         DataError: No row is left.
     """
 
-    def is_whole(path: str) -> bool:
+    def is_whole(row: int) -> bool:
+        box = None if table.box is None else table.box[row].tolist()
         try:
-            decode_image(table.root / path, size=1)
+            decode_image(table.root / table.path[row], 1, box)
         except DataError:
             return False
         return True
 
-    pictures, row_of = np.unique(table.path, return_inverse=True)
-    checked = map_files(is_whole, pictures.tolist(), "Checking pictures")
-    whole = np.array(checked, dtype=bool)[row_of]
+    whole = np.array(map_files(is_whole, range(len(table)), "Checking pictures"), dtype=bool)
     if whole.all():
         return table
     if not whole.any():

@@ -1,4 +1,4 @@
-"""LightningDataModules: one base for every dataset, and a thin one per dataset."""
+"""The LightningDataModule that every dataset shares; `data.datasets` has one for each."""
 
 from __future__ import annotations
 
@@ -6,19 +6,23 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import lightning.pytorch as pl
 import torch
 from torch.utils.data import DataLoader, Dataset
 
 from cage_lightning.augment import Augment
-from cage_lightning.class_weights import PAPER_CLASS_WEIGHTS, inverse_frequency
-from cage_lightning.data.affectnet import read_affectnet
+from cage_lightning.class_weights import (
+    PAPER_CLASS_WEIGHTS,
+    inverse_frequency,
+    inverse_occurrence,
+    positive_weights,
+)
 from cage_lightning.data.annotations import Annotations
-from cage_lightning.data.demo_faces import write_release
 from cage_lightning.data.images import decode_image, without_broken
 from cage_lightning.data.sampling import EpochBatches, ResumableLoader
+from cage_lightning.data.store import Store
 from cage_lightning.data.subsets import balanced_subset, stratified_holdout
 from cage_lightning.errors import ConfigError
 from cage_lightning.labels import LABEL_SPACES, Batch, LabelSpace
@@ -42,7 +46,13 @@ class FaceDataset(Dataset[Batch]):
         table = self.annotations
         box = None if table.box is None else table.box[row].tolist()
         return Batch(
-            image=decode_image(table.root / table.path[row], self.image_size, box, self.margin),
+            image=decode_image(
+                table.picture(row),
+                self.image_size,
+                box,
+                self.margin,
+                name=str(table.root / table.path[row]),
+            ),
             category=torch.as_tensor(table.category[row]),
             affect=torch.as_tensor(table.affect[row]),
             index=torch.tensor(row),
@@ -53,6 +63,7 @@ class ExpressionData(pl.LightningDataModule, ABC):
     """Annotations to batches: selection split, balancing, loaders, augmentation on the device.
 
     Attributes:
+        selections: What `selection` may be.
         label_space: What the dataset annotates.
         splits: The annotations after `setup`: ``train``; ``val``, which chooses the epoch; and
             ``test``, which is reported.
@@ -60,51 +71,71 @@ class ExpressionData(pl.LightningDataModule, ABC):
     Args:
         label_space: Name of the label space, for example ``affectnet7``.
         root: Where the release lies.
+        store: Where `preparing.prepare` packs it, in a folder for each label space; what is packed
+            is read from there. None: never.
         image_size: Height and width of the pictures, in pixels.
+        margin: Added to each side of the boxes, as a share of their width or height; without
+            effect in a release whose pictures need no box.
         batch_size: Samples of a batch over all devices together.
         num_workers: Decoding processes per device.
-        selection: ``holdout``: choose the epoch on a part of the training split; ``test``: on the
-            reported split, as the published scripts do.
-        holdout_fraction: Share of each category that is held out.
+        selection: ``holdout``: choose the epoch on a part of the training split; ``val``: on the
+            release's own split for it; ``test``: on the reported split, as the published scripts
+            do.
+        holdout_fraction: Share of each category that is held out; only for ``holdout``.
         balance: Train on as many samples of each category as the rarest one has (section 5.3).
-        class_weights: ``paper``, ``inverse_frequency`` or ``none``.
+        class_weights: ``inverse_frequency`` or ``none``; ``paper`` where one category applies to a
+            sample, ``positive`` where several may.
         on_error: ``raise``, or ``skip`` to leave out and count missing and broken pictures.
         seed: Seed of the hold-out, the balanced subset, the order and the augmentation.
         augment: The training augmentation.
     """
+
+    selections: ClassVar[tuple[str, ...]] = ("holdout", "test")
 
     def __init__(
         self,
         *,
         label_space: str,
         root: str,
+        store: str | None,
         image_size: int,
+        margin: float,
         batch_size: int,
         num_workers: int,
         selection: str,
-        holdout_fraction: float,
         balance: bool,
         class_weights: str,
         on_error: str,
         seed: int,
         augment: Augment,
+        holdout_fraction: float = 0.05,
     ) -> None:
         super().__init__()
-        _one_of("data.selection", selection, ("holdout", "test"))
-        _one_of("data.class_weights", class_weights, ("paper", "inverse_frequency", "none"))
-        _one_of("data.on_error", on_error, ("raise", "skip"))
-        _one_of("data.label_space", label_space, tuple(LABEL_SPACES))
+        one_of("data.label_space", label_space, tuple(LABEL_SPACES))
+        own = "positive" if LABEL_SPACES[label_space].multi_label else "paper"
+        one_of("data.class_weights", class_weights, (own, "inverse_frequency", "none"))
+        one_of("data.selection", selection, self.selections)
+        one_of("data.on_error", on_error, ("raise", "skip"))
         if not 0 < holdout_fraction < 1:
             raise ConfigError(
                 f"data.holdout_fraction={holdout_fraction} is not between 0 and 1; "
                 "data.selection=test holds nothing out"
             )
-        for name, value, least in (("batch_size", batch_size, 1), ("num_workers", num_workers, 0)):
+        for name, value, least in (
+            ("image_size", image_size, 1),
+            ("margin", margin, 0),
+            ("batch_size", batch_size, 1),
+            ("num_workers", num_workers, 0),
+        ):
             if value < least:
                 raise ConfigError(f"data.{name}={value} is less than {least}")
         self.label_space: LabelSpace = LABEL_SPACES[label_space]
         self.root = Path(root).expanduser()
+        self.store = (
+            None if store is None else Store(Path(store).expanduser() / label_space, self.root)
+        )
         self.image_size = image_size
+        self.margin = margin
         self.batch_size = batch_size
         self.num_workers = num_workers
         self.selection = selection
@@ -118,8 +149,23 @@ class ExpressionData(pl.LightningDataModule, ABC):
         self.splits: dict[str, Annotations] = {}
 
     @abstractmethod
-    def read(self, split: str) -> Annotations:
-        """The annotations of the release's own split, ``train`` or ``test``."""
+    def read(self, split: str, on_error: str) -> Annotations:
+        """The annotations of one of the release's own splits.
+
+        Args:
+            split: One of `own_splits`.
+            on_error: ``raise`` or ``skip``; or ``keep``: with the rows whose picture is missing.
+        """
+
+    @property
+    @abstractmethod
+    def reading(self) -> dict[str, Any]:
+        """The dataset's own settings that decide which rows `read` gives."""
+
+    @property
+    def own_splits(self) -> tuple[str, ...]:
+        """The splits that the release has."""
+        return ("train", "val", "test") if "val" in self.selections else ("train", "test")
 
     @property
     def train(self) -> Annotations:
@@ -140,11 +186,17 @@ class ExpressionData(pl.LightningDataModule, ABC):
         """Read the annotations that `stage` needs, once.
 
         Raises:
+            ConfigError: `balance` where several categories may apply.
             DataError: The release is missing or broken.
         """
         if "test" not in self.splits:
             self.splits["test"] = self._read("test")
         if stage == "fit" and "train" not in self.splits:
+            if self.balance and self.label_space.multi_label:
+                raise ConfigError(
+                    f"several categories of {self.label_space.name} may apply to one sample, so "
+                    "they cannot be balanced: set data.balance=false"
+                )
             train = self._read("train")
             if self.selection == "holdout":
                 rows, held_out = stratified_holdout(
@@ -152,7 +204,7 @@ class ExpressionData(pl.LightningDataModule, ABC):
                 )
                 train, self.splits["val"] = train.select(rows), train.select(held_out)
             else:
-                self.splits["val"] = self.test
+                self.splits["val"] = self.test if self.selection == "test" else self._read("val")
             if self.balance:
                 train = train.select(balanced_subset(train.category, self.seed))
             self.splits["train"] = train
@@ -167,19 +219,18 @@ class ExpressionData(pl.LightningDataModule, ABC):
         """The weights of the categories in the loss, by `class_weights`; None for ``none``.
 
         Raises:
-            ConfigError: The paper gives no weights for this label space.
             DataError: A category does not occur in the training split.
         """
         if self.weighting == "none":
             return None
-        if self.weighting == "inverse_frequency":
-            return list(inverse_frequency(self.train.class_counts().tolist()))
-        if self.label_space.name not in PAPER_CLASS_WEIGHTS:
-            raise ConfigError(
-                f"the paper gives no class weights for {self.label_space.name}: "
-                "choose data.class_weights=inverse_frequency"
-            )
-        return list(PAPER_CLASS_WEIGHTS[self.label_space.name])
+        if self.weighting == "paper":
+            return list(PAPER_CLASS_WEIGHTS[self.label_space.name])
+        counts, n = self.train.class_counts().tolist(), len(self.train)
+        if self.weighting == "positive":
+            return list(positive_weights(counts, n))
+        if self.label_space.multi_label:
+            return list(inverse_occurrence(counts, n))
+        return list(inverse_frequency(counts))
 
     def train_dataloader(self) -> ResumableLoader:
         """Shuffled batches, a function of (seed, epoch); resumes inside an epoch."""
@@ -193,7 +244,9 @@ class ExpressionData(pl.LightningDataModule, ABC):
             len(self.train), self.batch_size, self.seed, trainer.global_rank, trainer.world_size
         )
         loader = ResumableLoader(
-            FaceDataset(self.train, self.image_size), batch_sampler=batches, **self._loading()
+            FaceDataset(self.train, self.image_size, self.margin),
+            batch_sampler=batches,
+            **self._loading(),
         )
         loader.trainer = trainer
         return loader
@@ -225,9 +278,15 @@ class ExpressionData(pl.LightningDataModule, ABC):
         return batch._replace(image=image)
 
     def _read(self, split: str) -> Annotations:
-        table = self.read(split)
-        if self.on_error == "skip":
-            table = without_broken(table)
+        if self.store is not None and self.store.has(split):
+            log.info("%s split: reading the packed store %s", split, self.store.file(split))
+            table = self.store.read(
+                split, self.label_space, self.reading, self.image_size, self.on_error
+            )
+        else:
+            table = self.read(split, self.on_error)
+            if self.on_error == "skip":
+                table = without_broken(table)
         for reason, count in table.left_out.items():
             log.info("%s split: %d left out (%s)", split, count, reason)
         return table
@@ -237,7 +296,7 @@ class ExpressionData(pl.LightningDataModule, ABC):
         trainer = self._trainer()
         rows = range(trainer.global_rank, len(table), trainer.world_size)
         return DataLoader(
-            FaceDataset(table, self.image_size),
+            FaceDataset(table, self.image_size, self.margin),
             sampler=rows,
             batch_size=max(1, self.batch_size // trainer.world_size),
             **self._loading(),
@@ -255,32 +314,11 @@ class ExpressionData(pl.LightningDataModule, ABC):
         return self.trainer
 
 
-class AffectNet(ExpressionData):
-    """AffectNet, from whichever layout lies under `root`."""
+def one_of(key: str, value: str, allowed: Sequence[str]) -> None:
+    """Refuse a setting that is not one of those allowed.
 
-    def read(self, split: str) -> Annotations:
-        """See `read_affectnet`."""
-        return read_affectnet(self.root, split, self.label_space, on_error=self.on_error)
-
-
-class DemoFaces(AffectNet):
-    """Drawn faces, written in the layout of the AffectNet release on first use.
-
-    Args:
-        size: ``tiny``, ``demo`` or ``full``.
-        settings: Those of `ExpressionData`.
+    Raises:
+        ConfigError: Names the setting and what it may be.
     """
-
-    def __init__(self, *, size: str, **settings: Any) -> None:
-        super().__init__(**settings)
-        self.size = size
-
-    def read(self, split: str) -> Annotations:
-        """Draw the faces if they are not there yet, then read them as any release."""
-        write_release(self.root, self.size)
-        return super().read(split)
-
-
-def _one_of(key: str, value: str, allowed: Sequence[str]) -> None:
     if value not in allowed:
         raise ConfigError(f"{key}={value}: choose one of {', '.join(allowed)}")

@@ -1,33 +1,23 @@
 from __future__ import annotations
 
-import csv
 import logging
 import os
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
 
 from cage_lightning.data import affectnet
 from cage_lightning.data.affectnet import read_affectnet
 from cage_lightning.errors import ConfigError, DataError
 from cage_lightning.labels import AFFECTNET_7, AFFECTNET_8, EMOTIC
+from tests.affectnet_layouts import Row, write_2021, write_csv, write_pictures
 
 TRAIN, VAL = "train_set", "val_set"
-
-
-class Row(NamedTuple):
-    number: int
-    exp: int = 0
-    val: float = 0.0
-    aro: float = 0.0
-
 
 # Invented. Sorting the ids as text would give 10, 100, 2, 33.
 ROWS = [
@@ -36,36 +26,6 @@ ROWS = [
     Row(33, 0, 0.0, -0.0),
     Row(100, 6, -0.4, 0.5703125),
 ]
-
-
-def write_pictures(root: Path, folder: str, rows: list[Row]) -> None:
-    images = root / folder / "images"
-    images.mkdir(parents=True, exist_ok=True)
-    for row in rows:
-        Image.new("RGB", (8, 8), (row.number % 256, 0, 0)).save(images / f"{row.number}.jpg")
-
-
-def write_2021(root: Path, folder: str, rows: list[Row], encode=lambda v: np.array(str(v))) -> None:
-    write_pictures(root, folder, rows)
-    annotations = root / folder / "annotations"
-    annotations.mkdir(exist_ok=True)
-    for row in rows:
-        for column in ("exp", "val", "aro"):
-            path = annotations / f"{row.number}_{column}.npy"
-            np.save(path, encode(getattr(row, column)))
-        np.save(annotations / f"{row.number}_lnd.npy", np.full(136, 99.5))
-
-
-def write_csv(root: Path, folder: str, rows: list[Row], inside="affectnet_annotations") -> Path:
-    write_pictures(root, folder, rows)
-    (root / inside).mkdir(exist_ok=True)
-    path = root / inside / f"{folder}_annotation_without_lnd.csv"
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(Row._fields)
-        writer.writerows(rows)
-    return path
-
 
 WRITERS = pytest.mark.parametrize("write", [write_2021, write_csv], ids=["npy", "csv"])
 
@@ -177,7 +137,7 @@ def test_the_release_is_found_or_named(tmp_path, caplog):
     caplog.set_level(logging.INFO)
     path = write_csv(tmp_path, TRAIN, [Row(1, 1)], inside="")
     assert read_affectnet(tmp_path, "train", AFFECTNET_8).category.tolist() == [1]
-    assert caplog.messages == [f"AffectNet train_set: reading release csv at {path}"]
+    assert caplog.messages == [f"AffectNet train: reading release csv at {path}"]
 
     write_2021(tmp_path, TRAIN, [Row(1, 2)])
     assert read_affectnet(tmp_path, "train", AFFECTNET_8).category.tolist() == [2]

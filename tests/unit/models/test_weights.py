@@ -59,8 +59,8 @@ def test_head_of_another_width_is_left_out_and_reported(caplog):
         report = load_weights(network, source.state_dict())
 
     assert not report.head_loaded
-    assert report.left_out == ("classifier.3.weight", "classifier.3.bias")
-    assert "head not loaded: of another shape: classifier.3.weight [10, " in caplog.text
+    assert report.left_out == ("classifier.2.weight", "classifier.2.bias")
+    assert "head not loaded: of another shape: classifier.2.weight [10, " in caplog.text
     assert torch.equal(network.classifier[-1].weight, before)
     assert same(network.features, source.features.state_dict())
 
@@ -92,7 +92,7 @@ def test_head_of_a_timm_network():
 
 
 def test_strict_refuses_another_head():
-    with pytest.raises(CheckpointError, match=r"another head.*classifier.3.weight \[10, "):
+    with pytest.raises(CheckpointError, match=r"another head.*classifier.2.weight \[10, "):
         load_weights(tiny(2), tiny(10).state_dict(), strict=True)
 
 

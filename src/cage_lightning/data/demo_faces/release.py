@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-import fcntl
-import glob
-import json
-import multiprocessing
-import os
-import shutil
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
-from rich.console import Console
-from rich.progress import track
 
 from cage_lightning.data.demo_faces.drawing import DRAWING_VERSION, draw_face
 from cage_lightning.data.demo_faces.labels import SPLIT_IDS
-from cage_lightning.errors import ConfigError, DataError
+from cage_lightning.data.drawn import draw_chunks, write_once
+from cage_lightning.errors import ConfigError
 
 
 class Size(NamedTuple):
@@ -53,7 +44,6 @@ SIZES: Mapping[str, Size] = MappingProxyType(
 _KEPT_SHARES = {"train": 287_651 / 414_799, "val": 3_999 / 5_500}
 
 _CHUNK = 128
-_WORTH_A_PROCESS = 1_000
 
 
 class _Row(NamedTuple):
@@ -98,51 +88,9 @@ def write_release(root: Path, size: str, seed: int = 0, workers: int | None = No
     """
     if size not in SIZES:
         raise ConfigError(f"demo faces have no size {size!r}: use one of {list(SIZES)}")
-    root = root.resolve()
     description = {"size": size, "seed": seed, "drawing_version": DRAWING_VERSION}
-    if _is_complete(root, description):
-        return
-    root.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(root.with_name(f"{root.name}.lock")):
-        if _is_complete(root, description):
-            return
-        for left_over in root.parent.glob(f"{glob.escape(root.name)}.partial-*"):
-            shutil.rmtree(left_over, ignore_errors=True)
-        # The process id keeps orphaned workers of a killed run out of this folder.
-        folder = root.with_name(f"{root.name}.partial-{os.getpid()}")
-        _write_splits(folder, SIZES[size], seed, workers)
-        (folder / "release.json").write_text(json.dumps(description, indent=2) + "\n")
-        folder.replace(root)
-
-
-def _is_complete(root: Path, description: dict[str, Any]) -> bool:
-    """Whether `root` is the described release; an error if it is anything but that or nothing."""
-    if not root.exists() or (root.is_dir() and not any(root.iterdir())):
-        return False
-    remedy = "delete it or choose another folder"
-    try:
-        found = json.loads((root / "release.json").read_text())
-    except (OSError, ValueError):
-        raise DataError(f"{root} exists but holds no demo faces: {remedy}") from None
-    if found != description:
-        raise DataError(f"{root} holds demo faces {found}, not {description}: {remedy}")
-    return True
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold an exclusive lock, which the system releases even if this process is killed."""
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-def _default_workers(samples: int) -> int:
-    """One process per usable CPU, as far as each has enough to draw to be worth its start."""
-    # The share of the machine that a cluster job was given, where the system can tell.
-    has_share = hasattr(os, "sched_getaffinity")
-    cpus = len(os.sched_getaffinity(0)) if has_share else os.cpu_count() or 1
-    return max(1, min(cpus, samples // _WORTH_A_PROCESS))
+    write = partial(_write_splits, size=SIZES[size], seed=seed, workers=workers)
+    write_once(root, "demo faces", description, write)
 
 
 def _write_splits(folder: Path, size: Size, seed: int, workers: int | None) -> None:
@@ -151,20 +99,8 @@ def _write_splits(folder: Path, size: Size, seed: int, workers: int | None) -> N
             (folder / f"{split}_set" / part).mkdir(parents=True)
     chunks = [*_chunks("train", size.train), *_chunks("val", size.val - 1)]
     draw = partial(_write_chunk, folder, seed, size.pixels)
-    progress = partial(
-        track,
-        description="Drawing demo faces",
-        total=len(chunks),
-        console=Console(stderr=True),
-    )
-    workers = workers or _default_workers(size.train + size.val)
-    if workers == 1:
-        tables = list(progress(map(draw, chunks)))
-    else:
-        # Never a plain fork: threads of other libraries may hold locks.
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(workers, mp_context=context) as pool:
-            tables = list(progress(pool.map(draw, chunks)))
+    samples = size.train + size.val
+    tables = draw_chunks(draw, chunks, samples, workers, "Drawing demo faces")
     (folder / "affectnet_annotations").mkdir()
     for split in SPLIT_IDS:
         lines = [",".join(_Row._fields)]

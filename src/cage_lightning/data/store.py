@@ -1,0 +1,323 @@
+"""The packed store: one Arrow file per split, which holds the annotations and the pictures.
+
+    <data.root>.store/<label space>/{train,val,test}.arrow
+
+A row is a sample: ``id``, ``path``, ``image`` (what is in the picture file, byte for byte),
+``category``, ``affect``, where the dataset has boxes ``box``, and its further columns. A picture of
+several persons is repeated in the row of each, so that a row is complete for whoever reads Arrow.
+The schema's metadata say in JSON, under ``cage_lightning``, what the file was made from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from cage_lightning.atomic import replacing
+from cage_lightning.data.annotations import Annotations
+from cage_lightning.errors import DataError
+from cage_lightning.labels import LabelSpace
+
+VERSION = 1
+_KEY = b"cage_lightning"
+_AGAIN = "run `python -m cage_lightning.prepare` again, or read the release itself: data.store=null"
+
+
+@dataclass(frozen=True)
+class About:
+    """What a file of the store was made from.
+
+    Attributes:
+        release: Fingerprint of the files of the release, see `fingerprint_of`.
+        settings: The settings that decided which rows were read.
+        image_size: Height and width that the pictures were re-encoded at; None: as in the release.
+        label_space: `LabelSpace.to_dict`.
+        annotations: Fingerprint of the table.
+        pictures: Folder that the paths are relative to, seen from the root of the release.
+        left_out: Reason -> number of samples left out.
+        faults: How many of those for their picture.
+        shapes: Shape of one value of each further column.
+        version: Of the format.
+    """
+
+    release: str
+    settings: Mapping[str, Any]
+    image_size: int | None
+    label_space: Mapping[str, Any] = field(default_factory=dict)
+    annotations: str = ""
+    pictures: str = "."
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    faults: int = 0
+    shapes: Mapping[str, list[int]] = field(default_factory=dict)
+    version: int = VERSION
+
+
+class PackedPictures:
+    """Pictures in a file of the store: number `i` is that of row ``rows[i]``.
+
+    The file is mapped into memory when the first picture is asked for, in each process anew.
+
+    Args:
+        file: The file.
+        rows: int64 ``[N]``.
+        metadata: Of the file's schema: tells whether another file has taken its place since.
+    """
+
+    def __init__(self, file: Path, rows: npt.NDArray[np.int64], metadata: bytes) -> None:
+        self.file, self.rows, self.metadata = file, rows, metadata
+        self._image: pa.ChunkedArray | None = None
+
+    def __getitem__(self, number: int) -> bytes:
+        """The picture as it was encoded."""
+        if self._image is None:
+            table = _map(self.file)
+            if table.schema.metadata[_KEY] != self.metadata:
+                raise DataError(f"{self.file} was replaced while it was in use; start again")
+            self._image = table["image"]
+        image: bytes = self._image[int(self.rows[number])].as_py()
+        return image
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_image": None}
+
+    def select(self, rows: npt.NDArray[np.int64] | npt.NDArray[np.bool_]) -> PackedPictures:
+        """The pictures of some of the rows, see `Annotations.select`."""
+        return PackedPictures(self.file, self.rows[rows], self.metadata)
+
+
+class Store:
+    """The packed store of a release for one label space.
+
+    Args:
+        folder: Where its files lie.
+        root: The release. One that is not there is not compared: the store stands for it.
+    """
+
+    def __init__(self, folder: Path, root: Path) -> None:
+        self.folder, self.root = folder, root
+
+    def file(self, split: str) -> Path:
+        """The file of a split."""
+        return self.folder / f"{split}.arrow"
+
+    def has(self, split: str) -> bool:
+        """Whether there is a file for the split."""
+        return self.file(split).is_file()
+
+    @cached_property
+    def release(self) -> str | None:
+        """Fingerprint of the release as it is now; None if it is not there."""
+        if not self.root.is_dir():
+            return None
+        return fingerprint_of(release_files(self.root, self.folder))
+
+    def read(
+        self,
+        split: str,
+        space: LabelSpace,
+        settings: Mapping[str, Any],
+        image_size: int,
+        on_error: str,
+    ) -> Annotations:
+        """The annotations of a split, with their pictures.
+
+        Raises:
+            DataError: The file is damaged, was made from another state of the release or with other
+                settings, or leaves out broken pictures although `on_error` is not ``skip``.
+        """
+        file = self.file(split)
+        table, about = read_store(file, self.root)
+        if about.label_space != space.to_dict():
+            raise DataError(f"{file} holds other categories than {space.name}: {_AGAIN}")
+        if about.settings != settings:
+            raise DataError(
+                f"{file} was made with {dict(about.settings)}, not {dict(settings)}: {_AGAIN}"
+            )
+        if self.release not in (None, about.release):
+            raise DataError(f"the release at {self.root} has changed since {file}: {_AGAIN}")
+        if about.image_size not in (None, image_size):
+            raise DataError(
+                f"{file} holds pictures re-encoded at {about.image_size} pixels, not at "
+                f"data.image_size={image_size}: {_AGAIN}"
+            )
+        if about.faults and on_error != "skip":
+            raise DataError(
+                f"{file} leaves out {about.faults} samples without a sound picture, which "
+                f"{self.folder / 'faults.csv'} lists: accept it with data.on_error=skip, or "
+                "restore them and prepare again"
+            )
+        return table
+
+
+def write_store(file: Path, table: Annotations, images: Iterable[pa.Array], about: About) -> None:
+    """Write the file of a split; it takes its name when it is complete.
+
+    Args:
+        file: Where to.
+        table: The rows.
+        images: The pictures of the rows, in consecutive parts; a part becomes a record batch.
+        about: What it is made from. What the table says is filled in.
+    """
+    columns = _columns(table)
+    values = asdict(about) | {
+        "label_space": table.space.to_dict(),
+        "annotations": table.fingerprint(),
+        "left_out": dict(sorted(table.left_out.items())),
+        "shapes": {name: list(column.shape[1:]) for name, column in table.extra.items()},
+    }
+    schema = pa.schema(
+        [
+            ("image", pa.large_binary()) if name == "image" else (name, columns[name].type)
+            for name in ("id", "path", "image", *list(columns)[2:])
+        ],
+        metadata={_KEY: json.dumps(values, sort_keys=True).encode()},
+    )
+    with replacing(file) as part, pa.OSFile(str(part), "wb") as sink:
+        with pa.ipc.new_file(sink, schema) as writer:
+            start = 0
+            for image in images:
+                batch = {name: c.slice(start, len(image)) for name, c in columns.items()}
+                batch["image"] = image
+                writer.write_batch(pa.record_batch([batch[n] for n in schema.names], schema=schema))
+                start += len(image)
+        assert start == len(table)
+
+
+def read_about(file: Path) -> About | None:
+    """What a file was made from; None if there is no sound file of this version."""
+    try:
+        values = json.loads(_map(file).schema.metadata[_KEY])
+        return About(**values) if values["version"] == VERSION else None
+    except (OSError, DataError, ValueError, KeyError, TypeError):
+        return None
+
+
+def read_store(file: Path, root: Path) -> tuple[Annotations, About]:
+    """A file as annotations, and what it was made from. Pictures are read when they are asked for.
+
+    Args:
+        file: A file of the store.
+        root: The release, which need not be there.
+
+    Raises:
+        DataError: It is damaged, no file of the store, or of another version.
+    """
+    stored = _map(file)
+    about = read_about(file)
+    if about is None:
+        raise DataError(f"{file} is no packed store of version {VERSION}: {_AGAIN}")
+    try:
+        space = LabelSpace.from_dict(dict(about.label_space))
+        extra = {
+            name: _values(stored[name]).reshape(-1, *shape) for name, shape in about.shapes.items()
+        }
+        width = len(space.categories)
+        category = _values(stored["category"])
+        table = Annotations(
+            space=space,
+            root=root / about.pictures,
+            id=_values(stored["id"]),
+            path=_values(stored["path"]),
+            category=category.reshape(-1, width) if space.multi_label else category,
+            affect=_values(stored["affect"]).reshape(-1, len(space.dimensions)),
+            left_out=about.left_out,
+            box=_values(stored["box"]).reshape(-1, 4) if "box" in stored.column_names else None,
+            extra=extra,
+            packed=PackedPictures(file, np.arange(stored.num_rows), stored.schema.metadata[_KEY]),
+        )
+        damaged = table.fingerprint() != about.annotations
+    except (pa.ArrowException, KeyError, ValueError, UnicodeDecodeError, DataError) as error:
+        raise DataError(f"{file} is damaged ({type(error).__name__}: {error}): {_AGAIN}") from error
+    if damaged:
+        raise DataError(f"{file} is damaged (the annotations have changed): {_AGAIN}")
+    return table, about
+
+
+def release_files(root: Path, without: Path) -> dict[str, str]:
+    """The visible files below a folder: path -> size and time of change.
+
+    Links to folders are followed, each folder is visited once.
+
+    Args:
+        root: The folder.
+        without: A folder that is passed over, the store itself.
+    """
+    files: dict[str, str] = {}
+    seen: set[tuple[int, int]] = set()
+    if without.is_dir():
+        seen.add(_identity(without))
+
+    def visit(folder: str, prefix: str) -> None:
+        if _identity(folder) in seen:
+            return
+        seen.add(_identity(folder))
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name[0] == ".":
+                    continue
+                if entry.is_dir():
+                    visit(entry.path, f"{prefix}{entry.name}/")
+                    continue
+                try:
+                    state = entry.stat()
+                except OSError:  # a link that leads nowhere
+                    files[prefix + entry.name] = ""
+                else:
+                    files[prefix + entry.name] = f"{state.st_size} {state.st_mtime_ns}"
+
+    visit(str(root), "")
+    return files
+
+
+def fingerprint_of(files: Mapping[str, str]) -> str:
+    """SHA-256 (hex) over names, sizes and times of change of the files of a release."""
+    return hashlib.sha256(os.fsencode("\n".join(sorted(map("\0".join, files.items()))))).hexdigest()
+
+
+def _identity(folder: str | Path) -> tuple[int, int]:
+    state = Path(folder).stat()
+    return state.st_dev, state.st_ino
+
+
+def _map(file: Path) -> pa.Table:
+    """The table in a file, mapped into memory and not yet read."""
+    try:
+        return pa.ipc.open_file(pa.memory_map(str(file))).read_all()
+    except (OSError, pa.ArrowException) as error:
+        raise DataError(f"{file} is no packed store or damaged ({error}): {_AGAIN}") from error
+
+
+def _columns(table: Annotations) -> dict[str, pa.Array]:
+    """The table as Arrow columns."""
+    columns = {"id": table.id, "path": table.path, "category": table.category}
+    columns |= {"affect": table.affect} | ({} if table.box is None else {"box": table.box})
+    return {name: _arrow(column) for name, column in (columns | dict(table.extra)).items()}
+
+
+def _arrow(values: npt.NDArray[Any]) -> pa.Array:
+    """A column ``[N, ...]``; one value of several numbers is a list of fixed length."""
+    if values.ndim == 1:
+        return (
+            pa.array(values.tolist(), pa.string()) if values.dtype.kind == "U" else pa.array(values)
+        )
+    flat = pa.array(np.ascontiguousarray(values).ravel())
+    return pa.FixedSizeListArray.from_arrays(flat, int(np.prod(values.shape[1:])))
+
+
+def _values(column: pa.ChunkedArray) -> npt.NDArray[Any]:
+    """The values of a column, flat, in memory of their own."""
+    if pa.types.is_string(column.type):
+        return np.array(column.to_pylist(), np.str_)
+    if pa.types.is_fixed_size_list(column.type):
+        column = pa.chunked_array([chunk.flatten() for chunk in column.chunks])
+    return np.array(column.to_numpy())

@@ -1,0 +1,263 @@
+from __future__ import annotations
+
+import os
+import pickle
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from cage_lightning.data import store as store_module
+from cage_lightning.data.annotations import Annotations
+from cage_lightning.data.store import (
+    About,
+    Store,
+    fingerprint_of,
+    read_store,
+    release_files,
+    write_store,
+)
+from cage_lightning.errors import DataError
+from cage_lightning.labels import AFFECTNET_7, AFFECTNET_8, EMOTIC
+
+ABOUT = About(release="r", settings={"release": "auto"}, image_size=None)
+PICTURES = [b"zero", b"", b"\xff\xd8 two", b"three" * 1_000, b"four"]
+
+
+def faces(root: Path) -> Annotations:
+    return Annotations(
+        space=AFFECTNET_8,
+        root=root,
+        id=np.array(["0", "3", "é", "12", "x y"]),
+        path=np.array([f"a/{i}.jpg" for i in range(5)]),
+        category=np.array([7, 0, 3, 3, 1]),
+        affect=np.array([[0.1, -1], [np.nan, np.nan], [0, 0], [1, 1], [0.5, 0.25]], np.float32),
+        left_out={"uncertain": 2},
+        extra={
+            "subset": np.array([0, 1, 2, 1, 0]),
+            "soft_label": np.arange(40, dtype=np.float32).reshape(5, 8),
+            "landmarks": np.arange(30.0).reshape(5, 3, 2),
+            "age": np.array(["Kid", "", "Adult", "Adult", "Kid"]),
+        },
+    )
+
+
+def scenes(root: Path) -> Annotations:
+    return Annotations(
+        space=EMOTIC,
+        root=root / "emotic",
+        id=np.array(["p#1", "p#2", "q#1", "q#2", "q#3"]),
+        path=np.array(["p.jpg", "p.jpg", "q.jpg", "q.jpg", "q.jpg"]),
+        category=(np.arange(5 * 26).reshape(5, 26) % 3 == 0).astype(np.float32),
+        affect=np.linspace(-1, 1, 15, dtype=np.float32).reshape(5, 3),
+        box=np.arange(20, dtype=np.float32).reshape(5, 4),
+    )
+
+
+def write(file: Path, table: Annotations, about: About = ABOUT) -> Path:
+    images = [pa.array(part, pa.large_binary()) for part in (PICTURES[:2], PICTURES[2:])]
+    below = os.path.relpath(table.root, file.parent)
+    write_store(file, table, images, replace(about, pictures=below))
+    return file
+
+
+@pytest.mark.parametrize("make", [faces, scenes])
+def test_what_is_written_is_read(tmp_path, make):
+    table = make(tmp_path)
+    read, about = read_store(write(tmp_path / "train.arrow", table), tmp_path)
+    assert read.fingerprint() == table.fingerprint() == about.annotations
+    assert (read.space, read.root, read.left_out) == (table.space, table.root, table.left_out)
+    for name in ("id", "path", "category", "affect", "box"):
+        expected, found = getattr(table, name), getattr(read, name)
+        np.testing.assert_array_equal(found, expected)
+        if expected is not None:
+            assert (found.dtype.kind, found.flags.writeable) == (expected.dtype.kind, True)
+    assert read.extra.keys() == table.extra.keys()
+    for name, column in table.extra.items():
+        np.testing.assert_array_equal(read.extra[name], column)
+    assert [read.picture(i) for i in range(5)] == PICTURES
+    assert [table.picture(i) for i in range(5)] == [table.root / path for path in table.path]
+
+
+def test_pictures_follow_the_rows_into_another_process(tmp_path):
+    table, _ = read_store(write(tmp_path / "train.arrow", faces(tmp_path)), tmp_path)
+    part = table.select(np.array([4, 0, 2])).select(np.array([False, True, True]))
+    assert [part.picture(i) for i in range(2)] == [PICTURES[0], PICTURES[2]]
+    there = pickle.loads(pickle.dumps(part))
+    assert [there.picture(i) for i in range(2)] == [PICTURES[0], PICTURES[2]]
+    assert len(pickle.dumps(part.packed)) < 2_000  # the file is not taken along
+
+
+def test_a_file_that_was_replaced_is_not_mixed_with_the_old_one(tmp_path):
+    file = write(tmp_path / "train.arrow", faces(tmp_path))
+    table, _ = read_store(file, tmp_path)
+    table.picture(0)
+    write(file, faces(tmp_path).select(np.arange(5)[::-1].copy()))
+    assert table.picture(0) == PICTURES[0]  # still mapped
+    with pytest.raises(DataError, match=r"train\.arrow was replaced while it was in use"):
+        pickle.loads(pickle.dumps(table)).picture(0)
+
+
+def test_any_program_that_reads_arrow_reads_it(tmp_path):
+    file = write(tmp_path / "test.arrow", scenes(tmp_path))
+    stored = pa.ipc.open_file(file).read_all()
+    assert stored.column_names == ["id", "path", "image", "category", "affect", "box"]
+    row = stored.slice(3, 1).to_pylist()[0]
+    assert (row["id"], row["path"], row["image"]) == ("q#2", "q.jpg", PICTURES[3])
+    assert row["box"] == [12, 13, 14, 15]
+    assert len(row["category"]) == 26
+    assert stored["image"].num_chunks == 2
+
+
+def test_the_same_rows_give_the_same_bytes(tmp_path):
+    first = write(tmp_path / "a" / "x.arrow", faces(tmp_path / "a")).read_bytes()
+    assert write(tmp_path / "b" / "x.arrow", faces(tmp_path / "b")).read_bytes() == first
+
+
+def test_a_write_that_fails_leaves_nothing_and_the_old_file(tmp_path):
+    file = write(tmp_path / "train.arrow", faces(tmp_path))
+    before = file.read_bytes()
+
+    def broken():
+        yield pa.array(PICTURES[:2], pa.large_binary())
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        write_store(file, faces(tmp_path), broken(), ABOUT)
+    assert [path.name for path in tmp_path.iterdir()] == ["train.arrow"]
+    assert file.read_bytes() == before
+
+
+def damage(name: str, content: bytes) -> bytes:
+    if name == "cut":
+        return content[:-100]
+    if name == "empty":
+        return b""
+    if name == "text":
+        return b"no arrow at all"
+    if name == "label":
+        place = content.index(np.array([7, 0], np.int64).tobytes())
+        return content[:place] + b"\x06" + content[place + 1 :]
+    return content.replace(b'"version": 1', b'"version": 9')
+
+
+@pytest.mark.parametrize("name", ["cut", "empty", "text", "label", "version"])
+def test_a_damaged_file_is_refused_by_name(tmp_path, name):
+    file = write(tmp_path / "train.arrow", faces(tmp_path))
+    content = damage(name, file.read_bytes())
+    file.unlink()
+    file.write_bytes(content)
+    with pytest.raises(DataError, match=r"train\.arrow.*prepare` again.*data\.store=null"):
+        read_store(file, tmp_path)
+    assert (store_module.read_about(file) is None) == (name != "label")
+
+
+@pytest.fixture
+def packed(tmp_path):
+    """A release of two files, and its store."""
+    root = tmp_path / "faces"
+    (root / "images").mkdir(parents=True)
+    (root / "images" / "0.jpg").write_text("picture")
+    (root / "labels.csv").write_text("0,1")
+    release = fingerprint_of(release_files(root, tmp_path))
+    store = Store(tmp_path / "faces.store", root)
+    write(store.file("train"), faces(root), replace(ABOUT, release=release))
+    return store
+
+
+def read(store: Store, **changes):
+    arguments = {
+        "split": "train",
+        "space": AFFECTNET_8,
+        "settings": {"release": "auto"},
+        "image_size": 64,
+        "on_error": "raise",
+    }
+    return Store(store.folder, store.root).read(**arguments | changes)
+
+
+def in_place(root):
+    file = root / "labels.csv"
+    before = file.stat()
+    file.write_text("0,2")
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns + 1))
+
+
+CHANGES = {
+    "added": lambda root: (root / "images" / "1.jpg").write_text("new"),
+    "removed": lambda root: (root / "images" / "0.jpg").unlink(),
+    "renamed": lambda root: (root / "images" / "0.jpg").rename(root / "images" / "1.jpg"),
+    "longer": lambda root: (root / "labels.csv").write_text("0,1\n1,2"),
+    "in place": in_place,
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_changed_release_is_noticed(packed, change):
+    assert len(read(packed)) == 5
+    CHANGES[change](packed.root)
+    with pytest.raises(DataError, match=r"faces has changed since .*train\.arrow.*prepare` again"):
+        read(packed)
+
+
+def test_what_does_not_belong_to_a_release_is_no_change(packed):
+    (packed.root / ".DS_Store").write_text("")
+    (packed.root / ".cache").mkdir()
+    (packed.root / ".cache" / "x").write_text("")
+    (packed.root / "images" / "loop").symlink_to(packed.root)
+    assert len(read(packed)) == 5
+
+
+def test_the_store_itself_is_no_part_of_the_release(tmp_path):
+    (tmp_path / "a").write_text("")
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "b").write_text("")
+    assert release_files(tmp_path, tmp_path / "store").keys() == {"a"}
+    assert release_files(tmp_path, tmp_path / "none").keys() == {"a", "store/b"}
+
+
+def test_links_to_folders_are_followed(tmp_path):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "disk" / "0.jpg").write_text("picture")
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root" / "images").symlink_to(tmp_path / "disk")
+    (tmp_path / "root" / "nowhere").symlink_to(tmp_path / "gone")
+    files = release_files(tmp_path / "root", tmp_path)
+    assert files.keys() == {"images/0.jpg", "nowhere"}
+    assert files["images/0.jpg"].startswith("7 ")
+
+
+def test_a_release_that_is_not_there_is_not_compared(packed):
+    moved = Store(packed.folder, packed.root.with_name("moved"))
+    assert len(moved.read("train", AFFECTNET_8, {"release": "auto"}, 64, "raise")) == 5
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"space": AFFECTNET_7}, "other categories than affectnet7"),
+        ({"settings": {"release": "csv"}}, "made with {'release': 'auto'}, not {'release': 'csv'}"),
+    ],
+)
+def test_a_store_for_other_settings_is_refused(packed, changes, message):
+    with pytest.raises(DataError, match=message):
+        read(packed, **changes)
+
+
+def test_re_encoded_pictures_are_for_their_size_only(packed):
+    release = Store(packed.folder, packed.root).release
+    about = replace(ABOUT, release=release, image_size=112)
+    write(packed.file("train"), faces(packed.root), about)
+    assert len(read(packed, image_size=112)) == 5
+    with pytest.raises(DataError, match=r"re-encoded at 112 pixels, not at data\.image_size=64"):
+        read(packed)
+
+
+def test_left_out_faults_need_on_error_skip(packed):
+    release = Store(packed.folder, packed.root).release
+    write(packed.file("train"), faces(packed.root), replace(ABOUT, release=release, faults=3))
+    assert len(read(packed, on_error="skip")) == 5
+    with pytest.raises(DataError, match=r"leaves out 3 samples.*faults\.csv.*on_error=skip"):
+        read(packed)
