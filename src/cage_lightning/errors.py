@@ -1,5 +1,9 @@
 """Errors a user can mend. The command line prints their message, without a traceback."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable
+
 
 class CageError(Exception):
     """Something the user can put right: the message names the file, key or row, and the remedy."""
@@ -15,3 +19,13 @@ class DataError(CageError):
 
 class CheckpointError(CageError):
     """A weight file that is missing, unreadable, or made for another network."""
+
+
+def check_choice(key: str, value: str, allowed: Iterable[str]) -> None:
+    """Refuse a setting that is not among the allowed values.
+
+    Raises:
+        ConfigError: It is not; names them all.
+    """
+    if value not in (choices := tuple(allowed)):
+        raise ConfigError(f"{key}={value}: choose one of {', '.join(choices)}")

@@ -111,22 +111,22 @@ class RunFolder:
         Raises:
             ConfigError: The folder holds a run with another config: names the keys that differ.
         """
-        ours = _essence(config)
-        if self.config_file.is_file():
-            theirs = _essence(OmegaConf.load(self.config_file))
-            differing = [
-                f"{key} is {ours.get(key, 'absent')!r} here and {theirs.get(key, 'absent')!r} there"
-                for key in sorted({*ours, *theirs})
-                if ours.get(key, "absent") != theirs.get(key, "absent")
-            ]
-            if differing:
-                more = f" (and {len(differing) - 5} more)" if len(differing) > 5 else ""
-                raise ConfigError(
-                    f"{self.path} holds a run with another config: {'; '.join(differing[:5])}{more}"
-                    " - give this one a name of its own with tag=NAME or group=NAME"
-                )
+        # A start that failed before it trained anything claims nothing.
+        if not self.last.is_file() and not self.finished:
+            write_atomic(self.config_file, OmegaConf.to_yaml(config, resolve=True))
             return
-        write_atomic(self.config_file, OmegaConf.to_yaml(config, resolve=True))
+        ours, theirs = _essence(config), _essence(OmegaConf.load(self.config_file))
+        differing = [
+            f"{key} is {ours.get(key, 'absent')!r} here and {theirs.get(key, 'absent')!r} there"
+            for key in sorted({*ours, *theirs})
+            if ours.get(key, "absent") != theirs.get(key, "absent")
+        ]
+        if differing:
+            more = f" (and {len(differing) - 5} more)" if len(differing) > 5 else ""
+            raise ConfigError(
+                f"{self.path} holds a run with another config: {'; '.join(differing[:5])}{more}"
+                " - give this one a name of its own with tag=NAME or group=NAME"
+            )
 
     def sweep_up(self) -> None:
         """Delete what a kill in the middle of a write left behind."""

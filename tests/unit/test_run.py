@@ -24,6 +24,12 @@ def config_in(place: Path, *overrides: str) -> DictConfig:
     return config
 
 
+def train_a_bit(config: DictConfig) -> None:
+    folder = RunFolder.of(config)
+    folder.claim(config)
+    write_atomic(folder.last, "weights")
+
+
 def test_name_says_what_ran() -> None:
     assert RunFolder.of(composed("data=demo7", "model=tiny", "loss=va", "seed=3")).path == Path(
         "runs/default/demo7-tiny-va-s3"
@@ -49,17 +55,25 @@ def test_same_config_claims_its_folder_again(tmp_path: Path) -> None:
 
 def test_execution_may_differ_when_a_run_is_taken_up_again(tmp_path: Path) -> None:
     config = config_in(tmp_path)
-    RunFolder.of(config).claim(config)
+    train_a_bit(config)
     other = config_in(tmp_path, "data.num_workers=0", "trainer=ddp", "data.root=/elsewhere")
     RunFolder.of(other).claim(other)
 
 
 def test_another_config_under_the_same_name_is_refused(tmp_path: Path) -> None:
     config = config_in(tmp_path)
-    RunFolder.of(config).claim(config)
+    train_a_bit(config)
     other = config_in(tmp_path, "optimizer.lr=0.1", "loss.alpha=2")
     with pytest.raises(ConfigError, match=r"loss.alpha is 2 here and 5.0 there.*tag=NAME"):
         RunFolder.of(other).claim(other)
+
+
+def test_a_start_that_trained_nothing_claims_nothing(tmp_path: Path) -> None:
+    config = config_in(tmp_path, "init_from=a-typo")
+    RunFolder.of(config).claim(config)
+    right = config_in(tmp_path)
+    RunFolder.of(right).claim(right)
+    assert OmegaConf.load(RunFolder.of(right).config_file).init_from is None
 
 
 def try_lock(path: Path) -> int:

@@ -6,7 +6,8 @@ from typing import Any, ClassVar
 
 from cage_lightning.data import affectnet, demo_emotic, demo_faces, emotic
 from cage_lightning.data.annotations import Annotations
-from cage_lightning.data.module import ExpressionData, one_of
+from cage_lightning.data.module import ExpressionData
+from cage_lightning.errors import check_choice
 from cage_lightning.labels import EMOTIC
 
 
@@ -20,7 +21,7 @@ class AffectNet(ExpressionData):
 
     def __init__(self, *, release: str, **settings: Any) -> None:
         super().__init__(**settings)
-        one_of("data.release", release, ("auto", *affectnet.RELEASES))
+        check_choice("data.release", release, ("auto", *affectnet.RELEASES))
         self.release = release
 
     @property
@@ -65,8 +66,8 @@ class Emotic(ExpressionData):
 
     def __init__(self, *, release: str, drop_invalid: bool, **settings: Any) -> None:
         super().__init__(**settings)
-        one_of("data.label_space", self.label_space.name, (EMOTIC.name,))
-        one_of("data.release", release, ("auto", *emotic.RELEASES))
+        check_choice("data.label_space", self.label_space.name, (EMOTIC.name,))
+        check_choice("data.release", release, ("auto", *emotic.RELEASES))
         self.release = release
         self.drop_invalid = drop_invalid
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
 from rich.console import Console
 from rich.progress import track
+
+from cage_lightning.errors import DataError
 
 Name = TypeVar("Name")
 Value = TypeVar("Value")
@@ -62,3 +64,20 @@ def usable_cpus() -> int:
     """The share of the machine that a cluster job was given, where the system can tell."""
     has_share = hasattr(os, "sched_getaffinity")
     return len(os.sched_getaffinity(0)) if has_share else os.cpu_count() or 1
+
+
+def no_release(dataset: str, split: str, root: Path, layouts: Mapping[str, str]) -> DataError:
+    """The error for a root that holds no release of a dataset.
+
+    Args:
+        dataset: Its name, for the message.
+        split: The split that was asked for.
+        root: Where it was looked for.
+        layouts: Name of a release -> what it looks like on disk.
+    """
+    state = "has none of these layouts" if root.is_dir() else "is not a folder"
+    pictured = "\n".join(f"  {name}:\n{layout}" for name, layout in layouts.items())
+    return DataError(
+        f"No {dataset} annotations for the {split} split: {root} {state}:\n{pictured}\n"
+        "Say where they are with data.root=FOLDER, or set CAGE_DATA to the parent folder."
+    )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -24,7 +23,7 @@ from cage_lightning.data.images import decode_image, without_broken
 from cage_lightning.data.sampling import EpochBatches, ResumableLoader
 from cage_lightning.data.store import Store
 from cage_lightning.data.subsets import balanced_subset, stratified_holdout
-from cage_lightning.errors import ConfigError
+from cage_lightning.errors import ConfigError, check_choice
 from cage_lightning.labels import LABEL_SPACES, Batch, LabelSpace
 
 log = logging.getLogger(__name__)
@@ -111,11 +110,11 @@ class ExpressionData(pl.LightningDataModule, ABC):
         holdout_fraction: float = 0.05,
     ) -> None:
         super().__init__()
-        one_of("data.label_space", label_space, tuple(LABEL_SPACES))
+        check_choice("data.label_space", label_space, tuple(LABEL_SPACES))
         own = "positive" if LABEL_SPACES[label_space].multi_label else "paper"
-        one_of("data.class_weights", class_weights, (own, "inverse_frequency", "none"))
-        one_of("data.selection", selection, self.selections)
-        one_of("data.on_error", on_error, ("raise", "skip"))
+        check_choice("data.class_weights", class_weights, (own, "inverse_frequency", "none"))
+        check_choice("data.selection", selection, self.selections)
+        check_choice("data.on_error", on_error, ("raise", "skip"))
         if not 0 < holdout_fraction < 1:
             raise ConfigError(
                 f"data.holdout_fraction={holdout_fraction} is not between 0 and 1; "
@@ -312,13 +311,3 @@ class ExpressionData(pl.LightningDataModule, ABC):
     def _trainer(self) -> pl.Trainer:
         assert self.trainer is not None, "the loaders are those of a trainer: trainer.fit(...)"
         return self.trainer
-
-
-def one_of(key: str, value: str, allowed: Sequence[str]) -> None:
-    """Refuse a setting that is not one of those allowed.
-
-    Raises:
-        ConfigError: Names the setting and what it may be.
-    """
-    if value not in allowed:
-        raise ConfigError(f"{key}={value}: choose one of {', '.join(allowed)}")

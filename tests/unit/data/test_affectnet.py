@@ -172,9 +172,9 @@ def test_a_named_release_that_is_not_there_is_not_replaced_by_another(tmp_path):
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"split": "val"}, "split='val'.*train, test"),
-        ({"release": "2017"}, "release='2017'.*auto, affectnet2021, csv"),
-        ({"on_error": "white"}, "on_error='white'.*raise, skip"),
+        ({"split": "val"}, "split=val.*train, test"),
+        ({"release": "2017"}, "release=2017.*auto, affectnet2021, csv"),
+        ({"on_error": "white"}, "on_error=white.*raise, skip"),
         ({"space": EMOTIC}, "emotic"),
     ],
 )

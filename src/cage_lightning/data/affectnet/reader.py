@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +24,8 @@ from cage_lightning.data.affectnet.release import (
     Rows,
 )
 from cage_lightning.data.annotations import Annotations
-from cage_lightning.errors import ConfigError, DataError
+from cage_lightning.data.files import no_release
+from cage_lightning.errors import ConfigError, DataError, check_choice
 from cage_lightning.labels import AFFECTNET_8, LabelSpace
 
 # In this order, so that a release itself comes before what was derived from it.
@@ -83,9 +83,9 @@ def read_affectnet(
             picture is missing or outside `root`; the category of an image folder is unknown; no
             row is left.
     """
-    _check_choice("split", split, SPLITS)
-    _check_choice("release", release, ("auto", *RELEASES))
-    _check_choice("on_error", on_error, ("raise", "skip", "keep"))
+    check_choice("split", split, SPLITS)
+    check_choice("release", release, ("auto", *RELEASES))
+    check_choice("on_error", on_error, ("raise", "skip", "keep"))
     if space.dimensions != AFFECTNET_8.dimensions or not set(space.categories) <= set(CODES):
         raise ConfigError(f"AffectNet is not labelled for {space.name!r}: use affectnet8 or 7.")
 
@@ -133,22 +133,12 @@ def read_affectnet(
     )
 
 
-def _check_choice(name: str, value: str, choices: Iterable[str]) -> None:
-    if value not in choices:
-        raise ConfigError(f"{name}={value!r}: choose one of {', '.join(choices)}.")
-
-
 def _find(root: Path, split: str, release: str) -> tuple[Path, Release]:
     """Where the annotations are, and in which release."""
     tried = RELEASES if release == "auto" else {release: RELEASES[release]}
     found = {name: path for name, r in tried.items() if (path := r.find(root, split))}
     if not found:
-        state = "has none of these layouts" if root.is_dir() else "is not a folder"
-        layouts = "\n".join(f"  {name}:\n{r.layout}" for name, r in tried.items())
-        raise DataError(
-            f"No AffectNet annotations for the {split} split: {root} {state}:\n{layouts}\n"
-            f"Say where they are with data.root=FOLDER, or set CAGE_DATA to the parent folder."
-        )
+        raise no_release("AffectNet", split, root, {n: r.layout for n, r in tried.items()})
     # A release with both splits first: training and test should come from the same one.
     name, *others = sorted(found, key=lambda n: not all(tried[n].find(root, s) for s in SPLITS))
     hint = f" (release={others[0]} is there too)" if others else ""

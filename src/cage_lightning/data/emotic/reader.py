@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from cage_lightning.data.annotations import Annotations
 from cage_lightning.data.emotic.sources import RELEASES, Person
-from cage_lightning.errors import ConfigError, DataError
+from cage_lightning.data.files import no_release
+from cage_lightning.errors import DataError, check_choice
 from cage_lightning.labels import EMOTIC
 
 SPLITS = ("train", "val", "test")
@@ -62,9 +63,9 @@ def read_emotic(
         DataError: No release is there; an annotation is unreadable, incomplete or out of range; a
             picture is missing; no person is left.
     """
-    _check_choice("split", split, SPLITS)
-    _check_choice("release", release, ("auto", *RELEASES))
-    _check_choice("on_error", on_error, ("raise", "skip", "keep"))
+    check_choice("split", split, SPLITS)
+    check_choice("release", release, ("auto", *RELEASES))
+    check_choice("on_error", on_error, ("raise", "skip", "keep"))
     source, read = _find(root, split, release)
     persons = list(read(source, split))
     boxes = np.array([_inside(person) for person in persons], np.float32).reshape(-1, 4)
@@ -112,11 +113,6 @@ def read_emotic(
     )
 
 
-def _check_choice(name: str, value: str, choices: Iterable[str]) -> None:
-    if value not in choices:
-        raise ConfigError(f"{name}={value!r}: choose one of {', '.join(choices)}.")
-
-
 def _find(
     root: Path, split: str, release: str
 ) -> tuple[Path, Callable[[Path, str], Iterator[Person]]]:
@@ -128,12 +124,7 @@ def _find(
             if path.is_file():
                 logger.info("EMOTIC %s: reading release %s at %s", split, name, path)
                 return path, candidate.read
-    state = "has none of these layouts" if root.is_dir() else "is not a folder"
-    layouts = "\n".join(f"  {name}:\n{r.layout}" for name, r in tried.items())
-    raise DataError(
-        f"No EMOTIC annotations for {split}: {root} {state}:\n{layouts}\n"
-        "Say where they are with data.root=FOLDER, or set CAGE_DATA to the parent folder."
-    )
+    raise no_release("EMOTIC", split, root, {n: r.layout for n, r in tried.items()})
 
 
 def _path(person: Person) -> str:
