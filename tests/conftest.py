@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,24 @@ def command(tmp_path: Path, demo_root: Path) -> Command:
         return done
 
     return run
+
+
+@contextmanager
+def locked_elsewhere(path: Path) -> Iterator[None]:
+    """Let another process hold the lock file `path`."""
+    code = "import sys, fcntl; f = open(sys.argv[1], 'w'); fcntl.lockf(f, fcntl.LOCK_EX); print()"
+    holder = subprocess.Popen(
+        [sys.executable, "-c", f"{code}; sys.stdout.flush(); sys.stdin.read()", str(path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        yield
+        assert holder.stdin is not None
+        holder.stdin.close()
 
 
 def environment(data: Path) -> dict[str, str]:

@@ -42,8 +42,10 @@ def locked(path: Path, wait: bool = True) -> Iterator[None]:
         wait: Wait for the process that holds it.
 
     Raises:
-        BlockingIOError: Another process holds it, and `wait` is false.
+        OSError: Another process holds it, and `wait` is false.
     """
     with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        # lockf, not flock: a killed process's children live on for some seconds, and would hold
+        # what they inherited.
+        fcntl.lockf(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         yield

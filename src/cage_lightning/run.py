@@ -10,18 +10,17 @@ The same command finds the same folder again: it resumes an unfinished run and s
 
 from __future__ import annotations
 
-import fcntl
 import json
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from cage_lightning.atomic import write_atomic
+from cage_lightning.atomic import locked, write_atomic
 from cage_lightning.errors import ConfigError
 
 # Where and how fast a run is computed, not what: may differ when a run is taken up again. The batch
@@ -141,11 +140,9 @@ class RunFolder:
             ConfigError: Another process holds it.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        with (self.path / ".lock").open("w") as file:
+        with ExitStack() as held:
             try:
-                # lockf, not flock: a killed run's loader processes live on for some seconds, and
-                # would hold what they inherited.
-                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                held.enter_context(locked(self.path / ".lock", wait=False))
             except OSError as error:
                 raise ConfigError(
                     f"{self.path} is being trained by another process; wait for it to end, or give "

@@ -77,13 +77,14 @@ def _train_and_test(config: DictConfig, folder: RunFolder) -> dict[str, Any]:
         if resume:
             log.info("resuming from %s", resume)
         trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
+        seconds = timer.time_elapsed("train")  # the test loads the timer of the best epoch
         selection = _selection(config, trainer)
         trainer.test(module, datamodule=data, ckpt_path=folder.best, verbose=False)
         seen = gather(module)
         meta = provenance(trainer, data) | {
             "seed": config.seed,
             "selection": selection,
-            "wall_time_s": round(timer.time_elapsed("train"), 1),
+            "wall_time_s": round(seconds, 1),
         }
         if trainer.is_global_zero:
             save_results(folder.path, data.test, seen, module.results, meta)

@@ -21,11 +21,10 @@ import torch
 from PIL import Image, ImageEnhance
 
 from cage_lightning import build, preparing
-from cage_lightning.atomic import locked
 from cage_lightning.data import checking
 from cage_lightning.data.module import ExpressionData, FaceDataset
 from cage_lightning.errors import ConfigError, DataError
-from tests.conftest import TINY, Command, composed, environment
+from tests.conftest import TINY, Command, composed, environment, locked_elsewhere
 
 Prepare = Callable[..., dict[str, Any]]
 SMALL = ("data=affectnet8", "workers=2")
@@ -271,7 +270,7 @@ def test_a_store_that_cannot_be_written(prepare: Prepare, tmp_path: Path, proble
     else:
         (tmp_path / "store" / "affectnet8").mkdir(parents=True)
         with (
-            locked(tmp_path / "store" / "affectnet8" / ".lock"),
+            locked_elsewhere(tmp_path / "store" / "affectnet8" / ".lock"),
             pytest.raises(ConfigError, match="being prepared by another process"),
         ):
             prepare(f"data.store={tmp_path / 'store'}")

@@ -14,6 +14,7 @@ from PIL import Image
 
 from cage_lightning.data.demo_faces import draw_face, release, write_release
 from cage_lightning.errors import ConfigError, DataError
+from tests.conftest import locked_elsewhere
 
 COUNTS = {"train": 256, "val": 63}
 
@@ -170,15 +171,14 @@ def test_an_interrupted_run_leaves_no_release_and_the_next_one_clears_up(
 def test_who_comes_second_waits_and_uses_what_the_first_drew(few, tmp_path, monkeypatch):
     write_release(tmp_path / "elsewhere", few)
     root, waiting = tmp_path / "faces", threading.Event()
-    real_flock = fcntl.flock
+    real_lockf = fcntl.lockf
 
-    def flock(file, operation):
+    def lockf(file, operation):
         waiting.set()
-        real_flock(file, operation)
+        real_lockf(file, operation)
 
-    with (tmp_path / "faces.lock").open("w") as first:
-        real_flock(first, fcntl.LOCK_EX)
-        monkeypatch.setattr(fcntl, "flock", flock)
+    with locked_elsewhere(tmp_path / "faces.lock"):
+        monkeypatch.setattr(fcntl, "lockf", lockf)
         monkeypatch.setattr(release, "draw_face", None)  # drawing again would fail
         errors = []
 
