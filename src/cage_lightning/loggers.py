@@ -58,6 +58,7 @@ def _start(settings: dict[str, object]) -> wandb.Run:
         run = wandb.init(**settings, mode=mode, settings=limits)  # type: ignore[arg-type]
     except wandb.Error as error:
         log.warning("W&B does not answer (%s): logging offline", str(error).splitlines()[0])
+        wandb.teardown()  # it still holds the id
         mode = "offline"
         run = wandb.init(**settings, mode=mode, settings=limits)  # type: ignore[arg-type]
     # A resumed offline run counts its steps anew: plot over the optimisation step.

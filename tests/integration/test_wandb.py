@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 from wandb.proto import wandb_internal_pb2
 
 from tests.conftest import TINY, Command
@@ -78,3 +79,12 @@ def test_every_job_of_a_sweep_has_a_run_and_a_failure_says_so(
     assert done.returncode == 1
     assert read_run(tmp_path / "runs/default/demo8-tiny-combined-s0")["exit"] == 0
     assert read_run(tmp_path / "runs/default/demo8-tiny-combined-s0-bad")["exit"] == 1
+
+
+@pytest.mark.slow
+def test_a_server_that_does_not_answer_turns_it_offline(command: Command, tmp_path: Path) -> None:
+    # Nothing listens there; with a key W&B would try for a minute and a half.
+    server = {"WANDB_API_KEY": "a" * 40, "WANDB_BASE_URL": "http://127.0.0.1:9"}
+    done = command("train", *TINY, "trainer.max_epochs=1", "logger=wandb", **server)
+    assert "logging offline" in done.stderr
+    assert read_run(tmp_path / "runs/default/demo8-tiny-combined-s0")["exit"] == 0
