@@ -62,7 +62,8 @@ def test_a_step_gives_the_stored_numbers(loss: str, demo_root: Path) -> None:
 @pytest.mark.parametrize("loss", LOSSES)
 def test_a_step_on_the_gpu_gives_them_too(loss: str, demo_root: Path) -> None:
     found = step(loss, demo_root / "demo_faces" / "tiny", "cuda")
-    assert found == pytest.approx(json.loads(GOLDEN.read_text())[loss], rel=2e-3)
+    expected = json.loads(GOLDEN.read_text())[loss]
+    assert found == pytest.approx(expected, rel=2e-3, abs=5e-4)  # the CCC itself is near 0
 
 
 if __name__ == "__main__":
