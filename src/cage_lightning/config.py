@@ -76,9 +76,21 @@ class PrepareConfig:
     choices: dict[str, str | None] = MISSING
 
 
+@dataclass
+class AnalyzeConfig:
+    """Top-level keys of conf/analyze.yaml."""
+
+    data: Any = MISSING
+    augment: Any = MISSING
+    seed: int = MISSING
+    output: str | None = None
+    choices: dict[str, str | None] = MISSING
+
+
 def register() -> None:
     """Make the schemas known to Hydra; calling it again changes nothing."""
     store = ConfigStore.instance()
     store.store(name="train_schema", node=TrainConfig)
     store.store(name="evaluate_schema", node=EvaluateConfig)
     store.store(name="prepare_schema", node=PrepareConfig)
+    store.store(name="analyze_schema", node=AnalyzeConfig)

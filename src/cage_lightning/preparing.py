@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import logging
 import os
@@ -19,7 +17,7 @@ import pyarrow as pa
 from omegaconf import DictConfig
 
 from cage_lightning import build
-from cage_lightning.atomic import locked, write_atomic
+from cage_lightning.atomic import locked, write_atomic, write_csv
 from cage_lightning.data.annotations import Annotations
 from cage_lightning.data.checking import FACTS, MISSING, Checked, check_pictures, read_parts
 from cage_lightning.data.datacard import describe, fault_rows, render
@@ -112,8 +110,8 @@ def _pack(
     if not faults or data.on_error == "skip":
         for split, part in checked.items():
             _write_split(store.file(split), data.root, part, parts[split], about)
-    _write_csv(store.folder / "faults.csv", FAULT_COLUMNS, faults)
-    _write_csv(store.folder / "duplicates.csv", PAIR_COLUMNS, twins.rows())
+    write_csv(store.folder / "faults.csv", FAULT_COLUMNS, faults)
+    write_csv(store.folder / "duplicates.csv", PAIR_COLUMNS, twins.rows())
     write_atomic(store.folder / "datacard.md", render(card))
     # Last: the mark that all is there.
     write_atomic(store.folder / "datacard.json", json.dumps(card, indent=2) + "\n")
@@ -196,11 +194,3 @@ def _refuse_faults(card: Mapping[str, Any], folder: Path, on_error: str) -> None
             f"{counts.total()} samples have no usable picture ({listed}); {folder / 'faults.csv'} "
             "names them. Restore them and prepare again, or leave them out with data.on_error=skip."
         )
-
-
-def _write_csv(file: Path, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
-    buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_atomic(file, buffer.getvalue())

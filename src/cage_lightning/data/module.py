@@ -189,21 +189,23 @@ class ExpressionData(pl.LightningDataModule, ABC):
             DataError: The release is missing or broken.
         """
         if "test" not in self.splits:
-            self.splits["test"] = self._read("test")
+            self.splits["test"] = self.own_split("test")
         if stage == "fit" and "train" not in self.splits:
             if self.balance and self.label_space.multi_label:
                 raise ConfigError(
                     f"several categories of {self.label_space.name} may apply to one sample, so "
                     "they cannot be balanced: set data.balance=false"
                 )
-            train = self._read("train")
+            train = self.own_split("train")
             if self.selection == "holdout":
                 rows, held_out = stratified_holdout(
                     train.category, self.holdout_fraction, self.seed
                 )
                 train, self.splits["val"] = train.select(rows), train.select(held_out)
             else:
-                self.splits["val"] = self.test if self.selection == "test" else self._read("val")
+                self.splits["val"] = (
+                    self.test if self.selection == "test" else self.own_split("val")
+                )
             if self.balance:
                 train = train.select(balanced_subset(train.category, self.seed))
             self.splits["train"] = train
@@ -276,7 +278,11 @@ class ExpressionData(pl.LightningDataModule, ABC):
             image = transform(batch.image, batch.index, trainer.current_epoch)
         return batch._replace(image=image)
 
-    def _read(self, split: str) -> Annotations:
+    def own_split(self, split: str) -> Annotations:
+        """One of `own_splits` as the release has it: nothing held out, nothing balanced.
+
+        From the packed store where there is one, else by `read`.
+        """
         if self.store is not None and self.store.has(split):
             log.info("%s split: reading the packed store %s", split, self.store.file(split))
             table = self.store.read(

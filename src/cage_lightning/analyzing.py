@@ -1,0 +1,45 @@
+"""From a release on disk to the paper's figures and tables of it."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import numpy as np
+from omegaconf import DictConfig
+
+from cage_lightning import build
+from cage_lightning.report.dataset_figures import AFFECT_FIGURES, figures_of
+from cage_lightning.report.dataset_tables import save_table, table3, table4
+from cage_lightning.report.figures import save
+from cage_lightning.terminal import start_logging
+
+log = logging.getLogger(__name__)
+
+
+def analyze(config: DictConfig) -> Path:
+    """Draw the dataset's figures and tables, of the splits as the release has them.
+
+    Returns:
+        The folder that they were written to.
+
+    Raises:
+        ConfigError: A setting of the data is wrong.
+        DataError: The annotations cannot be read.
+    """
+    start_logging(None)
+    data = build.build_data(config)
+    space, title = data.label_space, str(config.choices.data)
+    splits = {split: data.own_split(split) for split in data.own_splits}
+    folder = Path(config.output or f"analysis/{title}").expanduser()
+    save_table(folder, "table3", f"{title}: the dataset", table3(title, space, splits))
+    weights = "positive weights" if space.multi_label else "weights of the categories"
+    save_table(folder, "table4", f"{title}: {weights}", table4(space, splits))
+    unannotated = np.isnan(splits["train"].affect).all()
+    for name, draw in figures_of(space).items():
+        if unannotated and name in AFFECT_FIGURES:
+            log.info("%s left out: no training sample has %s", name, space.dimensions[0])
+            continue
+        save(folder, name, *draw(title, space, splits))
+    log.info("figures and tables of %s: %s", title, folder)
+    return folder
