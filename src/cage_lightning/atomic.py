@@ -5,11 +5,14 @@ from __future__ import annotations
 import csv
 import fcntl
 import io
+import itertools
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+_part = itertools.count()
 
 
 @contextmanager
@@ -20,7 +23,8 @@ def replacing(path: Path) -> Iterator[Path]:
         A file name in the same folder. It takes the place of `path` when the block ends well.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".part-{os.getpid()}-{path.name}")
+    # Not the target's name: Lightning takes whatever contains "hpc_ckpt_" for a checkpoint.
+    part = path.with_name(f".part-{os.getpid()}-{next(_part)}")
     try:
         yield part
         with part.open("rb") as file:

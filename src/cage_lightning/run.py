@@ -75,11 +75,6 @@ class RunFolder:
         return self.path / "metrics.json"
 
     @property
-    def predictions_file(self) -> Path:
-        """The predictions on the test split."""
-        return self.path / "predictions.parquet"
-
-    @property
     def log_file(self) -> Path:
         """What the command said."""
         return self.path / "train.log"
