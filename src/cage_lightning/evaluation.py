@@ -18,7 +18,8 @@ from cage_lightning.errors import CheckpointError, ConfigError
 from cage_lightning.labels import LABEL_SPACES, Batch, Prediction
 from cage_lightning.models import read_state_dict
 from cage_lightning.modules import ExpressionModule
-from cage_lightning.predictions import write_predictions
+from cage_lightning.prediction_files import write_predictions
+from cage_lightning.predictions import predictions_of
 from cage_lightning.provenance import provenance
 from cage_lightning.terminal import print_results, start_logging
 
@@ -58,15 +59,15 @@ def save_results(
         meta: Where the result comes from.
     """
     prediction, batch = seen
-    write_predictions(
-        folder / "predictions.parquet",
+    predictions = predictions_of(
         table.space,
-        [str(table.id[i]) for i in batch.index],
+        table.id[batch.index.numpy()].tolist(),
         batch.category.numpy(),
         batch.affect.numpy(),
         None if prediction.logits is None else prediction.logits.numpy(),
         None if prediction.affect is None else prediction.affect.numpy(),
     )
+    write_predictions(folder / "predictions.parquet", predictions)
     content = json.dumps(results | {"meta": meta}, indent=2, allow_nan=False)
     write_atomic(folder / "metrics.json", content + "\n")
 

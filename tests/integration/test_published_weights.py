@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import torch
 from PIL import Image
@@ -13,7 +14,6 @@ from torch import nn
 from torchvision import models, transforms
 
 from cage_lightning.labels import AFFECTNET_8
-from cage_lightning.predictions import read_predictions
 from tests.conftest import Command
 
 
@@ -65,8 +65,7 @@ def test_evaluation_equals_the_plain_code(
     sizes = ("data.size=tiny", "data.num_workers=0", "data.batch_size=4", "trainer=cpu")
     command("evaluate", *arguments, *sizes, "trainer.limit_test_batches=2", "output=out")
 
-    table, _ = read_predictions(tmp_path / "out/predictions.parquet")
-    rows = table.to_pylist()
+    rows = pq.read_table(tmp_path / "out/predictions.parquet").to_pylist()
     assert len(rows) == 8
     to_input = transforms.Compose(
         [

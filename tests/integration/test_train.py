@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 import torch
 
 from cage_lightning.labels import AFFECTNET_8
-from cage_lightning.predictions import read_predictions
+from cage_lightning.prediction_files import read_predictions
 from tests.conftest import TINY, Command
 
 
@@ -38,13 +39,15 @@ def test_a_run_from_start_to_finish(command: Command, tmp_path: Path) -> None:
     assert meta["selection"]["split"] == "holdout"
     assert meta["data"]["test"]["samples"] == 63  # one contempt is missing, as in the release
 
-    table, space = read_predictions(run / "predictions.parquet")
-    assert space == AFFECTNET_8
-    assert table.num_rows == 63
-    rows = table.to_pylist()
+    predictions = read_predictions(run / "predictions.parquet")
+    assert predictions.space == AFFECTNET_8
+    assert len(predictions) == 63
+    rows = pq.read_table(run / "predictions.parquet").to_pylist()
     right = sum(row["category_true"] == row["category_pred"] for row in rows)
     assert right / 63 == pytest.approx(metrics["test/accuracy"])
-    assert all(sum(row[f"prob_{c}"] for c in space.categories) == pytest.approx(1) for row in rows)
+    assert all(
+        sum(row[f"prob_{c}"] for c in AFFECTNET_8.categories) == pytest.approx(1) for row in rows
+    )
     errors = [(row["valence_true"] - row["valence_pred"]) ** 2 for row in rows]
     assert sum(errors) / 63 == pytest.approx(metrics["test/mse_valence"], abs=1e-6)
 

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from cage_lightning.labels import EMOTIC
-from cage_lightning.predictions import read_predictions
+from cage_lightning.prediction_files import read_predictions
 from tests.conftest import TINY, Command
 
 SCENES = tuple(setting.replace("data=demo8", "data=demo_emotic") for setting in TINY)
@@ -22,9 +22,9 @@ def test_a_run_from_start_to_finish(command: Command, tmp_path: Path) -> None:
     assert 0 < metrics["test/map"] <= 1
     assert metrics["meta"]["selection"]["split"] == "val"
     assert metrics["meta"]["data"]["test"]["left_out"] == {"no category": 1}
-    table, space = read_predictions(run / "predictions.parquet")
-    assert space == EMOTIC
-    assert table.num_rows == metrics["test/n"] == 53
+    predictions = read_predictions(run / "predictions.parquet")
+    assert predictions.space == EMOTIC
+    assert len(predictions) == metrics["test/n"] == 53
 
 
 def test_a_va_run_is_not_balanced(command: Command) -> None:
