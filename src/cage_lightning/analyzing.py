@@ -5,11 +5,10 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-import numpy as np
 from omegaconf import DictConfig
 
 from cage_lightning import build
-from cage_lightning.report.dataset_figures import AFFECT_FIGURES, figures_of
+from cage_lightning.report.dataset_figures import NothingToDraw, annotated, figures_of
 from cage_lightning.report.dataset_tables import save_table, table3, table4
 from cage_lightning.report.figures import save
 from cage_lightning.terminal import start_logging
@@ -35,11 +34,15 @@ def analyze(config: DictConfig) -> Path:
     save_table(folder, "table3", f"{title}: the dataset", table3(title, space, splits))
     weights = "positive weights" if space.multi_label else "weights of the categories"
     save_table(folder, "table4", f"{title}: {weights}", table4(space, splits))
-    unannotated = np.isnan(splits["train"].affect).all()
+    for split, table in splits.items():
+        if missing := [d for d in space.dimensions if d not in annotated(space, table)]:
+            log.info("%s split: no sample has %s", split, " or ".join(missing))
     for name, draw in figures_of(space).items():
-        if unannotated and name in AFFECT_FIGURES:
-            log.info("%s left out: no training sample has %s", name, space.dimensions[0])
-            continue
-        save(folder, name, *draw(title, space, splits))
+        try:
+            drawing = draw(title, space, splits)
+        except NothingToDraw as reason:
+            log.info("%s left out: %s", name, reason)
+        else:
+            save(folder, name, *drawing)
     log.info("figures and tables of %s: %s", title, folder)
     return folder

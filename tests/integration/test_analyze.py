@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.affectnet_layouts import Row, write_folders
 from tests.conftest import Command
 
 EXPECTED = {
@@ -30,6 +31,24 @@ def test_every_figure_and_table_of_the_own_splits(
     if train is not None:  # all of them: nothing is held out
         assert sizes["Train samples"] == train
     assert (sizes["Validation samples"] == "0") == (data == "demo8")
+
+
+def test_a_release_without_valence_and_arousal(command: Command, tmp_path: Path) -> None:
+    names = {0: "Neutral", 1: "Happiness", 7: "Contempt"}
+    write_folders(tmp_path / "faces", "train", [Row(i, exp) for i, exp in enumerate(names)], names)
+    write_folders(tmp_path / "faces", "val", [Row(9, 1)], names)
+    done = command("analyze", "data=affectnet8", "data.root=faces")
+    folder = tmp_path / "analysis" / "affectnet8"
+    assert {p.stem for p in folder.iterdir()} == {"table3", "table4", "figure3"}
+    for line in (
+        "train split: no sample has valence or arousal",
+        "figure4 left out: no training sample has valence and arousal",
+        "figure5 left out: no training sample has valence or arousal",
+        "figure6 left out: no sample has valence or arousal",
+    ):
+        assert done.stderr.count(line) == 1
+    assert "| Valence | no |" in (folder / "table3.md").read_text()
+    assert "| Sadness | 0 |  | 0.046078 |" in (folder / "table4.md").read_text()
 
 
 def test_the_output_folder_and_a_missing_release(command: Command, tmp_path: Path) -> None:

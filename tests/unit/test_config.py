@@ -78,6 +78,47 @@ def test_protocols_compose_with_every_mode(protocol: str, model: str, loss: str)
     assert dropout == (0.3 if (model, loss) == ("maxvit", "va") and not paper else None)
 
 
+@pytest.mark.parametrize("data", ["emotic", "demo_emotic"])
+def test_the_published_emotic_script(data: str) -> None:
+    config = composed("protocol=published_code", f"data={data}")
+    assert (config.data.batch_size, config.trainer.max_epochs, config.optimizer.lr) == (
+        32,
+        30,
+        5e-5,
+    )
+    assert (config.data.selection, config.data.class_weights) == ("val", "positive")
+    assert (config.monitor.metric, config.monitor.mode) == ("val/bce", "min")
+    assert config.callbacks.best.monitor == "val/bce"
+    assert (config.model.name, config.model.weights) == ("maxvit_t", "imagenet")
+    assert config.loss.alpha == 5
+    for augment in (config.augment, composed().augment):  # set A, normalised once, as in the paper
+        assert [step._target_.rsplit(".")[-1] for step in augment.steps] == [
+            "RandomHorizontalFlip",
+            "RandomGrayscale",
+            "RandomRotation",
+            "ColorJitter",
+            "RandomPerspective",
+            "RandomErasing",
+        ]
+        assert (augment.mean, augment.std) == ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
+
+
+@pytest.mark.parametrize("other", ["data=affectnet8", "loss=discrete", "loss=va", "protocol=paper"])
+def test_the_published_emotic_script_is_the_only_one_of_its_kind(other: str) -> None:
+    config = composed("protocol=published_code", "data=emotic", other)
+    assert (config.data.batch_size, config.trainer.max_epochs) == (128, 20)
+    assert config.monitor.metric == "val/loss"
+
+
+def test_a_network_that_starts_from_nothing_keeps_its_settings() -> None:
+    config = composed("protocol=published_code", "data=demo_emotic", "model=tiny")
+    assert (config.optimizer.lr, config.data.batch_size, config.trainer.max_epochs) == (
+        3e-3,
+        64,
+        16,
+    )
+
+
 def test_table_5() -> None:
     config = composed("loss=combined")
     assert (config.data.batch_size, config.optimizer.lr, config.loss.alpha) == (128, 5e-5, 5)

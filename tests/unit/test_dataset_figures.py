@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from cage_lightning.class_weights import PAPER_CLASS_WEIGHTS
 from cage_lightning.data.annotations import Annotations
 from cage_lightning.labels import AFFECTNET_8, EMOTIC, LabelSpace
-from cage_lightning.report.dataset_figures import figures_of
+from cage_lightning.report.dataset_figures import NothingToDraw, annotated, figures_of
 from cage_lightning.report.dataset_tables import save_table, table3, table4
 from cage_lightning.report.figures import FORMATS, save
 
@@ -123,6 +124,76 @@ def test_categories_per_sample() -> None:
     counts = {s: [r["count"] for r in rows if r["split"] == s] for s in PERSONS}
     assert counts == {"train": [0, 2, 1, 1], "val": [0, 1, 0, 0], "test": [0, 0, 2, 0]}
     assert rows[1]["share"] == pytest.approx(0.5)
+
+
+def one_per_class(space: LabelSpace, *missing: str) -> Annotations:
+    k, d = len(space.categories), len(space.dimensions)
+    affect = np.linspace(*space.native_range, k * d).reshape(k, d)
+    affect[:, np.isin(space.dimensions, missing)] = NAN
+    return table(space, np.eye(k) if space.multi_label else np.arange(k), affect)
+
+
+def text_of(figure: Figure) -> list[str]:
+    return [text.get_text() for legend in figure.legends for text in legend.get_texts()]
+
+
+VAD = ("valence", "arousal", "dominance")
+SPARSE = {  # dimensions that the train and the test split lack, figures that are left out
+    "one sample per class": ((), (), set()),
+    "no arousal": (("arousal",), ("arousal",), {"figure4"}),
+    "no arousal to train on": (("arousal",), (), {"figure4"}),
+    "no affect": (VAD, VAD, {"figure4", "figure5", "figure6"}),
+    "no affect to train on": (VAD, (), {"figure4", "figure5"}),
+    "no affect in the test split": ((), VAD, set()),
+}
+
+
+@pytest.mark.parametrize("space", [AFFECTNET_8, EMOTIC], ids=lambda space: space.name)
+@pytest.mark.parametrize("case", SPARSE)
+def test_what_is_not_annotated_is_neither_drawn_nor_counted(space: LabelSpace, case: str) -> None:
+    *lacking, expected = SPARSE[case]
+    train, test = (one_per_class(space, *dimensions) for dimensions in lacking)
+    # The last category does not occur in the test split.
+    splits = {"train": train, "test": test.select(np.arange(len(test) - 1))}
+    left_out = set()
+    for name, draw in figures_of(space).items():
+        try:
+            figure, rows = draw("a set", space, splits)
+        except NothingToDraw:
+            left_out.add(name)
+            continue
+        figure.canvas.draw()
+        numbers = [value for row in rows for value in row.values() if isinstance(value, float)]
+        assert np.isfinite(numbers).all()
+        shown = {row["dimension"] for row in rows if "dimension" in row}
+        assert shown <= set(annotated(space, train, test))
+        # Every panel shows data, not only its lines of reference.
+        assert figure.axes
+        assert all(axes.patches or axes.collections for axes in figure.axes), name
+        if name in ("figure3", "figure6", "figure8"):
+            seen = {row["split"] for row in rows}
+            assert text_of(figure) == [split for split in splits if split in seen]
+    assert left_out == expected & set(figures_of(space))
+
+
+def test_a_panel_without_a_sample_does_not_take_the_legend_away() -> None:
+    faces = {"train": FACES["train"].select(np.arange(1, 5))}  # Neutral, the first, has none
+    figure, _ = figures_of(AFFECTNET_8)["figure4"]("a set", AFFECTNET_8, faces)
+    assert text_of(figure) == ["unit disc", "median"]
+
+
+def test_tables_of_a_dataset_without_affect() -> None:
+    dimensions = ("valence", "arousal")
+    faces = {"train": one_per_class(AFFECTNET_8, *dimensions)}
+    rows = {r["property"]: r["faces"] for r in table3("faces", AFFECTNET_8, faces)}
+    assert (rows["Valence"], rows["Arousal"], rows["Train samples"]) == ("no", "no", "8")
+    assert not any("Scale" in name for name in rows)
+    assert [r["weight"] for r in table4(AFFECTNET_8, faces)] == ["0.125000"] * 8
+    persons = {"train": one_per_class(EMOTIC, "arousal")}
+    rows = {r["property"]: r["persons"] for r in table3("persons", EMOTIC, persons)}
+    assert (rows["Valence"], rows["Arousal"], rows["Dominance"]) == ("yes", "no", "yes")
+    assert rows["Scale of valence, dominance"] == "[1, 10] (floats)"
+    assert {r["positive_weight"] for r in table4(EMOTIC, persons)} == {"25.000000"}
 
 
 def test_table3() -> None:

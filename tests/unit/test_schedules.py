@@ -8,6 +8,8 @@ import pytest
 import torch
 
 from cage_lightning import schedules
+from cage_lightning.build import build
+from tests.conftest import composed
 
 
 def rates(make: object, peak: float, steps: int, **settings: int) -> list[float]:
@@ -33,6 +35,17 @@ def test_published_oscillates() -> None:
     seen = rates(schedules.published, 4e-5, 7 * 2248, batch_size=128, epochs=20)
     after = [round(seen[epoch * 2248] * 1e5, 2) for epoch in range(1, 8)]
     assert after == [0.14, 3.44, 1.18, 2.08, 2.67, 0.67, 3.79]
+
+
+def test_the_composed_emotic_script_oscillates_as_published() -> None:
+    # 727 steps an epoch, horizon 32 x 30; the rate after each of the 30 epochs.
+    config = composed("protocol=published_code", "data=emotic")
+    seen = rates(build(config.scheduler), config.optimizer.lr, 30 * 727)
+    after = " ".join(f"{seen[epoch * 727] * 1e5:.2f}" for epoch in range(1, 31))
+    assert after.replace("0.", ".") == (
+        ".69 2.61 4.14 .01 4.46 2.16 1.04 4.96 .41 3.07 3.77 .09 4.71 1.71 1.43 "
+        "4.83 .19 3.50 3.36 .26 4.89 1.29 1.86 4.63 .06 3.90 2.92 .50 4.98 .91"
+    )
 
 
 def test_constant_stays() -> None:

@@ -150,7 +150,7 @@ def load_weights(
             f"{where} holds another head than this network: {head_misfit}; {_looks_like(given)}"
         )
     if head_misfit:
-        logger.info("%s: head not loaded: %s", where, head_misfit)
+        logger.info("%s: head not loaded, it starts anew: %s", where, head_misfit)
     network.load_state_dict(backbone if head_misfit else given, strict=not head_misfit)
     left_out = tuple(name for name in given if name not in backbone) if head_misfit else ()
     return LoadReport(head_loaded=not head_misfit, left_out=left_out)

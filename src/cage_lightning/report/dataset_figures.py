@@ -1,6 +1,7 @@
 """How categories and affect are distributed in a dataset: Figures 3 to 8 of the paper.
 
-Each function returns a figure and the numbers it shows, as rows of a CSV file.
+Each function returns a figure and the numbers it shows, as rows of a CSV file. What is not
+annotated is left out: a dimension or the line of a split; a whole figure by `NothingToDraw`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.cbook import boxplot_stats
 from matplotlib.figure import Figure
-from matplotlib.patches import Circle
 
 from cage_lightning.labels import LabelSpace
 from cage_lightning.report.figures import ACCENT, SPLIT_COLORS, Row, new_figure
@@ -41,8 +41,9 @@ class Split(Protocol):
 
 Splits = Mapping[str, Split]
 
-AFFECT_FIGURES = ("figure4", "figure5", "figure6")
-"""Those that need annotated affect in the train split."""
+
+class NothingToDraw(Exception):
+    """No sample has what the figure shows; the message says what that is."""
 
 
 def figures_of(space: LabelSpace) -> dict[str, Callable[[str, LabelSpace, Splits], Drawing]]:
@@ -61,6 +62,12 @@ def figures_of(space: LabelSpace) -> dict[str, Callable[[str, LabelSpace, Splits
     }
 
 
+def annotated(space: LabelSpace, *tables: Split) -> list[str]:
+    """The dimensions that at least one sample of the tables has."""
+    affect = np.concatenate([table.affect for table in tables])
+    return [space.dimensions[d] for d in np.flatnonzero(~np.isnan(affect).all(axis=0))]
+
+
 def frequency_by_split(title: str, space: LabelSpace, splits: Splits) -> Drawing:
     """Figure 3: the share of each category in every split, with the counts beside the bars."""
     rows: list[Row] = [
@@ -71,6 +78,7 @@ def frequency_by_split(title: str, space: LabelSpace, splits: Splits) -> Drawing
     figure = new_figure(7.5, 5.5, f"{title}: frequency of the categories")
     axes = figure.subplots()
     _category_bars(axes, rows, list(space.categories))
+    _legend_below(figure)
     axes.set_xlabel("share of the split (%); number of samples beside the bar")
     return figure, rows
 
@@ -78,6 +86,9 @@ def frequency_by_split(title: str, space: LabelSpace, splits: Splits) -> Drawing
 def circumplex_by_category(title: str, space: LabelSpace, splits: Splits) -> Drawing:
     """Figure 4: density of valence and arousal of the training samples, a panel per category."""
     train = splits["train"]
+    known = ~np.isnan(train.affect).any(axis=1)
+    if not known.any():
+        raise NothingToDraw(f"no training sample has {' and '.join(space.dimensions)}")
     columns = 4
     height = -(-len(space.categories) // columns)
     figure = new_figure(11, 3 * height + 0.9, f"{title}: valence and arousal in the train split")
@@ -87,7 +98,7 @@ def circumplex_by_category(title: str, space: LabelSpace, splits: Splits) -> Dra
         if k >= len(space.categories):
             axes.set_axis_off()
             continue
-        points = train.affect[(train.category == k) & ~np.isnan(train.affect).any(axis=1)]
+        points = train.affect[(train.category == k) & known]
         middle = np.median(points, axis=0).tolist() if len(points) else [None, None]
         _circumplex(axes, points)
         if len(points):
@@ -108,9 +119,7 @@ def circumplex_by_category(title: str, space: LabelSpace, splits: Splits) -> Dra
         axes.tick_params(labelbottom=True)
     for axes in panels[:, 0]:
         axes.set_ylabel("arousal")
-    handles, labels = panels.flat[0].get_legend_handles_labels()
-    note = "darker: more samples (logarithmic, each panel on its own)"
-    figure.legend(handles, labels, loc="outside lower center", ncols=2, title=note)
+    _legend_below(figure, "darker: more samples (logarithmic, each panel on its own)")
     return figure, rows
 
 
@@ -120,10 +129,18 @@ def affect_by_category(title: str, space: LabelSpace, splits: Splits) -> Drawing
     Box: quartiles and median; whiskers: the furthest sample within 1.5 interquartile ranges.
     """
     train = splits["train"]
-    figure = new_figure(8, 6.5, f"{title}: valence and arousal per category in the train split")
+    if not (dimensions := annotated(space, train)):
+        raise NothingToDraw(f"no training sample has {' or '.join(space.dimensions)}")
+    heading = f"{title}: {' and '.join(dimensions)} per category in the train split"
+    figure = new_figure(8, 1.2 + 2.8 * len(dimensions), heading)
+    figure.supxlabel(
+        "box: quartiles and median; whiskers: furthest sample within 1.5 interquartile ranges",
+        fontsize=9,
+    )
     rows: list[Row] = []
-    panels = figure.subplots(len(space.dimensions), sharex=True, squeeze=False)[:, 0]
-    for axes, dimension, column in zip(panels, space.dimensions, train.affect.T, strict=True):
+    panels = figure.subplots(len(dimensions), sharex=True, squeeze=False)[:, 0]
+    for axes, dimension in zip(panels, dimensions, strict=True):
+        column = _of(space, train, dimension)
         values = [column[(train.category == k) & ~np.isnan(column)] for k in _indices(space)]
         drawn = [k for k in _indices(space) if len(values[k])]
         stats = [boxplot_stats(values[k])[0] for k in drawn]
@@ -160,16 +177,22 @@ def affect_by_split(title: str, space: LabelSpace, splits: Splits) -> Drawing:
 
     In the dataset's own scale. A share is of the samples that have the dimension.
     """
+    if not (dimensions := annotated(space, *splits.values())):
+        raise NothingToDraw(f"no sample has {' or '.join(space.dimensions)}")
     edges, ticks = _bins(space)
-    figure = new_figure(4 * len(space.dimensions), 4.2, f"{title}: affect by split")
+    figure = new_figure(4 * len(dimensions), 4.2, f"{title}: affect by split")
     rows: list[Row] = []
-    panels = figure.subplots(1, len(space.dimensions), sharey=True, squeeze=False)[0]
-    for d, (axes, dimension) in enumerate(zip(panels, space.dimensions, strict=True)):
+    panels = figure.subplots(
+        1, len(dimensions), sharey=True, squeeze=False, gridspec_kw={"wspace": 0.06}
+    )[0]
+    for axes, dimension in zip(panels, dimensions, strict=True):
         for split, table in splits.items():
-            values = space.to_native(table.affect[:, d].astype(np.float64))
+            values = space.to_native(_of(space, table, dimension).astype(np.float64))
             # The native value in float32 went through [-1, 1]: an edge must not split equal values.
             counts = np.histogram(np.round(values[~np.isnan(values)], 5), edges)[0]
-            shares = counts / max(1, counts.sum())
+            if not counts.any():
+                continue
+            shares = counts / counts.sum()
             axes.stairs(100 * shares, edges, color=SPLIT_COLORS[split], lw=2, label=split)
             rows += [
                 {
@@ -186,7 +209,7 @@ def affect_by_split(title: str, space: LabelSpace, splits: Splits) -> Drawing:
         axes.set_xlim(edges[0], edges[-1])
         axes.set_xticks(ticks)
     panels[0].set_ylabel("share of the split (%)")
-    _legend_below(figure, panels[0])
+    _legend_below(figure)
     return figure, rows
 
 
@@ -234,7 +257,7 @@ def categories_per_sample(title: str, space: LabelSpace, splits: Splits) -> Draw
     axes.set_xticks(x)
     axes.set_xlabel("number of categories that apply to the sample")
     axes.set_ylabel("share of the split (%)")
-    _legend_below(figure, axes)
+    _legend_below(figure)
     return figure, rows
 
 
@@ -257,8 +280,6 @@ def _category_bars(axes: Axes, rows: list[Row], categories: list[str]) -> None:
     axes.set_ylim(len(categories) - 0.4, -0.6)
     axes.margins(x=0.12)  # room for the longest count
     axes.spines[["top", "right"]].set_visible(False)
-    if len(splits) > 1:
-        axes.legend(loc="best")
 
 
 def _circumplex(axes: Axes, points: Floats) -> None:
@@ -276,7 +297,8 @@ def _circumplex(axes: Axes, points: Floats) -> None:
         )
     axes.axhline(0, color="0.8", lw=0.8, zorder=0)
     axes.axvline(0, color="0.8", lw=0.8, zorder=0)
-    axes.add_patch(Circle((0, 0), 1, fill=False, color="0.3", lw=1, label="unit disc"))
+    turn = np.linspace(0, 2 * np.pi, 181)
+    axes.plot(np.cos(turn), np.sin(turn), color="0.3", lw=1, label="unit disc")
     axes.set(xlim=(-1.08, 1.08), ylim=(-1.08, 1.08), aspect="equal")
 
 
@@ -288,10 +310,19 @@ def _bins(space: LabelSpace) -> tuple[Floats, Floats]:
     return np.linspace(low, high, 21).round(6), np.linspace(low, high, 5)
 
 
-def _legend_below(figure: Figure, axes: Axes) -> None:
-    """One legend for all panels, outside of them."""
-    handles, labels = axes.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
+def _legend_below(figure: Figure, title: str | None = None) -> None:
+    """One legend for all panels, outside of them; a panel may lack what others show."""
+    entries: dict[str, Any] = {}
+    for axes in figure.axes:
+        handles, labels = axes.get_legend_handles_labels()
+        entries |= zip(labels, handles, strict=True)
+    figure.legend(
+        entries.values(), entries, loc="outside lower center", ncols=len(entries), title=title
+    )
+
+
+def _of(space: LabelSpace, table: Split, dimension: str) -> npt.NDArray[np.float32]:
+    return table.affect[:, space.dimensions.index(dimension)]
 
 
 def _indices(space: LabelSpace) -> range:

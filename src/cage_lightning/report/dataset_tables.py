@@ -14,7 +14,7 @@ from cage_lightning.class_weights import (
     positive_weights,
 )
 from cage_lightning.labels import LabelSpace
-from cage_lightning.report.dataset_figures import Splits
+from cage_lightning.report.dataset_figures import Splits, annotated
 from cage_lightning.report.figures import Row
 
 _SPLITS = {"train": "Train", "val": "Validation", "test": "Test"}
@@ -22,16 +22,22 @@ _DIMENSIONS = ("valence", "arousal", "dominance")
 
 
 def table3(title: str, space: LabelSpace, splits: Splits) -> list[Row]:
-    """Samples per split, categories, dimensions and their scale in the dataset's own files."""
-    low, high = space.native_range
+    """Samples per split, categories, dimensions and their scale in the dataset's own files.
+
+    A dimension that no sample has is not one of the dataset's.
+    """
+    present = annotated(space, *splits.values())
     sizes = {split: len(splits[split]) if split in splits else 0 for split in _SPLITS}
     properties: dict[str, object] = {
         **{f"{name} samples": f"{sizes[split]:,}" for split, name in _SPLITS.items()},
         "Distinct categories": len(space.categories),
         "Categories of a sample": "any number" if space.multi_label else "one",
-        **{name.capitalize(): "yes" if name in space.dimensions else "no" for name in _DIMENSIONS},
-        f"Scale of {', '.join(space.dimensions)}": f"[{low:g}, {high:g}] ({_kind(space, splits)})",
+        **{name.capitalize(): "yes" if name in present else "no" for name in _DIMENSIONS},
     }
+    if present:
+        low, high = space.native_range
+        scale = f"[{low:g}, {high:g}] ({_kind(space, splits)})"
+        properties[f"Scale of {', '.join(present)}"] = scale
     return [{"property": name, title: value} for name, value in properties.items()]
 
 

@@ -60,7 +60,7 @@ def test_head_of_another_width_is_left_out_and_reported(caplog):
 
     assert not report.head_loaded
     assert report.left_out == ("classifier.2.weight", "classifier.2.bias")
-    assert "head not loaded: of another shape: classifier.2.weight [10, " in caplog.text
+    assert "not loaded, it starts anew: of another shape: classifier.2.weight [10, " in caplog.text
     assert torch.equal(network.classifier[-1].weight, before)
     assert same(network.features, source.features.state_dict())
 
