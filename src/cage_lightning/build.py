@@ -22,6 +22,7 @@ from cage_lightning.errors import CageError, CheckpointError, ConfigError
 from cage_lightning.labels import LabelSpace
 from cage_lightning.models import load_weights
 from cage_lightning.modules import ExpressionModule
+from cage_lightning.predictions import TrainingStatistics
 
 
 def build(node: Any, **arguments: Any) -> Any:
@@ -72,6 +73,7 @@ def build_module(config: DictConfig, data: ExpressionData) -> ExpressionModule:
         scheduler=build(config.scheduler),
         warmup=config.warmup,
         config=OmegaConf.to_container(config, resolve=True),  # type: ignore[arg-type]
+        training=data.train.statistics(),
     )
 
 
@@ -129,7 +131,10 @@ def load_module(file: Path) -> ExpressionModule:
     for target in (*_targets(config.model), *_targets(config.module)):
         if not target.startswith(("cage_lightning.models.", "cage_lightning.modules.")):
             raise CheckpointError(f"{file} asks to call {target}: refused")
-    return module_for_weights(config, space, file)
+    module = module_for_weights(config, space, file)
+    if checkpoint.get("training"):
+        module.training_statistics = TrainingStatistics(**checkpoint["training"])
+    return module
 
 
 def module_for_weights(config: DictConfig, space: LabelSpace, file: Path) -> ExpressionModule:

@@ -60,6 +60,9 @@ class EvaluateConfig:
     loss: Any = None
     trainer: Any = MISSING
     augment: Any = MISSING
+    flip: bool = False
+    clip: bool = False
+    figures: bool = False
     seed: int = MISSING
     choices: dict[str, str | None] = MISSING
 
@@ -87,6 +90,29 @@ class AnalyzeConfig:
     choices: dict[str, str | None] = MISSING
 
 
+@dataclass
+class ScoreConfig:
+    """Top-level keys of conf/score.yaml."""
+
+    predictions: Any = MISSING  # a file, or a list of files
+    label_space: str | None = None
+    output: str | None = None
+    figures: str | None = None
+    over_seeds: bool = False
+    resamples: int = MISSING
+    confidence: float = MISSING
+    seed: int = MISSING
+
+
+@dataclass
+class CollectConfig:
+    """Top-level keys of conf/collect.yaml."""
+
+    table: str = MISSING
+    runs: str = MISSING
+    output: str = MISSING
+
+
 def register() -> None:
     """Make the schemas known to Hydra; calling it again changes nothing."""
     store = ConfigStore.instance()
@@ -94,3 +120,5 @@ def register() -> None:
     store.store(name="evaluate_schema", node=EvaluateConfig)
     store.store(name="prepare_schema", node=PrepareConfig)
     store.store(name="analyze_schema", node=AnalyzeConfig)
+    store.store(name="score_schema", node=ScoreConfig)
+    store.store(name="collect_schema", node=CollectConfig)

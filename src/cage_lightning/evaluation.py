@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import logging
 from pathlib import Path
 from typing import Any
 
@@ -12,71 +10,79 @@ from lightning.pytorch import seed_everything
 from omegaconf import DictConfig, open_dict
 
 from cage_lightning import build
-from cage_lightning.atomic import write_atomic
 from cage_lightning.data.annotations import Annotations
-from cage_lightning.errors import CheckpointError, ConfigError
-from cage_lightning.labels import LABEL_SPACES, Batch, Prediction
+from cage_lightning.errors import CheckpointError
+from cage_lightning.labels import LABEL_SPACES
 from cage_lightning.models import read_state_dict
 from cage_lightning.modules import ExpressionModule
 from cage_lightning.prediction_files import write_predictions
-from cage_lightning.predictions import predictions_of
+from cage_lightning.predictions import Predictions, common_space, predictions_of
 from cage_lightning.provenance import provenance
-from cage_lightning.terminal import print_results, start_logging
+from cage_lightning.report.summary import print_results
+from cage_lightning.scoring import results_of, write_results
+from cage_lightning.terminal import start_logging
 
-log = logging.getLogger(__name__)
 
+def gather(module: ExpressionModule, table: Annotations, clip: bool = False) -> Predictions:
+    """What all ranks predicted in the last test, next to the truth.
 
-def gather(module: ExpressionModule) -> tuple[Prediction, Batch]:
-    """What all ranks saw in the last pass, on the CPU, in the order of the annotations."""
-    prediction, batch = module.seen_as_one()
-    shares: list[Any] = [tuple(None if t is None else t.cpu() for t in (*prediction, *batch))]
+    Args:
+        module: After a pass over `table`.
+        table: The annotations of the split.
+        clip: Clip affect to [-1, 1], where the labels lie.
+    """
+    parts: list[tuple[Any, ...]] = [
+        (*(None if x is None else x.cpu() for x in prediction), batch.index)
+        for prediction, batch in module.seen
+    ]
     if torch.distributed.is_initialized():
         everyone: list[Any] = [None] * torch.distributed.get_world_size()
-        torch.distributed.all_gather_object(everyone, shares[0])
-        shares = everyone
-    order = torch.cat([share[-1] for share in shares]).argsort()
-    columns = [
-        None if column[0] is None else torch.cat(column)[order]
-        for column in zip(*shares, strict=True)
+        torch.distributed.all_gather_object(everyone, parts)
+        parts = [part for rank in everyone for part in rank]
+    order = torch.cat([part[-1] for part in parts]).argsort()
+    columns: list[Any] = [
+        None if column[0] is None else torch.cat(column)[order].numpy()
+        for column in zip(*parts, strict=True)
     ]
-    return Prediction(*columns[:2]), Batch(*columns[2:])  # type: ignore[arg-type]
+    logits, affect, index = columns
+    if clip and affect is not None:
+        affect = affect.clip(-1, 1)
+    rows = table.select(index)
+    return predictions_of(
+        module.label_space,
+        logits,
+        affect,
+        rows.space,
+        rows.id,
+        rows.category,
+        rows.affect,
+        module.training_statistics,
+    )
 
 
-def save_results(
-    folder: Path,
-    table: Annotations,
-    seen: tuple[Prediction, Batch],
-    results: dict[str, float],
-    meta: dict[str, Any],
-) -> None:
+def save_results(folder: Path, predictions: Predictions, meta: dict[str, Any]) -> dict[str, Any]:
     """Write predictions.parquet, then metrics.json: the mark that all is there.
 
     Args:
         folder: Where they go.
-        table: The annotations of the split.
-        seen: What `gather` returned.
-        results: Flat metric keys, ``test/...``.
+        predictions: What is scored.
         meta: Where the result comes from.
-    """
-    prediction, batch = seen
-    predictions = predictions_of(
-        table.space,
-        table.id[batch.index.numpy()].tolist(),
-        batch.category.numpy(),
-        batch.affect.numpy(),
-        None if prediction.logits is None else prediction.logits.numpy(),
-        None if prediction.affect is None else prediction.affect.numpy(),
-    )
-    write_predictions(folder / "predictions.parquet", predictions)
-    content = json.dumps(results | {"meta": meta}, indent=2, allow_nan=False)
-    write_atomic(folder / "metrics.json", content + "\n")
-
-
-def evaluate(config: DictConfig) -> dict[str, Any]:
-    """Evaluate a checkpoint on the test split of a dataset.
 
     Returns:
-        The content of the metrics.json that it wrote.
+        The content of metrics.json.
+    """
+    write_predictions(folder / "predictions.parquet", predictions)
+    content = results_of(predictions)
+    content["meta"] |= meta
+    write_results(folder / "metrics.json", content)
+    return content
+
+
+def evaluate(config: DictConfig) -> dict[str, Any] | None:
+    """Evaluate a checkpoint on the test split of a dataset, also of another label space.
+
+    Returns:
+        The content of the metrics.json that it wrote; None on all ranks but the first.
 
     Raises:
         CageError: What the user can put right.
@@ -88,23 +94,26 @@ def evaluate(config: DictConfig) -> dict[str, Any]:
     with open_dict(config):
         config.data.image_size = image_size
     data = build.build_data(config)
-    if data.label_space != module.label_space:
-        raise ConfigError(
-            f"{file} was trained on {module.label_space.name} and data={config.choices.data} is "
-            f"{data.label_space.name}: choose data of the same label space"
-        )
+    common_space(module.label_space, data.label_space)  # else an error before the work
     data.setup("test")
     trainer = build.build_trainer(
         config, logger=False, enable_checkpointing=False, enable_model_summary=False
     )
+    module.flip = config.flip
     trainer.test(module, datamodule=data, verbose=False)
-    seen = gather(module)
-    meta = provenance(trainer, data) | {"checkpoint": str(file)}
+    predictions = gather(module, data.test, config.clip)
+    if not trainer.is_global_zero:
+        return None
+    meta = provenance(trainer, data) | {
+        "checkpoint": str(file),
+        "trained_on": module.label_space.name,
+        "flip": config.flip,
+        "clip": config.clip,
+    }
     folder = Path(config.output or _default_output(file, str(config.choices.data)))
-    if trainer.is_global_zero:
-        save_results(folder, data.test, seen, module.results, meta)
-        print_results(module.results, str(folder))
-    return module.results | {"meta": meta}
+    content = save_results(folder, predictions, meta)
+    print_results(content, str(folder))
+    return content
 
 
 def _module(config: DictConfig, file: Path) -> tuple[ExpressionModule, int]:

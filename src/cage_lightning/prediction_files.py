@@ -2,9 +2,9 @@
 
 Ours is a parquet file with one row per sample: ``id``; ``category_true``, ``category_pred`` and
 ``prob_<category>``; and ``<dimension>_true``, ``<dimension>_pred``. Categories are names (lists of
-names where several may apply), affect lies in [-1, 1], null where not annotated. The label space,
-and what the model's training split was like, are in the file's metadata. A CSV file may have the
-same columns, or those of the published ``inference.csv``.
+names where several may apply), affect lies in [-1, 1]; both are null where not annotated. The label
+space, and what the model's training split was like, are in the file's metadata. A CSV file may have
+the same columns, or those of the published ``inference.csv``.
 """
 
 from __future__ import annotations
@@ -204,7 +204,10 @@ def _numbers(path: Path, name: str, values: list[Any]) -> Floats:
 
 
 def _categories(path: Path, name: str, space: LabelSpace, values: list[Any]) -> Categories:
-    """From names or numbers; where several may apply from lists, or names with `_SEPARATOR`."""
+    """From names or numbers; where several may apply from lists, or names with `_SEPARATOR`.
+
+    A single true category may be null.
+    """
     number: dict[Any, int] = {category: k for k, category in enumerate(space.categories)}
     number |= {k: k for k in range(len(space.categories))}
     multi_hot = np.zeros((len(values), len(space.categories)), dtype=bool)
@@ -212,6 +215,8 @@ def _categories(path: Path, name: str, space: LabelSpace, values: list[Any]) -> 
         several = value if isinstance(value, list) else [value]
         if space.multi_label and isinstance(value, str):
             several = value.split(_SEPARATOR) if value else []
+        elif value is None and name == "category_true":
+            several = []
         for one in several:
             if one not in number:
                 raise DataError(
@@ -221,10 +226,10 @@ def _categories(path: Path, name: str, space: LabelSpace, values: list[Any]) -> 
             multi_hot[row, number[one]] = True
     if space.multi_label:
         return multi_hot
-    return np.asarray(multi_hot.argmax(axis=1), np.int64)
+    return np.where(multi_hot.any(axis=1), multi_hot.argmax(axis=1), -1)
 
 
 def _names(space: LabelSpace, category: Categories) -> list[Any]:
     if category.ndim == 1:
-        return [space.categories[int(k)] for k in category]
+        return [space.categories[k] if k >= 0 else None for k in category.tolist()]
     return [[space.categories[k] for k in np.flatnonzero(row)] for row in category]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from cage_lightning.errors import ConfigError
 from cage_lightning.labels import LabelSpace
 
 Floats = npt.NDArray[np.float64]
@@ -57,8 +58,8 @@ class Predictions:
     Attributes:
         space: What the columns mean.
         id: str ``[N]``.
-        category: True categories: int64 ``[N]``, or bool ``[N, K]`` where several may apply; None
-            in a file without.
+        category: True categories: int64 ``[N]``, -1 where not annotated, or bool ``[N, K]`` where
+            several may apply; None in a file without.
         affect: True affect, float64 ``[N, D]`` in [-1, 1], NaN where not annotated.
         category_pred: Like `category`; None for a model without categories.
         probability: float64 ``[N, K]`` of the categories; None if the file does not have it.
@@ -87,45 +88,99 @@ class Predictions:
         return Predictions(space=self.space, training=self.training, **columns)  # type: ignore[arg-type]
 
 
+def common_space(model: LabelSpace, data: LabelSpace) -> LabelSpace:
+    """What a model of one label space can be scored on in data of another: what both name.
+
+    Categories and dimensions come in the order of `data`, and its scale and its rule of one or
+    several categories apply.
+
+    Raises:
+        ConfigError: They have nothing in common.
+    """
+    if model == data:
+        return data
+    space = replace(
+        data,
+        name=f"{model.name} on {data.name}",
+        categories=tuple(name for name in data.categories if name in model.categories),
+        dimensions=tuple(name for name in data.dimensions if name in model.dimensions),
+    )
+    if not space.categories and not space.dimensions:
+        raise ConfigError(f"{model.name} and {data.name} have no category or dimension in common")
+    return space
+
+
 def predictions_of(
-    space: LabelSpace,
-    ids: Sequence[str],
-    category: npt.NDArray[Any],
-    affect: npt.NDArray[Any],
+    model_space: LabelSpace,
     logits: npt.NDArray[Any] | None,
     affect_pred: npt.NDArray[Any] | None,
+    data_space: LabelSpace,
+    ids: npt.NDArray[np.str_],
+    category: npt.NDArray[Any],
+    affect: npt.NDArray[Any],
     training: TrainingStatistics | None = None,
 ) -> Predictions:
-    """From what a network puts out.
+    """From what a network puts out and the truth, in the label space that both have in common.
+
+    Outputs for categories that the data does not know are left out *before* one is chosen: an
+    AffectNet-8 model on AffectNet-7 never says Contempt. Where several categories apply to a sample
+    of the data, a model that chooses one says that one and no other.
 
     Args:
-        space: The label space.
-        ids: ``[N]`` sample ids.
-        category: True categories, int ``[N]`` or multi-hot ``[N, K]``.
-        affect: True affect ``[N, D]`` in [-1, 1], NaN where not annotated.
+        model_space: Label space of the model, K categories, D dimensions.
         logits: ``[N, K]``, or None for a model without categories.
         affect_pred: ``[N, D]``, or None for a model without affect.
+        data_space: Label space of the data, K' categories, D' dimensions.
+        ids: ``[N]`` sample ids.
+        category: True categories, int ``[N]`` or multi-hot ``[N, K']``.
+        affect: True affect ``[N, D']`` in [-1, 1], NaN where not annotated.
         training: Of the training split of the model.
+
+    Raises:
+        ConfigError: The label spaces have nothing in common.
     """
+    space = common_space(model_space, data_space)
+    outputs = [model_space.categories.index(name) for name in space.categories]
+    labels = [data_space.categories.index(name) for name in space.categories]
+    dimensions = [model_space.dimensions.index(name) for name in space.dimensions]
+    truth: Categories
+    if space.multi_label:
+        truth = category[:, labels].astype(bool)
+    else:
+        number = np.full(len(data_space.categories), -1)
+        number[labels] = range(len(labels))
+        truth = number[category]
     probability = chosen = None
-    if logits is not None:
-        probability = _probability(logits.astype(np.float64), space.multi_label)
-        chosen = probability >= 0.5 if space.multi_label else probability.argmax(axis=1)
+    if logits is not None and outputs:
+        probability, chosen = _decide(
+            logits.astype(np.float64), outputs, model_space.multi_label, space.multi_label
+        )
     return Predictions(
         space=space,
-        id=np.array(ids, np.str_),
-        category=category.astype(bool if space.multi_label else np.int64),
-        affect=affect.astype(np.float64),
+        id=ids,
+        category=truth if space.categories else None,
+        affect=affect[:, [data_space.dimensions.index(d) for d in space.dimensions]].astype(float),
         category_pred=chosen,
         probability=probability,
-        affect_pred=None if affect_pred is None else affect_pred.astype(np.float64),
-        training=training,
+        affect_pred=None if affect_pred is None else affect_pred[:, dimensions].astype(float),
+        training=None if training is None else training.select(outputs, dimensions),
     )
 
 
-def _probability(logits: Floats, multi_label: bool) -> Floats:
-    """Sigmoid where several categories may apply, softmax where exactly one does."""
-    if multi_label:
-        return np.asarray(np.exp(-np.logaddexp(0, -logits)))
-    exponent = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return np.asarray(exponent / exponent.sum(axis=1, keepdims=True))
+def _decide(
+    logits: Floats, outputs: list[int], several: bool, several_true: bool
+) -> tuple[Floats, Categories]:
+    """Probabilities ``[N, K]`` of the chosen outputs, and the categories that follow from them."""
+    log_probability = -np.logaddexp(0, -logits) if several else _log_softmax(logits)
+    if not several_true:  # given that one of these applies
+        probability = np.exp(_log_softmax(log_probability[:, outputs]))
+        return probability, probability.argmax(axis=1)
+    probability = np.exp(log_probability)
+    said = probability >= 0.5
+    if not several:
+        said = np.arange(logits.shape[1]) == probability.argmax(axis=1)[:, None]
+    return probability[:, outputs], said[:, outputs]
+
+
+def _log_softmax(scores: Floats) -> Floats:
+    return np.asarray(scores - np.logaddexp.reduce(scores, axis=1, keepdims=True))

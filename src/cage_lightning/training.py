@@ -23,8 +23,9 @@ from cage_lightning.errors import CageError, ConfigError
 from cage_lightning.evaluation import gather, save_results
 from cage_lightning.modules import ExpressionModule
 from cage_lightning.provenance import provenance
+from cage_lightning.report.summary import print_results
 from cage_lightning.run import RunFolder
-from cage_lightning.terminal import first_process, print_results, start_logging
+from cage_lightning.terminal import first_process, start_logging
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +34,8 @@ def train(config: DictConfig) -> dict[str, Any] | None:
     """Train the run that `config` describes, or resume it; a finished one is left alone.
 
     Returns:
-        The content of metrics.json; None after `trainer.fast_dev_run`, which keeps nothing.
+        The content of metrics.json; None on all ranks but the first, and after
+        `trainer.fast_dev_run`, which keeps nothing.
 
     Raises:
         CageError: What the user can put right.
@@ -64,7 +66,7 @@ def train(config: DictConfig) -> dict[str, Any] | None:
         return _train_and_test(config, folder)
 
 
-def _train_and_test(config: DictConfig, folder: RunFolder) -> dict[str, Any]:
+def _train_and_test(config: DictConfig, folder: RunFolder) -> dict[str, Any] | None:
     loggers = build.build_loggers(config)
     exit_code = 1
     try:
@@ -80,17 +82,21 @@ def _train_and_test(config: DictConfig, folder: RunFolder) -> dict[str, Any]:
         seconds = timer.time_elapsed("train")  # the test loads the timer of the best epoch
         selection = _selection(config, trainer)
         trainer.test(module, datamodule=data, ckpt_path=folder.best, verbose=False)
-        seen = gather(module)
+        predictions = gather(module, data.test)
         meta = provenance(trainer, data) | {
             "seed": config.seed,
             "selection": selection,
             "wall_time_s": round(seconds, 1),
         }
+        content = None
         if trainer.is_global_zero:
-            save_results(folder.path, data.test, seen, module.results, meta)
-            print_results(module.results, str(folder.path))
+            content = save_results(folder.path, predictions, meta)
+            for logger in loggers:
+                logger.log_metrics({k: v for k, v in content.items() if k.startswith("test/")})
+                logger.save()
+            print_results(content, str(folder.path))
         exit_code = 0
-        return module.results | {"meta": meta}
+        return content
     except SIGTERMException:
         log.warning("stopped by SIGTERM; the same command resumes from %s", folder.last)
         sys.exit(143)  # Lightning would leave with 0, as if the run were finished

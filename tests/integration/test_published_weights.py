@@ -44,22 +44,24 @@ def swin(outputs: int) -> nn.Module:
     return network
 
 
-CASES: dict[str, tuple[Callable[[], nn.Module], str, str]] = {
-    "maxvit va": (lambda: maxvit(2, dropout=True), "maxvit", "va"),
-    "maxvit combined": (lambda: maxvit(10), "maxvit", "combined"),
-    "efficientnet discrete": (lambda: efficientnet(8), "efficientnet_v2_s", "discrete"),
-    "swin combined": (lambda: swin(10), "swin_v2", "combined"),
+NETWORKS: dict[str, Callable[..., nn.Module]] = {
+    "maxvit": maxvit,
+    "efficientnet_v2_s": efficientnet,
+    "swin_v2": swin,
 }
+OUTPUTS = {"discrete": 8, "combined": 10, "va": 2}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("loss", OUTPUTS)
+@pytest.mark.parametrize("model", NETWORKS)
 def test_evaluation_equals_the_plain_code(
-    command: Command, tmp_path: Path, demo_root: Path, case: str
+    command: Command, tmp_path: Path, demo_root: Path, model: str, loss: str
 ) -> None:
-    make, model, loss = CASES[case]
     torch.manual_seed(0)
-    network = make().eval()
+    # The published head of MaxViT for valence and arousal has a dropout that others do not have.
+    special = {"dropout": True} if (model, loss) == ("maxvit", "va") else {}
+    network = NETWORKS[model](OUTPUTS[loss], **special).eval()
     torch.save(network.state_dict(), tmp_path / "model.pt")
     arguments = ("checkpoint=model.pt", f"model={model}", f"loss={loss}", "data=demo8")
     sizes = ("data.size=tiny", "data.num_workers=0", "data.batch_size=4", "trainer=cpu")

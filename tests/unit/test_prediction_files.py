@@ -25,11 +25,12 @@ def made(space: LabelSpace, n: int = 40, seed: int = 0) -> Predictions:
     affect[3, 0] = np.nan
     return predictions_of(
         space,
-        [f"a/{i}" for i in range(n)],
-        category,
-        affect,
         rng.normal(size=(n, k)),
         rng.normal(size=(n, d)).astype(np.float32),
+        space,
+        np.array([f"a/{i}" for i in range(n)]),
+        category,
+        affect,
         TrainingStatistics("here", n, [1] * k, [0.0] * d, [[None] * d] * k),
     )
 

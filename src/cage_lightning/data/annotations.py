@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,6 +15,7 @@ import numpy.typing as npt
 
 from cage_lightning.errors import DataError
 from cage_lightning.labels import LabelSpace
+from cage_lightning.predictions import TrainingStatistics
 
 if TYPE_CHECKING:
     from cage_lightning.data.store import PackedPictures
@@ -133,6 +135,20 @@ class Annotations:
         counts = np.bincount(self.category.astype(np.int64), minlength=len(self.space.categories))
         return counts.astype(np.int64)
 
+    def statistics(self) -> TrainingStatistics:
+        """What predictors that never look at a picture need to know of a training split."""
+        k = len(self.space.categories)
+        member = self.category.astype(bool)
+        if not self.space.multi_label:
+            member = self.category[:, None] == np.arange(k)
+        return TrainingStatistics(
+            source="the model's training split",
+            n=len(self),
+            counts=self.class_counts().tolist(),
+            affect=_means(self.affect),
+            affect_by_category=[_means(self.affect[column]) for column in member.T],
+        )
+
     def fingerprint(self) -> str:
         """SHA-256 (hex) over label space, ids, paths, labels and boxes, in row order.
 
@@ -146,3 +162,9 @@ class Annotations:
         box = b"" if self.box is None else self.box.astype("<f4").tobytes()
         content = words.encode() + category.tobytes() + affect.tobytes() + box
         return hashlib.sha256(content).hexdigest()
+
+
+def _means(affect: npt.NDArray[np.float32]) -> list[float | None]:
+    """Mean of each column, over what is annotated; None where nothing is."""
+    columns = ([x for x in column.tolist() if x == x] for column in affect.T)
+    return [math.fsum(column) / len(column) if column else None for column in columns]

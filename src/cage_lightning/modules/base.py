@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 import lightning.pytorch as pl
@@ -15,6 +16,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from cage_lightning.labels import Batch, LabelSpace, Prediction
 from cage_lightning.metrics import ExpressionMetrics
+from cage_lightning.predictions import TrainingStatistics
 from cage_lightning.schedules import with_warmup
 
 
@@ -30,6 +32,11 @@ class ExpressionModule(pl.LightningModule, ABC):
         scheduler: Optimiser and the run's number of steps to schedule.
         warmup: Share of the run over which the learning rate rises.
         config: The resolved config as plain containers; stored in every checkpoint.
+        training: What the training split is like; stored in every checkpoint.
+
+    Attributes:
+        flip: In a test, average the outputs for the picture and its mirror image.
+        seen: What this rank saw in the last pass over an evaluation split; images left out.
     """
 
     predicts_categories: bool
@@ -44,6 +51,7 @@ class ExpressionModule(pl.LightningModule, ABC):
         scheduler: Callable[..., LRScheduler] | None = None,
         warmup: float = 0.0,
         config: dict[str, Any] | None = None,
+        training: TrainingStatistics | None = None,
     ) -> None:
         super().__init__()
         self.network = network
@@ -53,13 +61,12 @@ class ExpressionModule(pl.LightningModule, ABC):
         self.scheduler = scheduler
         self.warmup = warmup
         self.config = config
+        self.training_statistics = training
+        self.flip = False
         self.metrics = ExpressionMetrics(
             label_space, categories=self.predicts_categories, affect=self.predicts_affect
         )
-        # What this rank saw in the last pass over an evaluation split; images left out.
         self.seen: list[tuple[Prediction, Batch]] = []
-        # Metrics of that pass over all ranks, in full precision.
-        self.results: dict[str, float] = {}
 
     @staticmethod
     @abstractmethod
@@ -92,22 +99,23 @@ class ExpressionModule(pl.LightningModule, ABC):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Predict and keep."""
-        self._keep(batch)
+        self._keep(self(batch.image), batch)
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
-        """Predict and keep."""
-        self._keep(batch)
+        """Predict and keep; the labels may be those of another label space than the model's."""
+        outputs = self.network(batch.image)
+        if self.flip:
+            outputs = (outputs + self.network(batch.image.flip(-1))) / 2
+        self._keep(self.read(outputs), batch)
 
     def on_validation_epoch_end(self) -> None:
         """Loss and metrics of the whole split: never a mean over batches."""
         assert self.loss is not None
-        loss = self.loss(*self.seen_as_one())
-        self.log_dict({f"val/{name}": value for name, value in loss.items()})
-        self._report("val")
-
-    def on_test_epoch_end(self) -> None:
-        """Metrics of the whole split."""
-        self._report("test")
+        prediction, batch = self._seen_as_one()
+        loss = self.loss(prediction, batch)
+        if len(batch.index):
+            self.metrics.update(prediction, batch)
+        self.log_dict({f"val/{name}": v for name, v in (loss | self.metrics.compute()).items()})
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """The optimiser, and its schedule stepped with every optimisation step."""
@@ -125,8 +133,10 @@ class ExpressionModule(pl.LightningModule, ABC):
         """Add what rebuilds the module: plain containers, nothing pickled."""
         checkpoint["label_space"] = self.label_space.to_dict()
         checkpoint["config"] = self.config
+        statistics = self.training_statistics
+        checkpoint["training"] = None if statistics is None else asdict(statistics)
 
-    def seen_as_one(self) -> tuple[Prediction, Batch]:
+    def _seen_as_one(self) -> tuple[Prediction, Batch]:
         """This rank's share of the split as one prediction and one batch without images."""
         predictions, batches = zip(*self.seen, strict=True)
 
@@ -157,18 +167,10 @@ class ExpressionModule(pl.LightningModule, ABC):
         self.seen = [(prediction, batch)]
         self.metrics.reset()
 
-    def _keep(self, batch: Batch) -> None:
-        prediction = self(batch.image)
+    def _keep(self, prediction: Prediction, batch: Batch) -> None:
         self.seen.append(
             (
                 Prediction(*(None if t is None else t.float() for t in prediction)),
                 batch._replace(image=batch.image.new_zeros(len(batch.image), 0, 0, 0)),
             )
         )
-
-    def _report(self, stage: str) -> None:
-        prediction, batch = self.seen_as_one()
-        if len(batch.index):
-            self.metrics.update(prediction, batch)
-        self.results = {f"{stage}/{name}": v for name, v in self.metrics.compute().items()}
-        self.log_dict(self.results)

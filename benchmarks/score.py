@@ -1,0 +1,87 @@
+"""Cost of bootstrap intervals of all scores, as a ratio to scoring one resample after another.
+
+Run by hand: ``python benchmarks/score.py``. The baseline draws the samples and scores them by
+scikit-learn and NumPy, the way evaluation scripts do; it makes a few resamples and its cost is
+scaled up. The two are measured in turn and the median of the repeats counts.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+
+import numpy as np
+from sklearn import metrics
+
+from cage_lightning.labels import AFFECTNET_8
+from cage_lightning.predictions import Predictions, predictions_of
+from cage_lightning.scores import intervals
+
+SAMPLES, RESAMPLES, FEW, REPEATS = 4_000, 10_000, 50, 3
+
+
+def predictions() -> Predictions:
+    rng = np.random.default_rng(0)
+    category = np.arange(SAMPLES) % 8
+    affect = rng.uniform(-1, 1, (SAMPLES, 2))
+    return predictions_of(
+        AFFECTNET_8,
+        [str(i) for i in range(SAMPLES)],
+        category,
+        affect,
+        1.5 * np.eye(8)[category] + rng.normal(size=(SAMPLES, 8)),
+        0.6 * affect + rng.normal(0, 0.3, (SAMPLES, 2)),
+    )
+
+
+def one_after_another(p: Predictions) -> None:
+    rng = np.random.default_rng(0)
+    members = [np.flatnonzero(p.category == k) for k in range(8)]
+    for _ in range(FEW):
+        drawn = p.select(np.concatenate([rng.choice(rows, len(rows)) for rows in members]))
+        true, said = drawn.category, drawn.category_pred
+        metrics.accuracy_score(true, said)
+        for average in ("weighted", "macro", None):
+            metrics.precision_recall_fscore_support(true, said, average=average, zero_division=0)
+        metrics.cohen_kappa_score(true, said)
+        metrics.matthews_corrcoef(true, said)
+        assert drawn.affect_pred is not None
+        pairs = [*zip(drawn.affect_pred.T, drawn.affect.T, strict=True)]
+        for x, y in [*pairs, (drawn.affect_pred.ravel(), drawn.affect.ravel())]:
+            np.mean((x - y) ** 2)
+            np.mean(abs(x - y))
+            np.mean(np.sign(x) == np.sign(y))
+            moments = np.cov(x, y)
+            2 * moments[0, 1] / (np.trace(moments) + (x.mean() - y.mean()) ** 2)
+
+
+def seconds(function: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
+
+
+def main() -> None:
+    p = predictions()
+    rivals: dict[str, tuple[Callable[[], object], float]] = {
+        "one after another": (lambda: one_after_another(p), RESAMPLES / FEW),
+        "intervals": (lambda: intervals(p, RESAMPLES), 1),
+    }
+    costs: dict[str, list[float]] = {name: [] for name in rivals}
+    for repeat in range(REPEATS + 1):
+        for name, (function, scale) in rivals.items():
+            cost = scale * seconds(function)
+            if repeat:  # the first round warms up
+                costs[name].append(cost)
+    baseline = statistics.median(costs["one after another"])
+    for name, values in costs.items():
+        cost = statistics.median(values)
+        print(
+            f"{RESAMPLES} resamples of {SAMPLES} samples  {name:18s} {cost:8.2f} s"
+            f"  {cost / baseline:8.5f}"
+        )
+
+
+if __name__ == "__main__":
+    main()

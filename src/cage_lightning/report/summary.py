@@ -1,0 +1,116 @@
+"""The tables that a command ends with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+_ROWS = {
+    "accuracy": "accuracy",
+    "F1 (weighted)": "f1_weighted",
+    "F1 (macro)": "f1_macro",
+    "calibration error": "ece",
+    "mAP": "map",
+    "top-3, any": "top3_any",
+}
+_AFFECT = ("ccc", "rmse", "mae")
+_ERRORS = ("ece", "mae", "mse", "rmse")  # the smaller, the better
+_TEST, _BASELINE = "test", "baseline_"
+
+
+def print_results(content: Mapping[str, Any], title: str) -> None:
+    """Print the main numbers of a metrics.json, with interval and the best baseline of each.
+
+    Args:
+        content: As `scoring.results_of` returns it.
+        title: Above the table.
+    """
+    table = _table("test split", "", _interval_heading(content), "best baseline")
+    for label, key in _rows(content):
+        interval = content["intervals"].get(key)
+        table.add_row(
+            label,
+            _number(content[key]),
+            "" if interval is None else _interval(*interval),
+            _best_baseline(content, key.removeprefix(f"{_TEST}/")),
+        )
+    _show(title, table)
+
+
+def print_comparison(content: Mapping[str, Any], title: str) -> None:
+    """Print what the second of two prediction files changes against the first."""
+    table = _table("test split", "A", "B", "B - A", _interval_heading(content), "p")
+    differences = content["differences"]
+    for label, key in _rows(differences):
+        d = differences[key]
+        table.add_row(
+            label,
+            *map(_number, (d["a"], d["b"], d["difference"])),
+            _interval(d["low"], d["high"]),
+            f"{d['p']:.2g}",
+        )
+    if content["mcnemar"] is not None:
+        table.add_row("McNemar", *[""] * 4, f"{content['mcnemar']:.2g}")
+    _show(title, table)
+
+
+def print_seeds(content: Mapping[str, Any], title: str) -> None:
+    """Print what several seeds have in common."""
+    table = _table("test split", "seeds", "mean", "sd", _interval_heading(content))
+    seeds = content["seeds"]
+    for label, key in _rows(seeds):
+        s = seeds[key]
+        interval = "" if s["low"] is None else _interval(s["low"], s["high"])
+        table.add_row(label, str(s["n"]), _number(s["mean"]), _number(s["sd"]), interval)
+    _show(title, table)
+
+
+def _best_baseline(content: Mapping[str, Any], metric: str) -> str:
+    """Value and name of the baseline that does best in a metric."""
+    values = {
+        key.partition("/")[0].removeprefix(_BASELINE).replace("_", " "): value
+        for key, value in content.items()
+        if key.startswith(_BASELINE) and key.partition("/")[2] == metric
+    }
+    if not values:
+        return ""
+    best = (min if metric.startswith(_ERRORS) else max)(values, key=values.__getitem__)
+    return f"{best} {_number(values[best])}"
+
+
+def _rows(scores: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Label and key of the main scores that are there."""
+    rows = [(label, f"{_TEST}/{key}") for label, key in _ROWS.items() if f"{_TEST}/{key}" in scores]
+    for metric in _AFFECT:
+        for key in scores:
+            if key.startswith(f"{_TEST}/{metric}_") and key.count("_") == 1:
+                rows.append((f"{metric.upper()} {key.rpartition('_')[2]}", key))
+    return rows
+
+
+def _table(*headings: str) -> Table:
+    table = Table(headings[0])
+    for heading in headings[1:]:
+        table.add_column(heading, justify="right")
+    return table
+
+
+def _show(title: str, table: Table) -> None:
+    console = Console()
+    console.print(title, soft_wrap=True, highlight=False)
+    console.print(table)
+
+
+def _interval_heading(content: Mapping[str, Any]) -> str:
+    return f"{content['meta']['scores']['confidence']:.0%} interval"
+
+
+def _interval(low: float, high: float) -> str:
+    return f"{low:.3f} to {high:.3f}"
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"

@@ -1,0 +1,19 @@
+"""`python -m cage_lightning.score`: scores of prediction files, without a network."""
+
+from __future__ import annotations
+
+from omegaconf import DictConfig
+
+from cage_lightning.cli import door
+
+
+@door("score")
+def main(config: DictConfig) -> None:
+    """Score one file, compare two, or sum up several seeds."""
+    from cage_lightning.scoring import score
+
+    score(config)
+
+
+if __name__ == "__main__":
+    main()

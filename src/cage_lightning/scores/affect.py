@@ -1,0 +1,120 @@
+"""Scores of the continuous affect dimensions, from weighted sums."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from cage_lightning.errors import DataError
+from cage_lightning.predictions import Floats, Predictions
+from cage_lightning.scores.ratio import ratio
+
+POOLED = "pooled"
+UNLABELLED = "n_unlabelled_affect"
+
+# Definition of the concordance -> what n is lessened by, for the covariance and the variances.
+_CONCORDANCES = {"ccc": (1, 1), "ccc_mixed_ddof": (1, 0), "ccc_population": (0, 0)}
+
+# A second moment below this share of the mean square is what rounding left of zero.
+_ROUNDING = 1e-12
+
+
+class AffectScorer:
+    """Scores of each affect dimension, and of all of them pooled into one vector.
+
+    Of pairs (x predicted, y true) with sums over the labelled samples, weights w, n = sum(w):
+
+    - ``mse`` = sum(w (x - y)^2) / n, ``rmse`` its root, ``mae`` = sum(w |x - y|) / n;
+    - ``ccc`` = 2 s_xy / (s_x^2 + s_y^2 + (m_x - m_y)^2), Lin 1989, with all second moments divided
+      by n - 1. ``ccc_population`` divides them by n; ``ccc_mixed_ddof``, the published evaluation,
+      the covariance by n - 1 and the variances by n, so that it can exceed 1. Where all pairs are
+      one and the same number they are 1; a single pair is 0 unless its sides are equal;
+    - ``pearson`` = s_xy / (s_x s_y), undefined where a side does not vary;
+    - ``sagr``, sign agreement (Nicolaou et al. 2011): the share of pairs with sign(x) = sign(y). 0
+      is a sign of its own: it agrees only with 0, as in EmoNet's evaluation.
+
+    Keys are ``<score>_<dimension>`` and ``<score>_pooled``. Where the dataset has a scale of its
+    own, ``{mse,mae,rmse}_<dimension>_native`` as well. ``n_unlabelled_affect`` counts the samples
+    that lack the label of at least one dimension.
+
+    Args:
+        predictions: With affect predicted.
+
+    Raises:
+        DataError: A prediction for a labelled sample is not finite.
+    """
+
+    def __init__(self, predictions: Predictions) -> None:
+        x, y = predictions.affect_pred, predictions.affect
+        assert x is not None, "there is no predicted affect to score"
+        labelled = ~np.isnan(y)
+        if (diverged := labelled & ~np.isfinite(x)).any():
+            row, dimension = np.argwhere(diverged)[0]
+            raise DataError(
+                f"sample {predictions.id[row]}: the predicted "
+                f"{predictions.space.dimensions[dimension]} is {x[row, dimension]}: the model "
+                "diverged; train it again, for example with a smaller learning rate"
+            )
+        self.space = predictions.space
+        columns = [(x[:, [d]], y[:, [d]]) for d in range(x.shape[1])]
+        self._features = np.stack([_features(*pair) for pair in (*columns, (x, y))], axis=1)
+        self._unlabelled = (~labelled).any(axis=1).astype(np.float64)
+
+    def __call__(self, weights: Floats) -> dict[str, Floats]:
+        """Scores ``[R]``, NaN where undefined, for weights ``[R, N]``."""
+        sums = np.tensordot(weights, self._features, axes=1)  # [R, D + 1, 10]
+        low, high = self.space.native_range
+        scores = {UNLABELLED: weights @ self._unlabelled}
+        for i, name in enumerate((*self.space.dimensions, POOLED)):
+            of_column = _scores(*sums[:, i].T)
+            scores |= {f"{key}_{name}": values for key, values in of_column.items()}
+            if (low, high) != (-1, 1) and name != POOLED:
+                unit = (high - low) / 2  # what 1 on the scale from -1 to 1 is on the native one
+                for key, scale in (("mse", unit**2), ("mae", unit), ("rmse", unit)):
+                    scores[f"{key}_{name}_native"] = of_column[key] * scale
+        return scores
+
+
+def _features(x: Floats, y: Floats) -> Floats:
+    """What `_scores` needs the sums of, ``[N, 10]``, from pairs ``[N, C]`` that are pooled."""
+    labelled = ~np.isnan(y)
+
+    def centred(values: Floats) -> Floats:
+        # By one of the values, so that a constant becomes exactly 0.
+        there = np.sort(values[labelled])
+        return np.where(labelled, values - (there[len(there) // 2] if len(there) else 0), 0)
+
+    dx, dy = centred(x), centred(y)
+    error = np.where(labelled, x - y, 0)
+    agree = labelled & (np.sign(x) == np.sign(y))
+    features = (labelled, dx, dy, dx**2, dy**2, dx * dy, error, error**2, abs(error), agree)
+    return np.stack([feature.sum(axis=1, dtype=np.float64) for feature in features], axis=1)
+
+
+def _scores(
+    n: Floats,
+    x: Floats,
+    y: Floats,
+    xx: Floats,
+    yy: Floats,
+    xy: Floats,
+    error: Floats,
+    squared: Floats,
+    absolute: Floats,
+    agree: Floats,
+) -> dict[str, Floats]:
+    """From the weighted sums of `_features`, all ``[R]``."""
+    mse = ratio(squared, n)
+    scores = {"mse": mse, "mae": ratio(absolute, n), "rmse": np.sqrt(mse)}
+    mean_error = ratio(error, n)
+    var_x, var_y = (
+        np.where((moment := square - ratio(total**2, n, 0)) > _ROUNDING * square, moment, 0)
+        for square, total in ((xx, x), (yy, y))
+    )
+    covariance = np.where((var_x > 0) & (var_y > 0), xy - ratio(x * y, n, 0), 0)
+    for name, lessened in _CONCORDANCES.items():
+        for_covariance, for_variance = (np.maximum(n - by, 1) for by in lessened)
+        spread = var_x + var_y + for_variance * mean_error**2
+        scores[name] = ratio(2 * covariance * (for_variance / for_covariance), spread, 1)
+    scores["pearson"] = ratio(covariance, np.sqrt(var_x) * np.sqrt(var_y))
+    scores["sagr"] = ratio(agree, n)
+    return scores

@@ -1,0 +1,136 @@
+"""How far the scores would scatter over other samples of the same population."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from cage_lightning.errors import ConfigError
+from cage_lightning.predictions import Categories, Floats, Predictions
+from cage_lightning.scores.scorer import COUNTS, Scorer, point_estimate
+
+_CHUNK = 2**20  # weights at a time: 8 MiB
+
+
+class Interval(NamedTuple):
+    """A percentile interval.
+
+    Attributes:
+        low: Lower limit.
+        high: Upper limit.
+        undefined: Share of the resamples that do not define the score; the limits leave them out.
+    """
+
+    low: float
+    high: float
+    undefined: float
+
+
+def strata_of(predictions: Predictions) -> Categories | None:
+    """The true category ``[N]`` where there is exactly one, else None: one stratum.
+
+    The test splits of AffectNet have a fixed number of samples of each category, so a resample has
+    to have it too.
+    """
+    return None if predictions.space.multi_label else predictions.category
+
+
+def resample_weights(
+    n: int, strata: Categories | None, resamples: int, rng: np.random.Generator
+) -> Iterator[Floats]:
+    """How often each sample is drawn, with replacement.
+
+    Args:
+        n: Number of samples.
+        strata: ``[N]``; the number of samples drawn from a stratum is its size. None: only one.
+        resamples: How many.
+        rng: Where the draws come from.
+
+    Yields:
+        ``[R, N]``, `resamples` rows in all.
+    """
+    groups = [np.arange(n)]
+    if strata is not None:
+        groups = [np.flatnonzero(strata == stratum) for stratum in np.unique(strata)]
+    chunk = max(1, _CHUNK // n)
+    for start in range(0, resamples, chunk):
+        rows = min(chunk, resamples - start)
+        weights = np.empty((rows, n))
+        for members in groups:
+            size = len(members)
+            drawn = rng.integers(size, size=(rows, size))
+            drawn += size * np.arange(rows)[:, None]
+            counts = np.bincount(drawn.ravel(), minlength=rows * size)
+            weights[:, members] = counts.reshape(rows, size)
+        yield weights
+
+
+def bootstrap(files: Sequence[Predictions], resamples: int, seed: int) -> list[dict[str, Floats]]:
+    """The scores of resamples, the same resamples for all files.
+
+    Args:
+        files: Predictions for the same samples in the same order.
+        resamples: How many.
+        seed: Of the draws.
+
+    Returns:
+        For each file float64 ``[resamples]`` by score, NaN where a resample does not define it.
+
+    Raises:
+        ConfigError: `resamples` is not positive.
+    """
+    if resamples < 1:
+        raise ConfigError(f"resamples={resamples}: at least 1 is needed")
+    scorers = [Scorer(file) for file in files]
+    strata = next((s for file in files if (s := strata_of(file)) is not None), None)
+    rng = np.random.default_rng(seed)
+    chunks = [
+        [scorer(weights) for scorer in scorers]
+        for weights in resample_weights(len(files[0]), strata, resamples, rng)
+    ]
+    return [
+        {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+        for parts in zip(*chunks, strict=True)
+    ]
+
+
+def percentile_interval(values: Floats, confidence: float) -> Interval | None:
+    """The central `confidence` of the values ``[R]`` that are not NaN; None if there is none.
+
+    Raises:
+        ConfigError: `confidence` does not lie between 0 and 1.
+    """
+    if not 0 < confidence < 1:
+        raise ConfigError(f"confidence={confidence}: choose a share between 0 and 1, as in 0.95")
+    defined = values[~np.isnan(values)]
+    if not len(defined):
+        return None
+    low, high = np.quantile(defined, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return Interval(float(low), float(high), 1 - len(defined) / len(values))
+
+
+def intervals(
+    predictions: Predictions, resamples: int = 10_000, confidence: float = 0.95, seed: int = 0
+) -> dict[str, Interval]:
+    """Percentile bootstrap intervals of the scores that `point_estimate` has, but for the counts.
+
+    Within each true category as many samples are drawn as there are (`strata_of`).
+
+    Args:
+        predictions: The file.
+        resamples: Number of resamples.
+        confidence: Share of the resamples within the interval.
+        seed: Of the draws.
+
+    Raises:
+        ConfigError: `resamples` or `confidence` is out of range.
+    """
+    (scores,) = bootstrap([predictions], resamples, seed)
+    found = {
+        key: percentile_interval(scores[key], confidence)
+        for key in point_estimate(predictions)
+        if key not in COUNTS
+    }
+    return {key: interval for key, interval in found.items() if interval is not None}

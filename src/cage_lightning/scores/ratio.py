@@ -1,0 +1,15 @@
+"""The one division of the scores."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from cage_lightning.predictions import Floats
+
+
+def ratio(numerator: Floats, denominator: Floats, otherwise: float = np.nan) -> Floats:
+    """The quotient of two arrays that broadcast; `otherwise` where the denominator is 0."""
+    numerator, denominator = np.broadcast_arrays(numerator, denominator)
+    quotient = np.full(numerator.shape, otherwise, np.float64)
+    np.divide(numerator, denominator, out=quotient, where=denominator != 0)
+    return quotient

@@ -1,0 +1,153 @@
+"""The real `score`, `evaluate` and `collect` commands on a trained run."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cage_lightning.prediction_files import read_predictions
+from tests.conftest import TINY, Command, environment
+
+RUN = "runs/default/demo8-tiny-{}-s{}"
+PUBLISHED = "cat_true,cat_pred,val_true,val_pred,aro_true,aro_pred\n"
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory, demo_root: Path) -> Path:
+    """A folder in which one run was trained."""
+    folder = tmp_path_factory.mktemp("trained")
+    subprocess.run(
+        [sys.executable, "-m", "cage_lightning.train", *TINY, "loss=combined"],
+        cwd=folder,
+        env=environment(demo_root),
+        check=True,
+        capture_output=True,
+    )
+    return folder
+
+
+@pytest.fixture
+def run(trained: Path, tmp_path: Path) -> Path:
+    """A copy of that run, where the commands work."""
+    shutil.copytree(trained / "runs", tmp_path / "runs")
+    return tmp_path / RUN.format("combined", 0)
+
+
+def test_a_run_scored_again(command: Command, run: Path) -> None:
+    before = json.loads((run / "metrics.json").read_text())
+    done = command("score", f"predictions={run}/predictions.parquet", "figures=figures")
+    after = json.loads((run / "metrics.json").read_text())
+    files = after["meta"]["scores"].pop("files")
+    assert list(files) == [f"{run}/predictions.parquet"]
+    assert after == before  # the scores are the same, and where they come from stays
+    assert "best baseline" in done.stdout
+    assert before["meta"]["scores"]["baselines_know"] == "the model's training split"
+    assert before["intervals"]["test/ccc_valence"][0] <= before["test/ccc_valence"]
+    assert "contempt_dropped/accuracy" in before
+    assert before["baseline_chance/accuracy"] == 1 / 8
+    assert (run.parents[2] / "figures/figure9.png").is_file()
+
+
+def test_the_published_layout(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "inference.csv").write_text(
+        PUBLISHED + "0,0,0.5,0.25,-0.5,0.5\n7,1,-0.5,0,0.125,0\n1,1,0.9,0.8,0.1,0.2\n"
+    )
+    command("score", "predictions=inference.csv")
+    scores = json.loads((tmp_path / "metrics.json").read_text())
+    assert scores["test/accuracy"] == pytest.approx(2 / 3)
+    assert scores["test/mae_valence"] == pytest.approx((0.25 + 0.5 + 0.1) / 3)
+    assert "armand-07" in scores["meta"]["scores"]["baselines_know"]
+    # Nobody knows what the model would have said instead of Contempt.
+    assert not any(key.startswith("contempt_dropped/") for key in scores)
+    (tmp_path / "metrics.json").write_text("mine")
+    done = command("score", "predictions=inference.csv", check=False)
+    assert "metrics.json holds no scores" in done.stderr
+    assert (tmp_path / "metrics.json").read_text() == "mine"
+
+
+def test_two_files_and_several(command: Command, run: Path) -> None:
+    a, work = run / "predictions.parquet", run.parents[2]
+    command("score", f"predictions=[{a},{a}]", "output=same.json")
+    same = json.loads((work / "same.json").read_text())
+    assert same["mcnemar"] == 1
+    assert set(same["differences"]["test/accuracy"]) >= {"difference", "low", "high", "p"}
+    assert all(d["difference"] == 0 and d["p"] == 1 for d in same["differences"].values())
+    command("score", f"predictions=[{a},{a},{a}]", "over_seeds=true")
+    seeds = json.loads((run / "seeds.json").read_text())["seeds"]
+    assert seeds["test/ccc_valence"]["n"] == 3
+    assert seeds["test/ccc_valence"]["sd"] == pytest.approx(0, abs=1e-12)
+    done = command("score", f"predictions=[{a},{a},{a}]", check=False)
+    assert "over_seeds=true" in done.stderr
+
+
+def test_evaluation_across_label_spaces(command: Command, run: Path) -> None:
+    work, cpu = run.parents[2], ("trainer=cpu", "data.size=tiny", "data.num_workers=0")
+    command("evaluate", f"checkpoint={run}", "data=demo8", *cpu)
+    again = json.loads((run / "evaluations/demo8/metrics.json").read_text())
+    first = json.loads((run / "metrics.json").read_text())
+    same = {k: v for k, v in first.items() if k != "meta"}
+    assert {k: v for k, v in again.items() if k != "meta"} == same
+
+    command("evaluate", f"checkpoint={run}", "data=demo7", *cpu)
+    seven = json.loads((run / "evaluations/demo7/metrics.json").read_text())
+    assert seven["test/n"] == 56
+    assert seven["test/accuracy"] == first["contempt_dropped/accuracy"]
+    assert seven["test/f1_macro"] == pytest.approx(first["contempt_dropped/f1_macro"], abs=1e-12)
+
+    command("evaluate", f"checkpoint={run}", "data=demo_emotic", *cpu, "output=out", "clip=true")
+    scores = json.loads((work / "out/metrics.json").read_text())
+    assert scores["meta"]["trained_on"] == "affectnet8"
+    assert scores["meta"]["clip"] is True
+    assert "test/ccc_arousal" in scores
+    assert "test/ccc_dominance" not in scores
+    assert 0 <= scores["test/map"] <= 1
+    predictions = read_predictions(work / "out/predictions.parquet")
+    assert predictions.space.name == "affectnet8 on emotic"
+    assert len(predictions.space.categories) == 5
+
+
+def test_flipping_averages_both_sides(command: Command, run: Path) -> None:
+    cpu = ("data=demo8", "trainer=cpu", "data.size=tiny", "data.num_workers=0")
+    command("evaluate", f"checkpoint={run}", *cpu, "output=flipped", "flip=true")
+    flipped = read_predictions(run.parents[2] / "flipped/predictions.parquet")
+    plain = read_predictions(run / "predictions.parquet")
+    distance = abs(flipped.affect_pred - plain.affect_pred).max()
+    assert 0 < distance < 1
+    assert flipped.id.tolist() == plain.id.tolist()
+
+
+def test_a_table_from_runs(command: Command, run: Path) -> None:
+    work = run.parents[2]
+    # A second seed, as if it had been trained.
+    other = work / RUN.format("combined", 1)
+    shutil.copytree(run, other)
+    config = (other / "config.yaml").read_text()
+    (other / "config.yaml").write_text(config.replace("\nseed: 0\n", "\nseed: 1\n"))
+    metrics = json.loads((other / "metrics.json").read_text())
+    metrics["test/ccc_pooled"] += 0.1
+    (other / "metrics.json").write_text(json.dumps(metrics))
+    command("collect", "table=table6", "runs=runs", "output=table6")
+    with (work / "table6/results.csv").open() as file:
+        rows = {(r["predictor"], r["metric"]): r for r in csv.DictReader(file)}
+    ccc = rows["model", "ccc_pooled"]
+    assert ccc["seeds"] == "2"
+    assert float(ccc["mean"]) == pytest.approx(metrics["test/ccc_pooled"] - 0.05)
+    assert float(ccc["sd"]) == pytest.approx(0.1 / 2**0.5)
+    assert float(ccc["sample_low"]) < float(ccc["sample_high"])
+    assert ("lookup", "ccc_pooled") in rows
+    text = (work / "table6/results.md").read_text()
+    assert "| demo8 | tiny | combined | 2 |" in text
+    done = command("collect", "table=table6", "runs=table6", "output=x", check=False)
+    assert "no finished run" in done.stderr
+
+
+@pytest.mark.parametrize("module", ["scoring", "collecting"])
+def test_no_network_is_needed(module: str) -> None:
+    code = f"import sys, cage_lightning.{module}; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
