@@ -18,16 +18,19 @@ from cage_lightning.data.twins import Twins
 
 _TRAIN = (74_874, 134_415, 25_459, 14_090, 6_378, 3_803, 24_882, 3_750)
 _TEST = (500, 500, 500, 500, 500, 500, 500, 499)
+_RAFDB_TEST = (680, 1_185, 478, 329, 74, 160, 162)
 
-# Samples of each category in the release of 2021, which the paper uses.
+# Samples of each category; of AffectNet, in the release of 2021, which the paper uses.
 PUBLISHED_CATEGORIES: Mapping[str, Mapping[str, Sequence[int]]] = {
     "affectnet8": {"train": _TRAIN, "test": _TEST},
     "affectnet7": {"train": _TRAIN[:7], "test": _TEST[:7]},
+    "rafdb": {"test": _RAFDB_TEST},
 }
 # Samples; of EMOTIC, Table 3 of the paper counts persons.
 PUBLISHED_SAMPLES: Mapping[str, Mapping[str, int]] = {
     "affectnet8": {"train": sum(_TRAIN), "test": sum(_TEST)},
     "affectnet7": {"train": sum(_TRAIN[:7]), "test": sum(_TEST[:7])},
+    "rafdb": {"test": sum(_RAFDB_TEST)},
     "emotic": {"train": 23_266, "val": 3_315, "test": 7_203},
 }
 SHOWN = 5

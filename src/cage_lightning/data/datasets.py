@@ -6,9 +6,11 @@ from typing import Any, ClassVar
 
 from cage_lightning.data import affectnet, demo_emotic, demo_faces, emotic
 from cage_lightning.data.annotations import Annotations
+from cage_lightning.data.ferplus import read_ferplus
 from cage_lightning.data.module import ExpressionData
+from cage_lightning.data.rafdb import read_rafdb
 from cage_lightning.errors import check_choice
-from cage_lightning.labels import EMOTIC
+from cage_lightning.labels import AFFECTNET_7, AFFECTNET_8, EMOTIC
 
 
 class AffectNet(ExpressionData):
@@ -97,3 +99,48 @@ class DemoEmotic(Emotic):
         """Draw the scenes if they are not there yet, then read them as any release."""
         demo_emotic.write_release(self.root, self.size)
         return super().read(split, on_error)
+
+
+class RafDb(ExpressionData):
+    """RAF-DB: categories without valence and arousal.
+
+    Args:
+        settings: Those of `ExpressionData`.
+    """
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        check_choice("data.label_space", self.label_space.name, (AFFECTNET_7.name,))
+
+    @property
+    def reading(self) -> dict[str, Any]:
+        """See `ExpressionData`."""
+        return {}
+
+    def read(self, split: str, on_error: str) -> Annotations:
+        """See `read_rafdb`."""
+        return read_rafdb(self.root, split, on_error)
+
+
+class FerPlus(ExpressionData):
+    """FER+: categories without valence and arousal.
+
+    Args:
+        settings: Those of `ExpressionData`.
+    """
+
+    selections: ClassVar[tuple[str, ...]] = ("val",)
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        names = (AFFECTNET_8.name, AFFECTNET_7.name)
+        check_choice("data.label_space", self.label_space.name, names)
+
+    @property
+    def reading(self) -> dict[str, Any]:
+        """See `ExpressionData`."""
+        return {}
+
+    def read(self, split: str, on_error: str) -> Annotations:
+        """See `read_ferplus`."""
+        return read_ferplus(self.root, split, self.label_space, on_error)

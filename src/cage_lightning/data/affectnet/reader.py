@@ -91,27 +91,58 @@ def read_affectnet(
 
     source, found = _find(root, split, release)
     rows = found.read(root, source)
+    return to_table(rows, root, source, space, on_error, found.splits_share_folders)
+
+
+def to_table(
+    rows: Rows,
+    root: Path,
+    source: Path,
+    space: LabelSpace,
+    on_error: str,
+    splits_share_folders: bool,
+) -> Annotations:
+    """What a release says about one split, checked, as a table; also of RAF-DB and FER+.
+
+    Args:
+        rows: What it says.
+        root: Folder that holds the release.
+        source: The annotations, for messages.
+        space: The categories that are kept. The codes are converted by the names in ``rows.codes``.
+        on_error: As in `read_affectnet`.
+        splits_share_folders: As in `Release`.
+
+    Raises:
+        DataError: As in `read_affectnet`; or an id occurs twice.
+    """
     code, affect = _checked_labels(rows)
+    repeated = np.ones(len(rows.id), dtype=bool)
+    repeated[np.unique(rows.id, return_index=True)[1]] = False
+    if repeated.any():
+        raise DataError(f"{rows.where(int(repeated.argmax()), COLUMNS[0])}: the id occurs twice")
     present = list_files(root, rows, refuse=on_error != "keep")
 
     names = space.categories
-    category = np.array([names.index(c) if c in names else -1 for c in CODES])[code]
-    reason = np.array([c.lower() for c in CODES], dtype=object)[code]
+    category = np.array([names.index(c) if c in names else -1 for c in rows.codes])[code]
+    reason = np.array([c.lower() for c in rows.codes], dtype=object)[code]
     reason[category >= 0] = ""
     reason[(reason == "") & (affect == NOT_ANNOTATED).any(axis=1)] = "no valence or arousal"
     if rows.box is not None:
         reason[(reason == "") & ~_has_area(rows.box)] = "no face box"
-    absent = np.array([picture not in present for picture in rows.picture]) & (reason == "")
+    absent = np.array([picture not in present for picture in rows.picture], dtype=bool)
+    absent &= reason == ""
     if absent.any() and on_error == "raise":
-        first = ", ".join(rows.picture[i] for i in np.flatnonzero(absent)[:3])
+        missing = np.flatnonzero(absent).tolist()
+        first = ", ".join(rows.picture[i] for i in missing[:3])
         raise DataError(
-            f"{int(absent.sum())} of {len(absent)} pictures named by {source} are missing under "
-            f"{root}, first {first}. Restore them, or leave them out with data.on_error=skip."
+            f"{rows.where(missing[0], COLUMNS[0])}: {len(missing)} of {len(absent)} pictures are "
+            f"missing under {root}, first {first}. Restore them, or leave them out with "
+            "data.on_error=skip."
         )
     if on_error == "skip":
         reason[absent] = "missing picture"
-    left_out = Counter(reason[reason != ""].tolist())
-    if not found.splits_share_folders:
+    left_out = Counter(reason[reason != ""].tolist()) + Counter(rows.left_out)
+    if not splits_share_folders:
         unnamed = present.difference(rows.picture)
         left_out["picture without label"] = sum(
             path.lower().endswith(PICTURE_SUFFIXES) for path in unnamed
@@ -150,13 +181,14 @@ def _checked_labels(rows: Rows) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.f
     """Codes ``[N]`` and affect ``[N, 2]``, or an error that names the first bad value."""
     code, affect = rows.label[:, 0], rows.label[:, 1:]
     good_affect = (np.abs(affect) <= 1) | (affect == NOT_ANNOTATED)
-    bad = ~np.column_stack([np.isin(code, range(len(CODES))), good_affect])
+    bad = ~np.column_stack([np.isin(code, range(len(rows.codes))), good_affect])
     if bad.any():
         row, column = np.argwhere(bad)[0].tolist()
         name = COLUMNS[column]
+        codes = f"a code from 0 to {len(rows.codes) - 1}"
         raise DataError(
             f"{rows.where(row, name)}: {name} is {rows.label[row, column]}, "
-            f"expected {'a code from 0 to 10' if name == 'exp' else 'a value in [-1, 1], or -2'} "
+            f"expected {codes if name == 'exp' else 'a value in [-1, 1], or -2'} "
             f"({int(bad.any(axis=1).sum())} such rows of {len(bad)})"
         )
     if not affect.shape[1]:

@@ -32,6 +32,8 @@ class Rows(NamedTuple):
         box: float64 ``[N, 4]``, left, top, right and bottom edge of the face in pixels; None where
             the picture is the face. A row without a sound box has no face.
         extra: Further columns ``[N, ...]`` by name.
+        codes: What the codes in `label` stand for: a category, or why a row has none.
+        left_out: Reason -> number of samples that are no rows because they have no picture.
     """
 
     id: npt.NDArray[np.str_]
@@ -40,6 +42,8 @@ class Rows(NamedTuple):
     where: Callable[[int, str], str]
     box: npt.NDArray[np.float64] | None = None
     extra: Mapping[str, npt.NDArray[Any]] = {}
+    codes: tuple[str, ...] = CODES
+    left_out: Mapping[str, int] = {}
 
 
 class Release(NamedTuple):
