@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.pytorch import seed_everything
 from omegaconf import DictConfig, open_dict
+from PIL import Image
 
 from cage_lightning import build
 from cage_lightning.data.annotations import Annotations
+from cage_lightning.data.module import ExpressionData, FaceDataset
 from cage_lightning.errors import CheckpointError
 from cage_lightning.labels import LABEL_SPACES
 from cage_lightning.models import read_state_dict
@@ -18,6 +21,7 @@ from cage_lightning.modules import ExpressionModule
 from cage_lightning.prediction_files import write_predictions
 from cage_lightning.predictions import Predictions, common_space, predictions_of
 from cage_lightning.provenance import provenance
+from cage_lightning.report.evaluation_figures import draw
 from cage_lightning.report.summary import print_results
 from cage_lightning.scoring import results_of, write_results
 from cage_lightning.terminal import start_logging
@@ -113,7 +117,15 @@ def evaluate(config: DictConfig) -> dict[str, Any] | None:
     folder = Path(config.output or _default_output(file, str(config.choices.data)))
     content = save_results(folder, predictions, meta)
     print_results(content, str(folder))
+    if config.figures:
+        draw(folder / "figures", predictions, partial(_picture, data))
     return content
+
+
+def _picture(data: ExpressionData, row: int) -> Image.Image:
+    """What the network saw of a sample of the test split, before augmentation."""
+    image = FaceDataset(data.test, data.image_size, data.margin)[row].image
+    return Image.fromarray(image.permute(1, 2, 0).numpy())
 
 
 def _module(config: DictConfig, file: Path) -> tuple[ExpressionModule, int]:

@@ -88,7 +88,8 @@ def test_two_files_and_several(command: Command, run: Path) -> None:
 
 def test_evaluation_across_label_spaces(command: Command, run: Path) -> None:
     work, cpu = run.parents[2], ("trainer=cpu", "data.size=tiny", "data.num_workers=0")
-    command("evaluate", f"checkpoint={run}", "data=demo8", *cpu)
+    command("evaluate", f"checkpoint={run}", "data=demo8", *cpu, "figures=true")
+    assert (run / "evaluations/demo8/figures/worst_samples.png").is_file()
     again = json.loads((run / "evaluations/demo8/metrics.json").read_text())
     first = json.loads((run / "metrics.json").read_text())
     same = {k: v for k, v in first.items() if k != "meta"}

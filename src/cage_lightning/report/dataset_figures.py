@@ -11,14 +11,21 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-from matplotlib.axes import Axes
 from matplotlib.cbook import boxplot_stats
-from matplotlib.figure import Figure
 
 from cage_lightning.labels import LabelSpace
-from cage_lightning.report.figures import ACCENT, SPLIT_COLORS, Row, new_figure
+from cage_lightning.report.figures import (
+    ACCENT,
+    DENSITY_NOTE,
+    SPLIT_COLORS,
+    Drawing,
+    Row,
+    category_bars,
+    circumplex,
+    legend_below,
+    new_figure,
+)
 
-Drawing = tuple[Figure, list[Row]]
 Floats = npt.NDArray[np.floating[Any]]
 
 
@@ -77,8 +84,12 @@ def frequency_by_split(title: str, space: LabelSpace, splits: Splits) -> Drawing
     ]
     figure = new_figure(7.5, 5.5, f"{title}: frequency of the categories")
     axes = figure.subplots()
-    _category_bars(axes, rows, list(space.categories))
-    _legend_below(figure)
+    bars = {
+        split: [(100 * row["share"], row["count"]) for row in rows if row["split"] == split]
+        for split in splits
+    }
+    category_bars(axes, space.categories, bars, SPLIT_COLORS)
+    legend_below(figure)
     axes.set_xlabel("share of the split (%); number of samples beside the bar")
     return figure, rows
 
@@ -100,7 +111,7 @@ def circumplex_by_category(title: str, space: LabelSpace, splits: Splits) -> Dra
             continue
         points = train.affect[(train.category == k) & known]
         middle = np.median(points, axis=0).tolist() if len(points) else [None, None]
-        _circumplex(axes, points)
+        circumplex(axes, points)
         if len(points):
             axes.plot(*middle, "P", ms=10, mfc=ACCENT, mec="white", label="median")
         axes.set_title(f"{space.categories[k]} (n = {len(points):,})", fontsize=10)
@@ -119,7 +130,7 @@ def circumplex_by_category(title: str, space: LabelSpace, splits: Splits) -> Dra
         axes.tick_params(labelbottom=True)
     for axes in panels[:, 0]:
         axes.set_ylabel("arousal")
-    _legend_below(figure, "darker: more samples (logarithmic, each panel on its own)")
+    legend_below(figure, title=DENSITY_NOTE)
     return figure, rows
 
 
@@ -209,7 +220,7 @@ def affect_by_split(title: str, space: LabelSpace, splits: Splits) -> Drawing:
         axes.set_xlim(edges[0], edges[-1])
         axes.set_xticks(ticks)
     panels[0].set_ylabel("share of the split (%)")
-    _legend_below(figure)
+    legend_below(figure)
     return figure, rows
 
 
@@ -231,7 +242,8 @@ def relative_frequency(title: str, space: LabelSpace, splits: Splits) -> Drawing
     ]
     figure = new_figure(7.5, 8, f"{title}: categories in the train split ({n:,} samples)")
     axes = figure.subplots()
-    _category_bars(axes, rows, [space.categories[k] for k in order])
+    bars = {"train": [(100 * row["share"], row["count"]) for row in rows]}
+    category_bars(axes, [space.categories[k] for k in order], bars, SPLIT_COLORS)
     axes.set_xlabel("share of the samples (%); number of samples beside the bar")
     return figure, rows
 
@@ -257,49 +269,8 @@ def categories_per_sample(title: str, space: LabelSpace, splits: Splits) -> Draw
     axes.set_xticks(x)
     axes.set_xlabel("number of categories that apply to the sample")
     axes.set_ylabel("share of the split (%)")
-    _legend_below(figure)
+    legend_below(figure)
     return figure, rows
-
-
-def _category_bars(axes: Axes, rows: list[Row], categories: list[str]) -> None:
-    """Horizontal bars, a group per category and a colour per split, with their counts."""
-    splits = list(dict.fromkeys(row["split"] for row in rows))
-    y = np.arange(len(categories))
-    height = 0.8 / len(splits)
-    for i, split in enumerate(splits):
-        own = {row["category"]: row for row in rows if row["split"] == split}
-        bars = axes.barh(
-            y + (i - (len(splits) - 1) / 2) * height,
-            [100 * own[name]["share"] for name in categories],
-            height,
-            color=SPLIT_COLORS[split],
-            label=split,
-        )
-        axes.bar_label(bars, [f"{own[name]['count']:,}" for name in categories], padding=3)
-    axes.set_yticks(y, categories)
-    axes.set_ylim(len(categories) - 0.4, -0.6)
-    axes.margins(x=0.12)  # room for the longest count
-    axes.spines[["top", "right"]].set_visible(False)
-
-
-def _circumplex(axes: Axes, points: Floats) -> None:
-    """The plane of valence and arousal with its unit disc, and the density of points in it."""
-    if len(points):
-        axes.hexbin(
-            *points.T,
-            gridsize=24,
-            extent=(-1, 1, -1, 1),
-            bins="log",
-            mincnt=1,
-            cmap="Blues",
-            vmin=0.5,  # a single sample is still seen
-            linewidths=0,
-        )
-    axes.axhline(0, color="0.8", lw=0.8, zorder=0)
-    axes.axvline(0, color="0.8", lw=0.8, zorder=0)
-    turn = np.linspace(0, 2 * np.pi, 181)
-    axes.plot(np.cos(turn), np.sin(turn), color="0.3", lw=1, label="unit disc")
-    axes.set(xlim=(-1.08, 1.08), ylim=(-1.08, 1.08), aspect="equal")
 
 
 def _bins(space: LabelSpace) -> tuple[Floats, Floats]:
@@ -308,17 +279,6 @@ def _bins(space: LabelSpace) -> tuple[Floats, Floats]:
     if high - low > 2:  # whole numbers, as EMOTIC's 1 to 10
         return np.arange(low - 0.5, high + 1), np.arange(low, high + 1)
     return np.linspace(low, high, 21).round(6), np.linspace(low, high, 5)
-
-
-def _legend_below(figure: Figure, title: str | None = None) -> None:
-    """One legend for all panels, outside of them; a panel may lack what others show."""
-    entries: dict[str, Any] = {}
-    for axes in figure.axes:
-        handles, labels = axes.get_legend_handles_labels()
-        entries |= zip(labels, handles, strict=True)
-    figure.legend(
-        entries.values(), entries, loc="outside lower center", ncols=len(entries), title=title
-    )
 
 
 def _of(space: LabelSpace, table: Split, dimension: str) -> npt.NDArray[np.float32]:

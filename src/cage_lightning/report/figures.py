@@ -1,4 +1,4 @@
-"""What all figures share: colours, labels, and files that are the same bytes every time."""
+"""What figures share: colours, kinds of drawing, and files that are the same bytes every time."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -15,6 +18,8 @@ from cage_lightning.atomic import replacing, write_csv
 # Okabe and Ito's palette: told apart with any colour vision.
 SPLIT_COLORS: Mapping[str, str] = {"train": "#0072B2", "val": "#009E73", "test": "#E69F00"}
 ACCENT = "#D55E00"
+PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#F0E442", "#000000", "#999999")
+DENSITY_NOTE = "darker: more samples (logarithmic, each panel on its own)"
 FORMATS = ("png", "svg", "pdf")
 # Without a date and with fixed ids the same figure is the same file.
 _METADATA: Mapping[str, dict[str, Any]] = {
@@ -24,6 +29,8 @@ _METADATA: Mapping[str, dict[str, Any]] = {
 }
 
 Row = Mapping[str, Any]
+Drawing = tuple[Figure, Sequence[Row]]
+"""A figure and the numbers it shows."""
 
 
 def new_figure(width: float, height: float, title: str) -> Figure:
@@ -48,3 +55,75 @@ def save(folder: Path, name: str, figure: Figure, rows: Sequence[Row]) -> None:
             with replacing(folder / f"{name}.{ending}") as part:
                 figure.savefig(part, format=ending, dpi=150, metadata=_METADATA[ending])
     write_csv(folder / f"{name}.csv", list(rows[0]), rows)
+
+
+def category_bars(
+    axes: Axes,
+    categories: Sequence[str],
+    bars: Mapping[str, Sequence[tuple[float, int]]],
+    colors: Mapping[str, str],
+) -> None:
+    """Horizontal bars, a group per category, each with a number of samples beside it.
+
+    Args:
+        axes: Where to draw.
+        categories: From top to bottom.
+        bars: Length and number of samples for each category, by the name of the bar in the group.
+        colors: Of the bars, by name.
+    """
+    y = np.arange(len(categories))
+    height = 0.8 / len(bars)
+    for i, (name, drawn) in enumerate(bars.items()):
+        container = axes.barh(
+            y + (i - (len(bars) - 1) / 2) * height,
+            [length for length, _ in drawn],
+            height,
+            color=colors[name],
+            label=name,
+        )
+        axes.bar_label(container, [f"{n:,}" for _, n in drawn], padding=3)
+    axes.set_yticks(y, categories)
+    axes.set_ylim(len(categories) - 0.4, -0.6)
+    axes.margins(x=0.12)  # room for the longest count
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def circumplex(axes: Axes, points: npt.NDArray[np.floating[Any]]) -> None:
+    """The plane of valence and arousal with its unit disc, and the density of points ``[N, 2]``."""
+    if len(points):
+        axes.hexbin(
+            *points.T,
+            gridsize=24,
+            extent=(-1, 1, -1, 1),
+            bins="log",
+            mincnt=1,
+            cmap="Blues",
+            vmin=0.5,  # a single sample is still seen
+            linewidths=0,
+        )
+    axes.axhline(0, color="0.8", lw=0.8, zorder=0)
+    axes.axvline(0, color="0.8", lw=0.8, zorder=0)
+    turn = np.linspace(0, 2 * np.pi, 181)
+    axes.plot(np.cos(turn), np.sin(turn), color="0.3", lw=1, label="unit disc")
+    axes.set(xlim=(-1.08, 1.08), ylim=(-1.08, 1.08), aspect="equal")
+
+
+def legend_below(figure: Figure, columns: int = 0, title: str | None = None) -> None:
+    """One legend for all panels, outside of them; a panel may lack what others show.
+
+    Args:
+        figure: Its panels are drawn.
+        columns: Of the legend; 0: all in one row.
+        title: Above it.
+    """
+    entries: dict[str, Any] = {}
+    for axes in figure.axes:
+        handles, labels = axes.get_legend_handles_labels()
+        entries |= zip(labels, handles, strict=True)
+    figure.legend(
+        entries.values(),
+        entries,
+        loc="outside lower center",
+        ncols=columns or len(entries),
+        title=title,
+    )
