@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from cage_lightning.prediction_files import read_predictions
@@ -152,3 +153,27 @@ def test_a_table_from_runs(command: Command, run: Path) -> None:
 def test_no_network_is_needed(module: str) -> None:
     code = f"import sys, cage_lightning.{module}; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "how",
+    [
+        ("trainer=ddp", "trainer.devices=2", "trainer.accelerator=cpu", "data.num_workers=0"),
+        ("trainer=cpu", "data.batch_size=7", "data.num_workers=2"),
+    ],
+    ids=["two processes with uneven shares", "other batches, with workers"],
+)
+def test_results_do_not_depend_on_how_they_were_computed(
+    command: Command, run: Path, how: tuple[str, ...]
+) -> None:
+    command("evaluate", f"checkpoint={run}", "data=demo8", "data.size=tiny", *how, "output=out")
+    folders = (run, run.parents[2] / "out")
+    one, other = (read_predictions(folder / "predictions.parquet") for folder in folders)
+    assert one.id.tolist() == other.id.tolist()
+    np.testing.assert_allclose(one.probability, other.probability, atol=1e-6)
+    first, second = (json.loads((folder / "metrics.json").read_text()) for folder in folders)
+    assert first["test/n"] == second["test/n"] == 63  # no sample twice
+    for key, value in first.items():
+        if key.startswith("test/"):
+            assert second[key] == pytest.approx(value, abs=1e-5), key
