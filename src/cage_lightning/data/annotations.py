@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from cage_lightning.data.files import is_plain
 from cage_lightning.errors import DataError
 from cage_lightning.labels import LabelSpace
 from cage_lightning.predictions import TrainingStatistics
@@ -29,7 +30,7 @@ class Annotations:
         space: What the columns mean.
         root: Folder that `path` is relative to.
         id: str ``[N]``, unique within the split.
-        path: str ``[N]``, the picture, relative to `root`, with ``/`` between folders.
+        path: str ``[N]``, the picture, relative to `root`, with ``/`` in between, never ``..``.
         category: int64 ``[N]`` in 0..K-1, or float32 multi-hot ``[N, K]`` where
             ``space.multi_label``.
         affect: float32 ``[N, D]`` in [-1, 1], NaN where not annotated.
@@ -76,9 +77,8 @@ class Annotations:
         repeated = np.ones(n, dtype=bool)
         repeated[np.unique(self.id, return_index=True)[1]] = False
         self._refuse(repeated, "the id occurs twice")
-        absolute = np.strings.startswith(self.path, "/") | (self.path == "")
-        foreign = np.strings.find(self.path, "\\") >= 0
-        self._refuse(absolute | foreign, "path is not relative to the root with '/' in between")
+        astray = [not is_plain(path) for path in self.path.tolist()]
+        self._refuse(astray, "path is not relative to the root with '/' in between")
         allowed, width = ((0, 1), k) if self.space.multi_label else (range(k), 1)
         outside = ~np.isin(self.category, allowed).reshape(n, width)
         self._refuse(
@@ -88,7 +88,8 @@ class Annotations:
         self._refuse(far, f"{', '.join(self.space.dimensions)} outside [-1, 1]")
         if self.box is not None:
             left, top, right, bottom = self.box.T
-            self._refuse(~((left < right) & (top < bottom)), "the box is empty")
+            sound = np.isfinite(self.box).all(axis=1) & (left < right) & (top < bottom)
+            self._refuse(~sound, "the box is empty")
 
     def _refuse(self, bad: npt.ArrayLike, problem: str) -> None:
         """Raise for the first row of the mask `bad`."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import stat
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -22,12 +21,11 @@ from rich.progress import track
 from cage_lightning.atomic import write_atomic
 from cage_lightning.data.annotations import Annotations
 from cage_lightning.data.duplicates import GREY_SIZE, grey_thumbnails
-from cage_lightning.data.files import stays_inside
+from cage_lightning.data.files import Refused, read_file, stays_inside
 from cage_lightning.data.images import open_picture, to_rgb, widened
 from cage_lightning.data.store import VERSION
 
 PART = 256
-MAX_BYTES = 1 << 30
 JPEG_QUALITY = 95
 
 # What is found out about the picture of a row. `image` is null where there is a fault.
@@ -170,14 +168,12 @@ def _read(root: Path, path: str) -> bytes | dict[str, Any]:
     if not stays_inside(root, path):
         return _fault(OUTSIDE, os.path.realpath(root / path))
     try:
-        about = (root / path).stat()
-        if not stat.S_ISREG(about.st_mode):  # reading a pipe would wait for whoever writes into it
-            return _fault("not a file")
-        if about.st_size > MAX_BYTES:
-            return _fault("too large", f"{about.st_size} bytes")
-        return (root / path).read_bytes() or _fault("empty")
+        return read_file(root / path) or _fault("empty")
     except (FileNotFoundError, NotADirectoryError):
         return _fault(MISSING)
+    except Refused as refused:
+        name, _, detail = str(refused).partition(": ")
+        return _fault(name, detail)
     except OSError as error:
         return _fault("unreadable", error.strerror or "")
 

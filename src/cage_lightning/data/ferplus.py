@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from cage_lightning.data.affectnet.reader import to_table
-from cage_lightning.data.affectnet.release import Rows, first_file
+from cage_lightning.data.affectnet.release import Rows
 from cage_lightning.data.annotations import Annotations
-from cage_lightning.data.files import no_release
+from cage_lightning.data.files import first_file, no_release
 from cage_lightning.errors import DataError, check_choice
 from cage_lightning.labels import LabelSpace
 
@@ -74,7 +74,7 @@ def read_ferplus(root: Path, split: str, space: LabelSpace, on_error: str = "rai
     check_choice("split", split, SPLITS)
     check_choice("on_error", on_error, ("raise", "skip", "keep"))
     usage, folder = SPLITS[split]
-    source = first_file([root / LIST, root / folder / "label.csv"])
+    source = first_file(root, [LIST, f"{folder}/label.csv"])
     if source is None:
         raise no_release("FER+", split, root, LAYOUTS)
     logger.info("FER+ %s: reading %s", split, source)

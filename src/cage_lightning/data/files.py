@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import stat
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,6 +21,11 @@ Value = TypeVar("Value")
 THREADS = 16
 CHUNK = 512
 SHOW_PROGRESS_FROM = 20_000
+MAX_BYTES = 1 << 30
+
+# An empty part is at the ends of an absolute path, or where one was put behind a folder. Surrogates
+# stand for bytes that are no text, which neither a data card nor a packed store can hold.
+_NO_PATH = re.compile(r"(?:^|/)(?:\.\.)?(?:/|\Z)|[\\\0\ud800-\udfff]")
 
 
 def map_files(read: Callable[[Name], Value], names: Sequence[Name], title: str) -> list[Value]:
@@ -46,13 +53,107 @@ def map_files(read: Callable[[Name], Value], names: Sequence[Name], title: str) 
         return [value for chunk in values for value in chunk]
 
 
-def stays_inside(root: Path, path: str) -> bool:
-    """Whether a picture's path does not lead out of `root`.
+class Refused(OSError):
+    """What is there is not read. The message: what it is, and after a colon how so."""
 
-    Folders below `root` may be links, for pictures on another disk: a picture that is a link itself
+
+def read_file(path: Path) -> bytes:
+    """The content of a file.
+
+    Raises:
+        Refused: It is a folder, a pipe or a device, which might never end, or larger than
+            `MAX_BYTES`.
+        OSError: It is missing or unreadable.
+    """
+    about = path.stat()
+    if not stat.S_ISREG(about.st_mode):
+        raise Refused("not a file")
+    if about.st_size > MAX_BYTES:
+        raise Refused(f"too large: {about.st_size} bytes")
+    return path.read_bytes()
+
+
+def list_files(
+    root: Path, pictures: Sequence[str], where: Callable[[int], str], links: bool = False
+) -> set[str]:
+    """Visible files in the folders of the pictures: one scan per folder, not per picture.
+
+    Args:
+        root: Folder that holds the release.
+        pictures: Paths that its rows name.
+        where: Row -> the place a person would look at, for messages.
+        links: Let pictures be links that lead outside, for who does not open them.
+
+    Returns:
+        Paths relative to `root`.
+
+    Raises:
+        DataError: A picture's path is not plain; the picture is a link to a file outside (folders
+            may be links); or a folder cannot be read.
+    """
+    for row, picture in enumerate(pictures):
+        if not is_plain(picture):
+            raise DataError(
+                f"{where(row)}: the picture {picture!r} is not a path below {root} with '/' in "
+                "between"
+            )
+    files: set[str] = set()
+    linked: set[str] = set()
+    for folder in {picture.rpartition("/")[0] for picture in pictures}:
+        try:
+            with os.scandir(root / folder) as entries:
+                for entry in entries:
+                    if not entry.name.startswith("."):
+                        path = f"{folder}/{entry.name}" if folder else entry.name
+                        (linked if entry.is_symlink() else files).add(path)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            raise DataError(f"cannot list the pictures: {error}") from error
+    for row, picture in enumerate(pictures if linked and not links else ()):
+        if picture in linked:
+            refuse_outside(root, picture, f"{where(row)}: the picture {picture!r}")
+    return files | linked
+
+
+def first_file(root: Path, paths: Sequence[str]) -> Path | None:
+    """The first of some paths below `root` that is a file.
+
+    Raises:
+        DataError: It is a link to a file outside.
+    """
+    path = next((path for path in paths if (root / path).is_file()), None)
+    if path is None:
+        return None
+    refuse_outside(root, path, str(root / path))
+    return root / path
+
+
+def refuse_outside(root: Path, path: str, name: str) -> None:
+    """Refuse a link that leads out of `root`, see `stays_inside`.
+
+    Raises:
+        DataError: It does; messages call it `name`.
+    """
+    if not stays_inside(root, path):
+        target = os.path.realpath(root / path)
+        raise DataError(
+            f"{name} is a link to {target}, outside {root}. Copy it, or link its folder."
+        )
+
+
+def is_plain(path: str) -> bool:
+    """Whether a path is relative, is text with ``/`` in between, and never goes up."""
+    return _NO_PATH.search(path) is None
+
+
+def stays_inside(root: Path, path: str) -> bool:
+    """Whether a file's path does not lead out of `root`.
+
+    Folders below `root` may be links, for pictures on another disk: a file that is a link itself
     may end below `root` or below its own folder.
     """
-    if path.startswith("/") or ".." in path.split("/"):
+    if not is_plain(path):
         return False
     # realpath, because Path.resolve fails on a link to itself.
     target = Path(os.path.realpath(root / path))

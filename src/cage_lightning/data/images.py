@@ -9,15 +9,16 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from cage_lightning.data.annotations import Annotations
-from cage_lightning.data.files import map_files
+from cage_lightning.data.files import map_files, read_file
 from cage_lightning.errors import DataError
 
 # None of them needs a program beside Pillow: what only looks like a picture, such as EPS, would.
-FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "GIF", "WEBP", "PPM", "JPEG2000")
+# And of each Pillow tells where the file ends too early; of JPEG 2000 not always.
+FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "GIF", "WEBP", "PPM")
 
 
 def decode_image(
@@ -72,13 +73,25 @@ def open_picture(picture: Path | bytes) -> Image.Image:
     Raises:
         Exception: Whatever Pillow raises.
     """
-    source = io.BytesIO(picture) if isinstance(picture, bytes) else picture
-    opened = Image.open(source, formats=FORMATS)
+    content = picture if isinstance(picture, bytes) else read_file(picture)
+    try:
+        opened = Image.open(io.BytesIO(content), formats=FORMATS)
+    except UnidentifiedImageError:  # Pillow names the buffer
+        raise UnidentifiedImageError(f"none of {', '.join(FORMATS)}") from None
     limit = Image.MAX_IMAGE_PIXELS
     if limit is not None and opened.width * opened.height > limit:  # Pillow only warns
         opened.close()
         raise Image.DecompressionBombError(f"{opened.width}x{opened.height} pixels")
+    if opened.format == "JPEG" and _ends_in_zeros(content):
+        opened.close()
+        raise OSError("truncated: zeros stand for the end of the file")
     return opened
+
+
+def _ends_in_zeros(jpeg: bytes) -> bool:
+    """Whether a JPEG file has zeros for its end, as after a crash: they decode to some grey."""
+    end, scan = jpeg.rfind(b"\xff\xd9"), jpeg.rfind(b"\xff\xda")
+    return jpeg.endswith(bytes(16)) and end < scan
 
 
 def widened(

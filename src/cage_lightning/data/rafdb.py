@@ -16,7 +16,7 @@ import numpy as np
 from cage_lightning.data.affectnet.reader import to_table
 from cage_lightning.data.affectnet.release import Rows
 from cage_lightning.data.annotations import Annotations
-from cage_lightning.data.files import no_release
+from cage_lightning.data.files import first_file, no_release
 from cage_lightning.errors import DataError, check_choice
 from cage_lightning.labels import AFFECTNET_7
 
@@ -51,8 +51,8 @@ def read_rafdb(root: Path, split: str, on_error: str = "raise") -> Annotations:
     """
     check_choice("split", split, ("train", "test"))
     check_choice("on_error", on_error, ("raise", "skip", "keep"))
-    source, folders = root / LIST, root / "DATASET" / split
-    if source.is_file():
+    source, folders = first_file(root, [LIST]), root / "DATASET" / split
+    if source is not None:
         found = list(_listed(source, split))
     elif folders.is_dir():
         source, found = folders, list(_in_folders(root, folders))

@@ -265,13 +265,13 @@ def release_files(root: Path, without: Path) -> dict[str, str]:
             for entry in entries:
                 if entry.name[0] == ".":
                     continue
-                if entry.is_dir():
-                    visit(entry.path, f"{prefix}{entry.name}/")
-                    continue
                 try:
-                    state = entry.stat()
-                except OSError:  # a link that leads nowhere
+                    is_folder, state = entry.is_dir(), entry.stat()
+                except OSError:  # a link that leads nowhere, or to itself
                     files[prefix + entry.name] = ""
+                    continue
+                if is_folder:
+                    visit(entry.path, f"{prefix}{entry.name}/")
                 else:
                     files[prefix + entry.name] = f"{state.st_size} {state.st_mtime_ns}"
 

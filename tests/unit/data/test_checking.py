@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from cage_lightning.data import checking
+from cage_lightning.data import checking, files
 from cage_lightning.data.annotations import Annotations
 from cage_lightning.data.checking import check_pictures, read_parts
 from cage_lightning.data.images import decode_image
@@ -68,6 +68,9 @@ FAULTY = {
     "empty": (b"", "empty"),
     "text": (b"no picture at all", "not a picture"),
     "html": (b"<!DOCTYPE html><title>404</title>", "not a picture"),
+    "zeros": (bytes(999), "not a picture"),
+    "zeros from the middle": (encoded()[:700] + bytes(600), "truncated"),
+    "jpeg 2000": (encoded("JPEG2000"), "not a picture"),
     "eps": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n", "not a picture"),
     "header": (encoded()[:20], "not a picture"),
     "cut jpeg": (encoded()[:-200], "truncated"),
@@ -112,7 +115,6 @@ def test_a_sound_picture_of_any_kind_is_kept_byte_for_byte(root, format_, mode):
 def test_files_that_are_no_pictures_of_the_release(root):
     (root.parent / "secret.jpg").write_bytes(encoded())
     (root / "folder.jpg").mkdir()
-    (root / "sub").mkdir()
     os.mkfifo(root / "pipe.jpg")
     (root / "loop.jpg").symlink_to("loop.jpg")
     (root / "nowhere.jpg").symlink_to("gone.jpg")
@@ -121,7 +123,7 @@ def test_files_that_are_no_pictures_of_the_release(root):
     (root / "inside.jpg").symlink_to("good.jpg")
     (root / "good.jpg").write_bytes(encoded())
     with (root / "huge.jpg").open("wb") as file:
-        file.truncate(checking.MAX_BYTES + 1)
+        file.truncate(files.MAX_BYTES + 1)
     expected = {
         "gone.jpg": "missing",
         "gone/0.jpg": "missing",
@@ -131,8 +133,6 @@ def test_files_that_are_no_pictures_of_the_release(root):
         "pipe.jpg": "not a file",
         "loop.jpg": "unreadable",
         "huge.jpg": "too large",
-        "../secret.jpg": "outside the release",
-        "sub/../../secret.jpg": "outside the release",
         "outside.jpg": "outside the release",
         "zero.jpg": "outside the release",
         "inside.jpg": None,

@@ -410,6 +410,29 @@ def test_a_missing_folder_of_pictures(tmp_path):
 # --- what is refused ------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("on_error", ["raise", "skip", "keep"])
+@pytest.mark.parametrize("folder", ["..", "../../outside", "mscoco/../../../outside", "a\\b"])
+def test_a_path_that_leads_out_of_the_release_is_refused(tmp_path, on_error, folder):
+    root = tmp_path / "release"
+    write_csv(root, [csv_row(), ("mscoco/images", "b.jpg", *csv_row()[2:])])
+    listed = root / "emotic_pre/train.csv"
+    listed.write_text(listed.read_text().replace("1,mscoco/images", f"1,{folder}"))
+    write_pictures(tmp_path, [Picture([], "b.jpg", "outside")])
+    with pytest.raises(DataError, match=r"train\.csv, line 3: .*b\.jpg' is not a path below"):
+        read_emotic(root, "train", on_error=on_error)
+
+
+def test_a_picture_that_is_a_link_outside_is_refused(tmp_path):
+    root = write_mat(tmp_path / "release", [Picture([Someone()])])
+    path = root / "emotic/mscoco/images/a.jpg"
+    path.rename(tmp_path / "secret.jpg")
+    path.symlink_to(tmp_path / "secret.jpg")
+    for on_error in ("raise", "skip"):
+        with pytest.raises(DataError, match=r"train\(1\)\.person\(1\): .* is a link to .*secret"):
+            read_emotic(root, "train", on_error=on_error)
+    assert len(read_emotic(root, "train", on_error="keep")) == 1  # a fault in the data card
+
+
 @pytest.mark.parametrize("source", RELEASES)
 @pytest.mark.parametrize(
     ("categories", "affect", "message"),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
 import zlib
 from pathlib import Path
@@ -167,13 +168,25 @@ def encoded(format_, mode="RGB"):
         b"no picture at all",
         encoded("JPEG")[:20],
         encoded("JPEG")[:-200],
+        encoded("JPEG")[:-200] + bytes(200),
         encoded("PNG")[: len(encoded("PNG")) // 2],
         encoded("TIFF", "F"),
         png_of_size(20_000, 20_000),
         png_of_size(10_000, 10_000),
         png_of_size(16, 16),
     ],
-    ids=["empty", "text", "header", "jpeg", "png", "float", "bomb", "large", "no-pixels"],
+    ids=[
+        "empty",
+        "text",
+        "header",
+        "jpeg",
+        "jpeg-zeros",
+        "png",
+        "float",
+        "bomb",
+        "large",
+        "no-pixels",
+    ],
 )
 def test_a_broken_picture_is_an_error_that_names_the_file(tmp_path, content):
     path = tmp_path / "face 17.jpg"
@@ -188,8 +201,15 @@ def test_grey_values_of_unknown_range_are_refused(tmp_path):
         decode_image(tmp_path / "a.tif", 4)
 
 
-def test_a_missing_picture_and_a_folder_are_errors_that_name_it(tmp_path):
-    for path in (tmp_path / "none.jpg", tmp_path):
+def test_zeros_behind_a_whole_jpeg_do_no_harm():
+    content = encoded("JPEG")
+    assert torch.equal(decode_image(content + bytes(99), 32), decode_image(content, 32))
+
+
+@pytest.mark.timeout(60, method="thread")
+def test_what_is_no_file_is_an_error_that_names_it(tmp_path):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    for path in (tmp_path / "none.jpg", tmp_path, tmp_path / "pipe.jpg"):
         with pytest.raises(DataError, match=str(path)):
             decode_image(path, 32)
 

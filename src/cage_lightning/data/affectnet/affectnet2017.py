@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from cage_lightning.data.affectnet.csv_table import read_table
-from cage_lightning.data.affectnet.release import Release, Rows, first_file
+from cage_lightning.data.affectnet.release import Release, Rows
+from cage_lightning.data.files import first_file
 
 LISTS = {"train": "training.csv", "test": "validation.csv"}
-LIST_FOLDERS = ("Manually_Annotated_file_lists", "")
+LIST_FOLDERS = ("Manually_Annotated_file_lists/", "")
 PICTURE_FOLDERS = (
     "Manually_Annotated_Images",
     "Manually_Annotated_compressed/Manually_Annotated_Images",
@@ -28,7 +29,7 @@ HEADER = (PATH, *BOX, "facial_landmarks", *LABEL)
 
 
 def _find(root: Path, split: str) -> Path | None:
-    return first_file([root / folder / LISTS[split] for folder in LIST_FOLDERS])
+    return first_file(root, [folder + LISTS[split] for folder in LIST_FOLDERS])
 
 
 def _read(root: Path, source: Path) -> Rows:

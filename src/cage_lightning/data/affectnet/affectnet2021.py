@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import math
-import os
 import re
 from functools import lru_cache
 from pathlib import Path
@@ -17,9 +16,10 @@ from cage_lightning.data.affectnet.release import (
     Release,
     Rows,
     annotation_suffix,
+    matching,
     numbered_pictures,
 )
-from cage_lightning.data.files import map_files
+from cage_lightning.data.files import map_files, read_file
 from cage_lightning.errors import DataError
 
 FOLDERS = {"train": "train_set", "test": "val_set"}
@@ -33,11 +33,11 @@ def _find(root: Path, split: str) -> Path | None:
 
 def _read(root: Path, source: Path) -> Rows:
     pattern = re.compile(rf"(\d+)_(?:{'|'.join(COLUMNS)})\.npy", re.ASCII)
-    names = {entry.name for entry in os.scandir(source) if pattern.fullmatch(entry.name)}
-    number = np.array(sorted({int(name.partition("_")[0]) for name in names}), dtype=np.int64)
-    if not number.size:
+    names = {match[0] for match in matching(root, source, pattern)}
+    number = sorted({int(name.partition("_")[0]) for name in names})
+    if not number:
         raise DataError(f"{source} holds no annotations ({{N}}_exp.npy, ...).")
-    wanted = [f"{n}_{column}.npy" for n in number.tolist() for column in COLUMNS]
+    wanted = [f"{n}_{column}.npy" for n in number for column in COLUMNS]
     absent = [name for name in wanted if name not in names]
     if absent:
         raise DataError(
@@ -55,12 +55,12 @@ def _read(root: Path, source: Path) -> Rows:
 def _read_npy(path: Path) -> float:
     """The one number in an npy file, stored as number or text, with any shape of one element."""
     try:
-        raw = path.read_bytes()
+        raw = read_file(path)
         if not raw.startswith(NPY_MAGIC):
             raise ValueError("not an npy file")
         start = len(NPY_MAGIC) + 2 + int.from_bytes(raw[8:10], "little")
         return float(np.frombuffer(raw, _npy_dtype(raw[:start]), count=1, offset=start)[0])
-    except (OSError, ValueError) as error:
+    except Exception as error:  # NumPy's reader of headers lets all kinds of errors through.
         raise DataError(f"{path}: no number in there: {error}") from error
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -15,14 +15,16 @@ from cage_lightning.data.affectnet.release import (
     Release,
     Rows,
     annotation_suffix,
+    matching,
     numbered_pictures,
 )
-from cage_lightning.data.files import map_files
+from cage_lightning.data.files import map_files, read_file
 from cage_lightning.errors import DataError
 from cage_lightning.labels import AFFECTNET_8
 
 FOLDERS = {"train": "train_set", "test": "validation_set"}
 K = len(AFFECTNET_8.categories)
+LARGEST = float(np.finfo(np.float32).max)
 
 
 def _find(root: Path, split: str) -> Path | None:
@@ -33,11 +35,10 @@ def _find(root: Path, split: str) -> Path | None:
 
 def _read(root: Path, source: Path) -> Rows:
     pattern = re.compile(r"(\d+)\.json", re.ASCII)
-    matches = (pattern.fullmatch(entry.name) for entry in os.scandir(source))
-    number = np.array(sorted(int(match[1]) for match in matches if match), dtype=np.int64)
-    if not number.size:
+    number = sorted(int(match[1]) for match in matching(root, source, pattern))
+    if not number:
         raise DataError(f"{source} holds no annotations ({{N}}.json).")
-    names = [f"{n}.json" for n in number.tolist()]
+    names = [f"{n}.json" for n in number]
     rows = map_files(lambda name: _read_json(source / name), names, f"Reading {source}")
     table = np.array(rows)
     return Rows(
@@ -54,23 +55,32 @@ def _read(root: Path, source: Path) -> Rows:
 def _read_json(path: Path) -> list[float]:
     """Code, valence, arousal, subset and the K values of the soft label."""
     try:
-        entry = json.loads(path.read_bytes())
-        code = float(entry["human-label"])
+        entry = json.loads(read_file(path))
+        code = _number(entry["human-label"])
         if code >= K:  # no category: what else it says does not matter
             return [code, NOT_ANNOTATED, NOT_ANNOTATED, -1.0, *K * [math.nan]]
-        affect = [float(entry["meta-data"][name]) for name in ("valence", "arousal")]
-        subset = float(entry["subset"])
+        affect = [_number(entry["meta-data"][name]) for name in ("valence", "arousal")]
+        subset = _number(entry["subset"])
         if subset not in (0, 1, 2):
             raise ValueError(f"subset is {subset:g}, expected 0 easy, 1 challenging, 2 difficult")
-        soft = [float(value) for value in entry["soft-label"]]
-        if len(soft) != K or not all(map(math.isfinite, soft)):
+        if not isinstance(entry["soft-label"], list):
+            raise TypeError(f"soft-label is {entry['soft-label']!r}, expected {K} numbers")
+        soft = [_number(value) for value in entry["soft-label"]]
+        if len(soft) != K or not all(abs(value) <= LARGEST for value in soft):
             raise ValueError(f"soft-label is {soft}, expected {K} numbers")
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise DataError(
             f"{path}: {type(error).__name__}: {error}; expected human-label, soft-label, subset "
             "and meta-data with valence and arousal"
         ) from error
     return [code, *affect, subset, *soft]
+
+
+def _number(value: Any) -> float:
+    """A number, also one written as text; true and false would pass for one as well."""
+    if isinstance(value, bool):
+        raise TypeError(f"{value} is no number")
+    return float(value)
 
 
 AFFECTNET_PLUS = Release(

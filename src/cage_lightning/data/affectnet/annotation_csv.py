@@ -12,9 +12,9 @@ from cage_lightning.data.affectnet.release import (
     COLUMNS,
     Release,
     Rows,
-    first_file,
     numbered_pictures,
 )
+from cage_lightning.data.files import first_file
 from cage_lightning.errors import DataError
 
 SUFFIX = "_annotation_without_lnd.csv"
@@ -22,7 +22,7 @@ SUFFIX = "_annotation_without_lnd.csv"
 
 def _find(root: Path, split: str) -> Path | None:
     name = FOLDERS[split] + SUFFIX
-    return first_file([root / "affectnet_annotations" / name, root / name])
+    return first_file(root, [f"affectnet_annotations/{name}", name])
 
 
 def _read(root: Path, source: Path) -> Rows:
@@ -35,8 +35,9 @@ def _read(root: Path, source: Path) -> Rows:
     number = table[:, 0].astype(np.int64)
     if (twice := np.diff(number) == 0).any():
         raise DataError(f"{source}: number {number[1:][twice][0]} occurs twice.")
+    images = root / source.name.removesuffix(SUFFIX) / "images"
     return Rows(
-        *numbered_pictures(root, root / source.name.removesuffix(SUFFIX) / "images", number),
+        *numbered_pictures(root, images, number.tolist()),
         label=table[:, 1:],
         where=lambda row, _: f"{source}, number {number[row]}",
     )

@@ -14,7 +14,6 @@ from cage_lightning.data.affectnet.affectnet2021 import AFFECTNET_2021
 from cage_lightning.data.affectnet.affectnet_plus import AFFECTNET_PLUS
 from cage_lightning.data.affectnet.annotation_csv import ANNOTATION_CSV
 from cage_lightning.data.affectnet.class_folders import CLASS_FOLDERS
-from cage_lightning.data.affectnet.pictures import list_files
 from cage_lightning.data.affectnet.release import (
     CODES,
     COLUMNS,
@@ -24,7 +23,7 @@ from cage_lightning.data.affectnet.release import (
     Rows,
 )
 from cage_lightning.data.annotations import Annotations
-from cage_lightning.data.files import no_release
+from cage_lightning.data.files import list_files, no_release
 from cage_lightning.errors import ConfigError, DataError, check_choice
 from cage_lightning.labels import AFFECTNET_8, LabelSpace
 
@@ -59,8 +58,9 @@ def read_affectnet(
     the same sample has the same id in every release but image folders, where it is the path
     without its suffix.
 
-    No row may lead out of `root`: an absolute path, ``..``, and a picture that is a link to a file
-    outside are refused. The root and the folders in it may be links, for pictures on another disk.
+    Nothing may lead out of `root`: an absolute path, ``..``, and a picture or a file of annotations
+    that is a link to a file outside are refused. The root and the folders in it may be links, for
+    pictures on another disk.
 
     Args:
         root: Folder that holds the release.
@@ -120,15 +120,20 @@ def to_table(
     repeated[np.unique(rows.id, return_index=True)[1]] = False
     if repeated.any():
         raise DataError(f"{rows.where(int(repeated.argmax()), COLUMNS[0])}: the id occurs twice")
-    present = list_files(root, rows, refuse=on_error != "keep")
+    present = list_files(
+        root, rows.picture, lambda row: rows.where(row, COLUMNS[0]), links=on_error == "keep"
+    )
 
     names = space.categories
     category = np.array([names.index(c) if c in names else -1 for c in rows.codes])[code]
     reason = np.array([c.lower() for c in rows.codes], dtype=object)[code]
     reason[category >= 0] = ""
     reason[(reason == "") & (affect == NOT_ANNOTATED).any(axis=1)] = "no valence or arousal"
+    box = None
     if rows.box is not None:
-        reason[(reason == "") & ~_has_area(rows.box)] = "no face box"
+        with np.errstate(over="ignore"):  # to infinity, which is no box either
+            box = rows.box.astype(np.float32)
+        reason[(reason == "") & ~_has_area(box)] = "no face box"
     absent = np.array([picture not in present for picture in rows.picture], dtype=bool)
     absent &= reason == ""
     if absent.any() and on_error == "raise":
@@ -159,7 +164,7 @@ def to_table(
         category=category[take].astype(np.int64),
         affect=affect[take].astype(np.float32),
         left_out={reason: n for reason, n in sorted(left_out.items()) if n},
-        box=None if rows.box is None else rows.box[take].astype(np.float32),
+        box=None if box is None else box[take],
         extra={name: column[take] for name, column in rows.extra.items()},
     )
 
@@ -196,7 +201,7 @@ def _checked_labels(rows: Rows) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.f
     return code.astype(np.int64), affect
 
 
-def _has_area(box: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+def _has_area(box: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
     """Whether each box ``[N, 4]`` is finite and its edges are in order."""
     left, top, right, bottom = box.T
     sound: npt.NDArray[np.bool_] = np.isfinite(box).all(axis=1) & (left < right) & (top < bottom)

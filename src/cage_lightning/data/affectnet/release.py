@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from cage_lightning.data.files import refuse_outside
 from cage_lightning.labels import AFFECTNET_8
 
 # Codes of the expressions and the mark for "not annotated" (Mollahosseini et al. 2017, section 3).
@@ -64,11 +66,6 @@ class Release(NamedTuple):
     splits_share_folders: bool = False
 
 
-def first_file(paths: list[Path]) -> Path | None:
-    """The first of `paths` that is a file."""
-    return next((path for path in paths if path.is_file()), None)
-
-
 def annotation_suffix(folder: Path) -> str:
     """``.npy`` or ``.json``, whichever the folder holds, or ``""``: two releases share its name."""
     if not folder.is_dir():
@@ -78,9 +75,26 @@ def annotation_suffix(folder: Path) -> str:
         return next((suffix for suffix in suffixes if suffix in (".npy", ".json")), "")
 
 
+def matching(root: Path, folder: Path, pattern: re.Pattern[str]) -> list[re.Match[str]]:
+    """The names in a folder that match, in no order.
+
+    Raises:
+        DataError: One is a link to a file outside `root`.
+    """
+    matches = []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if match := pattern.fullmatch(entry.name):
+                matches.append(match)
+                if entry.is_symlink():
+                    path = Path(entry.path)
+                    refuse_outside(root, path.relative_to(root).as_posix(), entry.path)
+    return matches
+
+
 def numbered_pictures(
-    root: Path, folder: Path, number: npt.NDArray[np.int64]
+    root: Path, folder: Path, number: Sequence[int]
 ) -> tuple[npt.NDArray[np.str_], list[str]]:
-    """Ids and pictures ``{folder}/{N}.jpg`` of the numbers ``[N]``."""
+    """Ids and pictures ``{folder}/{N}.jpg`` of N numbers."""
     prefix = folder.relative_to(root).as_posix()
-    return number.astype(np.str_), [f"{prefix}/{n}.jpg" for n in number.tolist()]
+    return np.array(list(map(str, number)), np.str_), [f"{prefix}/{n}.jpg" for n in number]

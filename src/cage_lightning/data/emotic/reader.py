@@ -12,11 +12,12 @@ import numpy.typing as npt
 
 from cage_lightning.data.annotations import Annotations
 from cage_lightning.data.emotic.sources import RELEASES, Person
-from cage_lightning.data.files import no_release
+from cage_lightning.data.files import first_file, list_files, no_release
 from cage_lightning.errors import DataError, check_choice
 from cage_lightning.labels import EMOTIC
 
 SPLITS = ("train", "val", "test")
+LARGEST = 1 << 24  # Whole pixels are exact in float32 up to here.
 MISSPELLINGS = {"Doubt/Confuzion": "Doubt/Confusion", "Disquitement": "Disquietment"}
 
 _COLUMN = {name: k for k, name in enumerate(EMOTIC.categories)}
@@ -61,7 +62,7 @@ def read_emotic(
     Raises:
         ConfigError: `split`, `release` or `on_error` is not one of the above.
         DataError: No release is there; an annotation is unreadable, incomplete or out of range; a
-            picture is missing; no person is left.
+            picture is missing or outside `root`; no person is left.
     """
     check_choice("split", split, SPLITS)
     check_choice("release", release, ("auto", *RELEASES))
@@ -81,9 +82,11 @@ def read_emotic(
         reason[(reason == "") & np.isnan(native).any(axis=1)] = "no valence, arousal or dominance"
 
     pictures = root / "emotic" if (root / "emotic").is_dir() else root
-    absent = _without_picture(pictures, persons) & (reason == "")
+    paths = [_path(person) for person in persons]
+    present = list_files(pictures, paths, lambda row: persons[row].where, links=on_error == "keep")
+    absent = np.array([path not in present for path in paths], dtype=bool) & (reason == "")
     if absent.any() and on_error == "raise":
-        first = ", ".join(_path(persons[i]) for i in np.flatnonzero(absent)[:3])
+        first = ", ".join(paths[i] for i in np.flatnonzero(absent)[:3])
         raise DataError(
             f"The pictures of {int(absent.sum())} of {len(absent)} persons in {source} are missing "
             f"under {pictures}, first {first}. Restore them, or leave these persons out with "
@@ -101,7 +104,7 @@ def read_emotic(
         space=EMOTIC,
         root=pictures,
         id=_ids(kept, boxes[take]),
-        path=np.array([_path(person) for person in kept]),
+        path=np.array(paths)[take],
         category=category[take].astype(np.float32),
         affect=EMOTIC.to_unit(native[take]).astype(np.float32),
         left_out=dict(sorted(left_out.items())),
@@ -119,11 +122,10 @@ def _find(
     """The file with the annotations and what reads it."""
     tried = RELEASES if release == "auto" else {release: RELEASES[release]}
     for name, candidate in tried.items():
-        for place in candidate.places:
-            path = root / place.format(split=split)
-            if path.is_file():
-                logger.info("EMOTIC %s: reading release %s at %s", split, name, path)
-                return path, candidate.read
+        path = first_file(root, [place.format(split=split) for place in candidate.places])
+        if path is not None:
+            logger.info("EMOTIC %s: reading release %s at %s", split, name, path)
+            return path, candidate.read
     raise no_release("EMOTIC", split, root, {n: r.layout for n, r in tried.items()})
 
 
@@ -133,7 +135,8 @@ def _path(person: Person) -> str:
 
 def _inside(person: Person) -> list[int]:
     """The box clamped to the picture, in whole pixels."""
-    if not (np.isfinite(person.box).all() and len(person.box) == 4 and min(person.size) > 0):
+    is_size = all(0 < pixels <= LARGEST for pixels in person.size)
+    if not (np.isfinite(person.box).all() and len(person.box) == 4 and is_size):
         raise DataError(
             f"{person.where}: the body box is {person.box} in a picture of {person.size} pixels, "
             "expected left, top, right, bottom in pixels"
@@ -164,17 +167,6 @@ def _checked_affect(person: Person) -> list[float]:
             f"expected {len(dimensions)} values from {low:g} to {high:g}, or NaN"
         )
     return person.affect
-
-
-def _without_picture(pictures: Path, persons: list[Person]) -> npt.NDArray[np.bool_]:
-    """Mask ``[N]``; one scan per folder, not one per picture."""
-    folders = {person.folder for person in persons}
-    there = {
-        folder: {entry.name for entry in (pictures / folder).iterdir()}
-        for folder in folders
-        if (pictures / folder).is_dir()
-    }
-    return np.array([p.filename not in there.get(p.folder, ()) for p in persons], dtype=bool)
 
 
 def _ids(persons: list[Person], boxes: npt.NDArray[np.float32]) -> npt.NDArray[np.str_]:

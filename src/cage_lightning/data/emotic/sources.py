@@ -116,8 +116,10 @@ def _read_csv(source: Path, split: str) -> Iterator[Person]:
         rows = csv.DictReader(file)
         try:
             for row in rows:
+                if None in row or None in row.values():
+                    raise ValueError("another number of fields than the header")
                 yield _person_of_csv(f"{source}, line {rows.line_num}", row)
-        except (KeyError, AttributeError, TypeError, ValueError, SyntaxError, csv.Error) as error:
+        except Exception as error:  # literal_eval lets all kinds of errors through.
             raise DataError(
                 f"{source}, line {rows.line_num}: {type(error).__name__}: {error}; expected the "
                 "columns Folder, Filename, Image Size, BBox, Categorical_Labels, "
@@ -127,20 +129,28 @@ def _read_csv(source: Path, split: str) -> Iterator[Person]:
 
 def _person_of_csv(where: str, row: dict[str, str]) -> Person:
     # The converter's variables call them row and column, but this is [width, height].
-    width, height = ast.literal_eval(row["Image Size"])
-    affect = ast.literal_eval(row["Continuous_Labels"].replace("nan", "None"))
+    width, height = _list(row["Image Size"])
+    affect = _list(row["Continuous_Labels"].replace("nan", "None"))
     return Person(
         where=where,
         folder=row["Folder"].strip("/"),
         filename=row["Filename"],
         size=(float(width), float(height)),
-        box=tuple(map(float, ast.literal_eval(row["BBox"]))),
-        categories=list(ast.literal_eval(row["Categorical_Labels"])),
+        box=tuple(map(float, _list(row["BBox"]))),
+        categories=[str(name) for name in _list(row["Categorical_Labels"])],
         affect=[np.nan if value is None else float(value) for value in affect],
         annotated=True,
         gender=row["Gender"],
         age=row["Age"],
     )
+
+
+def _list(text: str) -> list[Any] | tuple[Any, ...]:
+    """A list written as Python text; the characters of a text would pass for one as well."""
+    values = ast.literal_eval(text)
+    if not isinstance(values, (list, tuple)):
+        raise TypeError(f"{text} is no list")
+    return values
 
 
 RELEASES: dict[str, Release] = {
