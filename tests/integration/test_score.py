@@ -145,6 +145,14 @@ def test_a_table_from_runs(command: Command, run: Path) -> None:
     assert ("lookup", "ccc_pooled") in rows
     text = (work / "table6/results.md").read_text()
     assert "| demo8 | tiny | combined | 2 |" in text
+    cpu = ("trainer=cpu", "data.size=tiny", "data.num_workers=0")
+    command("evaluate", f"checkpoint={run}", "data=demo_emotic", *cpu)
+    command("collect", "table=figure11", "runs=runs", "output=figure11")
+    assert (work / "figure11/figure11.png").is_file()
+    with (work / "figure11/results.csv").open() as file:
+        found = {(row["predictions"], row["key"]) for row in csv.DictReader(file)}
+    assert ("demo8-tiny-combined-s0 on demo_emotic", "test/ccc_valence") in found
+    assert ("demo8-tiny-combined-s1", "baseline_constant/rmse_arousal") in found
     done = command("collect", "table=table6", "runs=table6", "output=x", check=False)
     assert "no finished run" in done.stderr
 

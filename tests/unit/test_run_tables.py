@@ -1,0 +1,85 @@
+"""Tables of the paper from run folders."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from cage_lightning.errors import ConfigError, DataError
+from cage_lightning.report.paper_tables import PAPER_TABLES
+from cage_lightning.report.run_tables import cells, markdown
+from cage_lightning.report.runs import Run, read_runs
+
+
+def a_run(loss: str, seed: int, **scores: float) -> Run:
+    choices = {"data": "affectnet8", "model": "maxvit", "loss": loss}
+    metrics = {key.replace("__", "/"): value for key, value in scores.items()}
+    intervals = {"test/ccc_pooled": [0.5 + seed / 10, 0.8]}
+    config = {"choices": choices, "tag": None, "seed": seed}
+    return Run(Path("run"), config, metrics | {"intervals": intervals})
+
+
+def test_the_published_numbers_agree_with_each_other() -> None:
+    for name in ("table6", "table7"):
+        for row, printed in PAPER_TABLES[name].published.items():
+            assert set(printed) <= set(PAPER_TABLES[name].metrics)
+            if "mse_pooled" in printed:
+                expected = pytest.approx(printed["mse_pooled"], abs=2e-4)
+                assert printed["rmse_pooled"] ** 2 == expected, row
+    assert len(PAPER_TABLES["table6"].published) == 12
+    (printed,) = PAPER_TABLES["table8"].published.values()
+    for dimension in ("valence", "arousal", "dominance"):
+        native = printed[f"rmse_{dimension}_native"]
+        assert printed[f"rmse_{dimension}"] == pytest.approx(native * 2 / 9, abs=6e-4)
+
+
+def test_seeds_share_a_row_and_the_paper_stands_beside() -> None:
+    runs = [
+        a_run("combined", 1, test__ccc_pooled=0.7, baseline_lookup__ccc_pooled=0.6),
+        a_run("va", 0, test__ccc_pooled=0.75),
+        a_run("combined", 0, test__ccc_pooled=0.6, baseline_lookup__ccc_pooled=0.6),
+    ]
+    combined, lookup, va = (cell.record() for cell in cells(PAPER_TABLES["table6"], runs))
+    assert combined["mean"] == pytest.approx(0.65)
+    assert combined["sd"] == pytest.approx(0.1 / 2**0.5)
+    # Student's t with one degree of freedom: 12.706 sd / sqrt(2).
+    assert combined["seeds_high"] - combined["mean"] == pytest.approx(12.706 * 0.05, abs=1e-4)
+    assert (combined["sample_low"], combined["sample_high"]) == pytest.approx((0.55, 0.8))
+    assert combined["published"] == 0.6592
+    assert combined["difference"] == pytest.approx(0.65 - 0.6592)
+    assert (lookup["predictor"], lookup["published"], lookup["sample_low"]) == (
+        "lookup",
+        None,
+        None,
+    )
+    assert (va["seeds"], va["sd"], va["published"]) == (1, None, 0.784)
+    text = markdown(PAPER_TABLES["table6"], cells(PAPER_TABLES["table6"], runs))
+    head, _, first, second, third = text.splitlines()
+    assert head == "| data | model | loss | seeds | CCC |"
+    assert first == (
+        "| affectnet8 | maxvit | combined | 2 | "
+        "0.650 ± 0.071<br>[0.550, 0.800]<br>paper 0.6592 (-0.009) |"
+    )
+    assert second == "|  |  | *lookup* | 2 | 0.600 |"
+    assert third.startswith("| affectnet8 | maxvit | va | 1 | 0.750<br>[")
+
+
+def test_what_counts_as_a_run(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no finished run"):
+        read_runs(tmp_path)
+    for name in ("a/one", "a/one/evaluations/emotic", "b/unfinished"):
+        (tmp_path / name).mkdir(parents=True)
+    config = yaml.safe_dump({"choices": {"data": "d", "model": "m", "loss": "l"}, "seed": 3})
+    (tmp_path / "a/one/config.yaml").write_text(config)
+    (tmp_path / "b/unfinished/config.yaml").write_text(config)
+    for name in ("a/one", "a/one/evaluations/emotic"):
+        (tmp_path / name / "metrics.json").write_text(json.dumps({"test/n": 1}))
+    (run,) = read_runs(tmp_path)
+    assert run.folder == tmp_path / "a/one"
+    assert run.seed == 3
+    (tmp_path / "a/one/metrics.json").write_text("{")
+    with pytest.raises(DataError, match="a/one"):
+        read_runs(tmp_path)
