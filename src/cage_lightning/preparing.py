@@ -38,7 +38,7 @@ from cage_lightning.terminal import start_logging
 log = logging.getLogger(__name__)
 
 FAULT_COLUMNS = ("split", "id", "path", "fault", "detail")
-PAIR_COLUMNS = ("kind", "bits", "split_a", "id_a", "path_a", "split_b", "id_b", "path_b")
+PAIR_COLUMNS = ("kind", "difference", "split_a", "id_a", "path_a", "split_b", "id_b", "path_b")
 PARTS = ".part"
 
 

@@ -20,7 +20,7 @@ from rich.progress import track
 
 from cage_lightning.atomic import write_atomic
 from cage_lightning.data.annotations import Annotations
-from cage_lightning.data.duplicates import GREY_SIZE, grey_thumbnails
+from cage_lightning.data.duplicates import GREY_SIZE, grey_thumbnail
 from cage_lightning.data.files import Refused, read_file, stays_inside
 from cage_lightning.data.images import open_picture, to_rgb, widened
 from cage_lightning.data.store import VERSION
@@ -34,7 +34,6 @@ FACTS = pa.schema(
         "image": pa.large_binary(),
         "content": pa.binary(32),
         "pixels": pa.binary(32),
-        "hash": pa.uint64(),
         "grey": pa.binary(GREY_SIZE**2),
         "width": pa.int32(),
         "height": pa.int32(),
@@ -151,13 +150,11 @@ def _look_at(root: Path, path: str, image_size: int | None) -> dict[str, Any]:
             rgb = to_rgb(stored)
     except Exception as error:  # as in decode_image
         return _named(error)
-    hash_, grey = grey_thumbnails(rgb)
     return stored_as | {
         "image": content if image_size is None else _encoded(rgb, image_size),
         "content": hashlib.sha256(content).digest(),
         "pixels": hashlib.sha256(repr(rgb.size).encode() + rgb.tobytes()).digest(),
-        "hash": hash_,
-        "grey": grey,
+        "grey": grey_thumbnail(rgb),
         "width": rgb.width,
         "height": rgb.height,
     }
@@ -185,7 +182,8 @@ def _named(error: Exception) -> dict[str, Any]:
         return _fault("not a picture")
     if isinstance(error, (Image.DecompressionBombError, Image.DecompressionBombWarning)):
         return _fault("decompression bomb", detail)
-    if "truncated" in detail.lower():
+    # The latter: a header that is whole, and nothing after it.
+    if "truncated" in detail.lower() or "cannot load this image" in detail:
         return _fault("truncated", detail)
     if isinstance(error, ValueError) and ("range" in detail or "do not fit" in detail):
         return _fault("pixel values of unknown range", detail)

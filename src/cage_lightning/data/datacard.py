@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from cage_lightning.data.annotations import Annotations
 from cage_lightning.data.checking import Checked
-from cage_lightning.data.duplicates import GREY_LEVELS, HASH_BITS
+from cage_lightning.data.duplicates import GREY_LEVELS
 from cage_lightning.data.twins import Twins
 
 _TRAIN = (74_874, 134_415, 25_459, 14_090, 6_378, 3_803, 24_882, 3_750)
@@ -186,8 +186,8 @@ def render(card: Mapping[str, Any]) -> str:
     )
     lines += [
         "",
-        f"Nearly the same: difference hashes of 64 bits differ in at most {HASH_BITS} bits and",
-        f"16 x 16 grey pictures, less their mean, by at most {GREY_LEVELS:g} of 255 (RMS).",
+        "Nearly the same: grey pictures of 16 x 16 pixels, less their mean, differ by at most",
+        f"{GREY_LEVELS:g} of 255 (root mean square).",
     ]
     for name, s in splits.items():
         lines += ["", f"## The {name} split", ""]

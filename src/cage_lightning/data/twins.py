@@ -45,16 +45,14 @@ class Twins:
         content, pixels = (
             _bytes(pictures[name]).view("S32").ravel() for name in ("content", "pixels")
         )
-        pairs = find_duplicates(
-            content, pixels, pictures["hash"].to_numpy(), _bytes(pictures["grey"])
-        )
+        pairs = find_duplicates(content, pixels, _bytes(pictures["grey"]))
         split, id_, path = (pictures[name].to_pylist() for name in ("split", "id", "path"))
         return cls(split, id_, path, pairs)
 
     def rows(self) -> list[dict[str, Any]]:
         """A row for each pair, for a CSV file."""
         return [
-            {"kind": pair.kind, "bits": pair.bits}
+            {"kind": pair.kind, "difference": round(pair.difference, 2)}
             | {
                 f"{column}_{which}": getattr(self, column)[number]
                 for which, number in (("a", pair.first), ("b", pair.second))

@@ -74,6 +74,7 @@ FAULTY = {
     "eps": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n", "not a picture"),
     "header": (encoded()[:20], "not a picture"),
     "cut jpeg": (encoded()[:-200], "truncated"),
+    "cut jpeg header": (encoded()[: encoded().index(b"\xff\xda")], "truncated"),
     "cut png": (encoded("PNG")[: len(encoded("PNG")) // 2], "truncated"),
     "cut gif": (encoded("GIF")[:900], "truncated"),
     "damaged png": (encoded("PNG")[:200] + bytes(40) + encoded("PNG")[240:], "corrupt"),

@@ -1,0 +1,178 @@
+"""Packing 60,000 pictures: kills, memory, and the time from opening the data to the first batch.
+
+Run by hand: ``python benchmarks/prepare.py``; some five minutes on two cores, 2 GB in the temporary
+folder. A release of 2021 is written there out of a few drawn faces, each picture in a light of its
+own, so that none is a duplicate. It is packed in one go, and again with three SIGKILLs at random
+moments: both stores must be the same bytes. Then fresh processes take the first batch from the
+store and from the loose files in turn; the median of the repeats counts. All files are in the page
+cache by then. Memory is the peak resident set (VmHWM) above that of a process which only imports.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import logging
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from PIL import Image, ImageChops
+
+SIZES = {"train": 60_000, "val": 4_000}
+FACES, PIXELS = 256, 112
+KILLS, REPEATS = 3, 3
+
+T = TypeVar("T")
+
+
+def write_release(root: Path) -> None:
+    from cage_lightning.data.demo_faces import draw_face
+
+    for split, size in SIZES.items():
+        faces = [draw_face(0, split, index, PIXELS) for index in range(FACES)]
+        images, annotations = (root / f"{split}_set" / n for n in ("images", "annotations"))
+        for folder in (images, annotations):
+            folder.mkdir(parents=True)
+        rng = np.random.default_rng(size)
+        for number in range(size):
+            face = faces[number % FACES]
+            light = Image.fromarray(rng.integers(64, 192, (4, 4, 3), dtype=np.uint8))
+            light = light.resize((PIXELS, PIXELS), Image.Resampling.BICUBIC)
+            picture = ImageChops.add(Image.fromarray(face.image), light, offset=-128)
+            picture.save(images / f"{number}.jpg", quality=face.jpeg_quality)
+            values = {"exp": face.category, "val": face.valence, "aro": face.arousal}
+            for name, value in values.items():
+                np.save(annotations / f"{number}_{name}.npy", np.array(str(value)))
+
+
+def fresh(function: Callable[..., T], *arguments: object) -> T:
+    """What the function returns in a process of its own."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(function, *arguments).result()
+
+
+def peak() -> float:
+    """Peak resident memory of this process, in MB."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024
+
+
+def peak_of_imports() -> float:
+    import cage_lightning.data.datasets
+    import cage_lightning.preparing  # noqa: F401
+
+    return peak()
+
+
+def peak_of_prepare(arguments: list[str]) -> float:
+    from cage_lightning.prepare import main
+
+    sys.argv = ["prepare", *arguments]
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        main()
+    return peak()
+
+
+def first_batch(root: Path, store: Path | None) -> tuple[float, float]:
+    """Seconds from opening the data to the first training batch, and peak memory."""
+    import lightning.pytorch as pl
+
+    from cage_lightning.augment import Augment
+    from cage_lightning.data.datasets import AffectNet
+
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    trainer = pl.Trainer(accelerator="cpu", logger=False, enable_checkpointing=False)
+    start = time.perf_counter()
+    data = AffectNet(
+        release="auto",
+        label_space="affectnet8",
+        root=str(root),
+        store=None if store is None else str(store),
+        image_size=PIXELS,
+        margin=0.0,
+        batch_size=128,
+        num_workers=0,
+        selection="holdout",
+        balance=False,
+        class_weights="paper",
+        on_error="raise",
+        seed=0,
+        augment=Augment([], (0.5, 0.5, 0.5), (0.5, 0.5, 0.5), seed=0),
+    )
+    data.trainer = trainer
+    data.setup("fit")
+    batch = next(iter(data.train_dataloader()))
+    assert len(batch.image) == 128
+    return time.perf_counter() - start, peak()
+
+
+def digests(store: Path) -> dict[str, str]:
+    files = (path for path in store.rglob("*") if path.is_file() and path.name != ".lock")
+    return {
+        path.relative_to(store).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in files
+    }
+
+
+def killed(command: list[str], store: Path, seconds: float) -> str:
+    """Start the command, kill it after some seconds, and say what it had done."""
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        time.sleep(seconds)
+        process.kill()
+    how = "killed" if process.returncode < 0 else "had ended"
+    parts = len(list(store.rglob("*.arrow")))
+    return f"{how} after {seconds:.1f} s, {parts} .arrow files there"
+
+
+def benchmark(folder: Path) -> None:
+    root, whole, resumed = (folder / name for name in ("release", "whole", "resumed"))
+    start = time.perf_counter()
+    write_release(root)
+    print(f"{sum(SIZES.values()):,} pictures written in {time.perf_counter() - start:.0f} s")
+
+    imports = fresh(peak_of_imports)
+    arguments = ["data=affectnet8", f"data.root={root}"]
+    start = time.perf_counter()
+    memory = fresh(peak_of_prepare, [*arguments, f"data.store={whole}"])
+    needed = time.perf_counter() - start
+    print(f"in one go: {needed:.0f} s, {memory - imports:.0f} MB above the imports' {imports:.0f}")
+
+    command = [sys.executable, "-m", "cage_lightning.prepare", *arguments, f"data.store={resumed}"]
+    rng = random.Random(0)
+    for _ in range(KILLS):  # not in the imports alone, and not so late that three are the whole
+        print(killed(command, resumed, needed * rng.uniform(0.2, 0.5)))
+    start = time.perf_counter()
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    print(f"the last one ended after {time.perf_counter() - start:.0f} s")
+    if digests(resumed) != digests(whole):
+        raise SystemExit("the stores differ")
+    print(f"both stores have the same {len(digests(whole))} files, byte for byte")
+
+    rivals = {"loose files": None, "packed store": whole}
+    runs = [
+        {name: fresh(first_batch, root, rivals[name]) for name in rivals} for _ in range(REPEATS)
+    ]
+    baseline = statistics.median(run["loose files"][0] for run in runs)
+    for name in rivals:
+        seconds = statistics.median(run[name][0] for run in runs)
+        memory = max(run[name][1] for run in runs) - imports
+        print(
+            f"first batch, {name:12s} {seconds:6.2f} s  {seconds / baseline:5.2f}"
+            f"  {memory:4.0f} MB above the imports"
+        )
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as temporary:
+        benchmark(Path(temporary))

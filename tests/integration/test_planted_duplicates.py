@@ -1,0 +1,92 @@
+"""The whole of demo8 with leaks and broken files in it: the data card has those and no others."""
+
+from __future__ import annotations
+
+import csv
+import json
+import random
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from cage_lightning.data.demo_faces import write_release
+from tests.conftest import Command
+
+FOLDERS = {"train": "train_set", "test": "val_set"}
+LEAKS, BROKEN = 16, 48  # 1 % of the 1,599 test pictures, 0.5 % of all 9,599
+FAULTS = ("truncated", "empty", "not a picture", "missing")
+
+
+def spoil(picture: Path, fault: str) -> None:
+    if fault == "truncated":
+        content = picture.read_bytes()
+        picture.write_bytes(content[: len(content) * 4 // 5])  # behind the header of the smallest
+    elif fault == "empty":
+        picture.write_bytes(b"")
+    elif fault == "not a picture":
+        picture.write_text("<html><body>404 Not Found</body></html>")
+    else:
+        picture.unlink()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)  # 9,599 faces are drawn
+def test_the_card_of_demo8_has_the_planted_leaks_and_faults_and_no_others(
+    command: Command, tmp_path: Path
+) -> None:
+    root = tmp_path / "data" / "demo_faces" / "demo"
+    write_release(root, "demo")
+    pictures = {
+        split: {p.stem: p for p in sorted((root / folder / "images").iterdir())}
+        for split, folder in FOLDERS.items()
+    }
+    rng = random.Random(0)
+    sources = rng.sample(list(pictures["train"]), LEAKS)
+    copies = rng.sample(list(pictures["test"]), LEAKS)
+    leaks = set()
+    for number, (source, copy) in enumerate(zip(sources, copies, strict=True)):
+        original, place = pictures["train"].pop(source), pictures["test"].pop(copy)
+        if number % 2:
+            shutil.copyfile(original, place)
+            leaks.add(("bytes", source, copy))
+        else:
+            with Image.open(original) as picture:
+                picture.save(place, quality=rng.randint(20, 55))  # drawn are 60 to 95
+            leaks.add(("near", source, copy))
+    sound = [(split, name) for split, of_split in pictures.items() for name in of_split]
+    broken = set()
+    for number, (split, name) in enumerate(rng.sample(sound, BROKEN)):
+        fault = FAULTS[number % len(FAULTS)]
+        spoil(pictures[split][name], fault)
+        broken.add((split, name, fault))
+
+    command("prepare", "data=demo8", "data.on_error=skip", CAGE_DATA=str(tmp_path / "data"))
+
+    folder = root.with_name("demo.store") / "affectnet8"
+    with (folder / "duplicates.csv").open() as file:
+        found = [
+            ((row["split_a"], row["split_b"]), (row["kind"], row["id_a"], row["id_b"]))
+            for row in csv.DictReader(file)
+        ]
+    assert {splits for splits, _ in found} == {("train", "test")}
+    assert {pair for _, pair in found} == leaks
+    with (folder / "faults.csv").open() as file:
+        assert {(r["split"], r["id"], r["fault"]) for r in csv.DictReader(file)} == broken
+
+    card = json.loads((folder / "datacard.json").read_text())
+    half = LEAKS // 2
+    assert card["duplicates"] == {
+        kind: {"train": 0, "test": 0, "train + test": count}
+        for kind, count in {"bytes": half, "pixels": 0, "near": half}.items()
+    }
+    assert card["leakage"] == {
+        "same": {"test in train": half},
+        "same or near": {"test in train": LEAKS},
+    }
+    for split, drawn in {"train": 8_000, "test": 1_599}.items():
+        faults = Counter(fault for where, _, fault in broken if where == split)
+        assert card["splits"][split]["faults"] == faults
+        assert card["splits"][split]["samples"] == drawn - faults.total()
