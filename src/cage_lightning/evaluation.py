@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from lightning.pytorch import seed_everything
 from omegaconf import DictConfig, open_dict
-from PIL import Image
 
 from cage_lightning import build
 from cage_lightning.data.annotations import Annotations
@@ -82,6 +82,22 @@ def save_results(folder: Path, predictions: Predictions, meta: dict[str, Any]) -
     return content
 
 
+def draw_figures(folder: Path, predictions: Predictions, data: ExpressionData) -> None:
+    """Draw the figures of a test split into ``folder/figures``, with the worst samples as pictures.
+
+    Args:
+        folder: Of the results.
+        predictions: Of the test split of `data`, in its order.
+        data: Where the pictures come from.
+    """
+    samples = FaceDataset(data.test, data.image_size, data.margin)
+
+    def picture(row: int) -> npt.NDArray[np.uint8]:
+        return samples[row].image.permute(1, 2, 0).numpy()
+
+    draw(folder / "figures", predictions, picture)
+
+
 def evaluate(config: DictConfig) -> dict[str, Any] | None:
     """Evaluate a checkpoint on the test split of a dataset, also of another label space.
 
@@ -115,17 +131,11 @@ def evaluate(config: DictConfig) -> dict[str, Any] | None:
         "clip": config.clip,
     }
     folder = Path(config.output or _default_output(file, str(config.choices.data)))
+    if config.figures:
+        draw_figures(folder, predictions, data)
     content = save_results(folder, predictions, meta)
     print_results(content, str(folder))
-    if config.figures:
-        draw(folder / "figures", predictions, partial(_picture, data))
     return content
-
-
-def _picture(data: ExpressionData, row: int) -> Image.Image:
-    """What the network saw of a sample of the test split, before augmentation."""
-    image = FaceDataset(data.test, data.image_size, data.margin)[row].image
-    return Image.fromarray(image.permute(1, 2, 0).numpy())
 
 
 def _module(config: DictConfig, file: Path) -> tuple[ExpressionModule, int]:

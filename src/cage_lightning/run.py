@@ -29,6 +29,7 @@ EXECUTION = (
     "runs",
     "run_dir",
     "logger",
+    "figures",
     "callbacks.progress",
     "callbacks.progress_log",
     "callbacks.last",

@@ -20,7 +20,7 @@ from cage_lightning import build
 from cage_lightning.cli import multirun
 from cage_lightning.data.module import ExpressionData
 from cage_lightning.errors import CageError, ConfigError
-from cage_lightning.evaluation import gather, save_results
+from cage_lightning.evaluation import draw_figures, gather, save_results
 from cage_lightning.modules import ExpressionModule
 from cage_lightning.provenance import provenance
 from cage_lightning.report.summary import print_results
@@ -90,6 +90,8 @@ def _train_and_test(config: DictConfig, folder: RunFolder) -> dict[str, Any] | N
         }
         content = None
         if trainer.is_global_zero:
+            if config.figures:
+                draw_figures(folder.path, predictions, data)
             content = save_results(folder.path, predictions, meta)
             for logger in loggers:
                 logger.log_metrics({k: v for k, v in content.items() if k.startswith("test/")})

@@ -15,7 +15,7 @@ from tests.conftest import TINY, Command
 
 
 def test_a_run_from_start_to_finish(command: Command, tmp_path: Path) -> None:
-    done = command("train", *TINY, "loss=combined", "logger=tensorboard")
+    done = command("train", *TINY, "loss=combined", "logger=tensorboard", "figures=true")
     run = tmp_path / "runs/default/demo8-tiny-combined-s0"
     assert "CCC valence" in done.stdout
     assert str(run.relative_to(tmp_path)) in done.stdout
@@ -34,6 +34,7 @@ def test_a_run_from_start_to_finish(command: Command, tmp_path: Path) -> None:
     for score in ("mse", "mae", "rmse", "ccc"):
         for part in ("valence", "arousal", "pooled"):
             assert f"test/{score}_{part}" in metrics
+    assert (run / "figures/worst_samples.png").is_file()
     meta = metrics["meta"]
     assert meta["seed"] == 0
     assert meta["selection"]["split"] == "holdout"
