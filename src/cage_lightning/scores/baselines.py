@@ -92,7 +92,7 @@ def baselines(predictions: Predictions) -> dict[str, Predictions]:
 def chance(predictions: Predictions) -> dict[str, float]:
     """Scores to be expected of guessing categories at random, all alike.
 
-    One of K categories: ``accuracy`` = 1 / K. Several: ``map`` is the mean share of samples that a
+    One of K categories: ``accuracy`` = ``recall_weighted`` = 1 / K. Several: ``map`` is the mean share of samples that a
     category applies to, over those that apply to any (what a constant gets; random order slightly
     more in a small set). With three of K categories drawn for each person, of whose categories m
     are true: ``top3_recall`` = ``top3_label`` = ``top3_category`` = 3 / K, ``top3_precision`` =
@@ -104,7 +104,7 @@ def chance(predictions: Predictions) -> dict[str, float]:
     if predictions.category is None:
         return {}
     if not predictions.space.multi_label:
-        return {"accuracy": 1 / k}
+        return {"accuracy": 1 / k, "recall_weighted": 1 / k}
     true = predictions.category
     prevalence, m = true.mean(axis=0), true.sum(axis=1)
     if not true.any():
