@@ -92,11 +92,11 @@ def baselines(predictions: Predictions) -> dict[str, Predictions]:
 def chance(predictions: Predictions) -> dict[str, float]:
     """Scores to be expected of guessing categories at random, all alike.
 
-    One of K categories: ``accuracy`` = ``recall_weighted`` = 1 / K. Several: ``map`` is the mean share of samples that a
-    category applies to, over those that apply to any (what a constant gets; random order slightly
-    more in a small set). With three of K categories drawn for each person, of whose categories m
-    are true: ``top3_recall`` = ``top3_label`` = ``top3_category`` = 3 / K, ``top3_precision`` =
-    mean(m) / K, ``top3_any`` = mean(1 - C(K - m, 3) / C(K, 3)).
+    One of K categories: ``accuracy`` = ``recall_weighted`` = 1 / K. Several: ``map`` is the mean
+    share of samples that a category applies to, over those that apply to any (what a constant gets;
+    random order slightly more in a small set). With three of K categories drawn for each person, of
+    whose categories m are true: ``top3_recall`` = ``top3_label`` = ``top3_category`` = 3 / K,
+    ``top3_precision`` = mean(m) / K, ``top3_any`` = mean(1 - C(K - m, 3) / C(K, 3)).
 
     Empty where the true categories are unknown.
     """
