@@ -45,6 +45,7 @@ class TrainConfig:
     run_dir: str = MISSING
     choices: dict[str, str | None] = MISSING
     init_from: str | None = None
+    init_wait_s: float = 0.0
     figures: bool = False
     warmup: float = 0.0
 

@@ -2,7 +2,7 @@
 
     runs/<group>/<data>-<model>-<loss>-s<seed>[-<tag>]/
         config.yaml  checkpoints/{best,last}.ckpt  metrics.json  predictions.parquet
-        train.log    csv/version_<start>/metrics.csv
+        train.log    csv/version_<start>/metrics.csv    [error.txt]
 
 The same command finds the same folder again: it resumes an unfinished run and skips a finished one.
 `metrics.json` is written last and atomically; its existence means finished.
@@ -30,6 +30,7 @@ EXECUTION = (
     "run_dir",
     "logger",
     "figures",
+    "init_wait_s",
     "callbacks.progress",
     "callbacks.progress_log",
     "callbacks.last",
@@ -81,6 +82,11 @@ class RunFolder:
         return self.path / "train.log"
 
     @property
+    def error_file(self) -> Path:
+        """Why the last attempt failed; not there while one goes on."""
+        return self.path / "error.txt"
+
+    @property
     def best(self) -> Path:
         """The checkpoint of the best epoch."""
         return self.path / "checkpoints" / "best.ckpt"
@@ -124,7 +130,8 @@ class RunFolder:
             )
 
     def sweep_up(self) -> None:
-        """Delete what a kill in the middle of a write left behind."""
+        """Delete what an attempt that failed or was killed left behind."""
+        self.error_file.unlink(missing_ok=True)
         for part in self.path.rglob(".part-*"):
             part.unlink(missing_ok=True)
 

@@ -7,6 +7,7 @@ import math
 import os
 import sys
 from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
@@ -17,6 +18,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from omegaconf import DictConfig
 
 from cage_lightning import build
+from cage_lightning.atomic import write_atomic
 from cage_lightning.cli import multirun
 from cage_lightning.data.module import ExpressionData
 from cage_lightning.errors import CageError, ConfigError
@@ -26,6 +28,7 @@ from cage_lightning.provenance import provenance
 from cage_lightning.report.summary import print_results
 from cage_lightning.run import RunFolder
 from cage_lightning.terminal import first_process, start_logging
+from cage_lightning.waiting import wait_for_run
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +66,14 @@ def train(config: DictConfig) -> dict[str, Any] | None:
         if folder.finished:
             log.info("%s is finished already; nothing to do", folder.path)
             return folder.read_metrics()
-        return _train_and_test(config, folder)
+        try:
+            if config.init_from:
+                wait_for_run(Path(config.init_from), config.init_wait_s)
+            return _train_and_test(config, folder)
+        except Exception as error:
+            if first:
+                write_atomic(folder.error_file, f"{error}\n")
+            raise
 
 
 def _train_and_test(config: DictConfig, folder: RunFolder) -> dict[str, Any] | None:

@@ -1,0 +1,63 @@
+"""Runs that start from other runs: wait until those are finished, on whatever launcher."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from pathlib import Path
+
+from cage_lightning.errors import CheckpointError, ConfigError
+from cage_lightning.run import RunFolder
+from cage_lightning.terminal import first_process
+
+log = logging.getLogger(__name__)
+
+# A job that was started before this one has its folder by then, or will never have it.
+_SECONDS_TO_START = 120.0
+_POLL_S = 1.0
+
+
+def wait_for_run(path: Path, limit_s: float) -> None:
+    """Wait until the run in a folder is finished, while somebody trains it.
+
+    On a cluster it may be queued for long, so only the limit counts there.
+
+    Args:
+        path: The run folder.
+        limit_s: Wait no longer than that; 0: do not wait.
+
+    Raises:
+        CheckpointError: The run failed, nobody trains it, or it is not finished in time.
+    """
+    folder, began = RunFolder(path), time.monotonic()
+    trained = began  # when it was, the last time
+    if limit_s > 0 and not folder.finished:
+        log.info("waiting for %s, from which this run starts", path)
+    while limit_s > 0 and not folder.finished:
+        now = time.monotonic()
+        if _is_trained(folder):
+            trained = now
+        failed = folder.error_file.is_file()  # maybe long ago, and tried again now
+        queued = "SLURM_JOB_ID" in os.environ and not failed
+        if now - trained > _SECONDS_TO_START and not queued:
+            problem = f"failed: see {folder.log_file}" if failed else "is not trained by anybody"
+        elif now - began > limit_s:
+            problem = f"took over {limit_s:g} s"
+        else:
+            time.sleep(_POLL_S)
+            continue
+        raise CheckpointError(f"{path}, from which this run starts, {problem}")
+
+
+def _is_trained(folder: RunFolder) -> bool:
+    """Whether another process holds the run."""
+    if not first_process():
+        return True  # asking takes the lock for a moment: only one process asks
+    if not folder.path.is_dir():
+        return False
+    try:
+        with folder.locked():
+            return False
+    except ConfigError:
+        return True

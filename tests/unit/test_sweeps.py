@@ -1,0 +1,50 @@
+"""Every sweep: its jobs have run folders of their own, and start from runs that come earlier."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+
+from cage_lightning.config import CONF_DIR, register
+from cage_lightning.run import RunFolder
+from tests.conftest import composed
+
+SWEEPS = sorted(file.stem for file in (CONF_DIR / "sweep").glob("*.yaml"))
+
+
+def jobs(sweep: str) -> list[tuple[str, ...]]:
+    """The overrides of each job of the first seed, in the order of the grid."""
+    register()
+    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
+        config = compose("train", overrides=[f"sweep={sweep}"], return_hydra_config=True)
+    params = {key: str(values).split(",") for key, values in config.hydra.sweeper.params.items()}
+    params["seed"] = params["seed"][:1]
+    choices = ([f"{key}={value}" for value in values] for key, values in params.items())
+    return [(f"sweep={sweep}", *choice) for choice in itertools.product(*choices)]
+
+
+@pytest.mark.parametrize("sweep", SWEEPS)
+def test_the_jobs_of_a_sweep(sweep: str) -> None:
+    before: list[Path] = []
+    for job in jobs(sweep):
+        config = composed(*job)
+        folder = RunFolder.of(config).path
+        assert folder not in before, f"{job} would train {folder} again"
+        if config.init_from:
+            assert config.init_wait_s > 0
+            start = Path(config.init_from)
+            assert start.parent.name != config.group or start in before
+        before.append(folder)
+    assert len(before) > 1 or sweep.startswith("table8")
+
+
+def test_table_6_is_the_grid_of_the_paper() -> None:
+    names = {RunFolder.of(composed(*job)).path.name for job in jobs("table6")}
+    assert len(names) == 3 * 2 * 3
+    assert "affectnet7-swin_v2-va-s0" in names
+    config = composed("sweep=table6", "loss=va", "data=affectnet7", "model=maxvit", "seed=2")
+    assert config.init_from == "runs/table6/affectnet7-maxvit-combined-s2"
+    assert composed("sweep=table6", "loss=combined").init_from is None

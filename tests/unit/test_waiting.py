@@ -1,0 +1,61 @@
+"""A run that starts from another one waits for it, as long as that makes sense."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from cage_lightning import waiting
+from cage_lightning.errors import CheckpointError
+from tests.conftest import locked_elsewhere
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiting, "_SECONDS_TO_START", 0.2)
+    monkeypatch.setattr(waiting, "_POLL_S", 0.02)
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+
+
+def test_a_finished_run_and_no_limit_need_no_waiting(tmp_path: Path) -> None:
+    waiting.wait_for_run(tmp_path / "nowhere", 0)
+    (tmp_path / "metrics.json").touch()
+    waiting.wait_for_run(tmp_path, 10)
+
+
+def test_it_waits_while_the_run_is_trained(tmp_path: Path) -> None:
+    finish = threading.Timer(0.6, (tmp_path / "metrics.json").touch)
+    with locked_elsewhere(tmp_path / ".lock"):
+        finish.start()
+        waiting.wait_for_run(tmp_path, 10)
+    assert (tmp_path / "metrics.json").exists()
+
+
+def test_it_gives_up_on_a_run_that_nobody_trains(tmp_path: Path) -> None:
+    for place in (tmp_path, tmp_path / "nowhere"):
+        with pytest.raises(CheckpointError, match="not trained"):
+            waiting.wait_for_run(place, 10)
+
+
+def test_it_gives_up_after_the_limit(tmp_path: Path) -> None:
+    with locked_elsewhere(tmp_path / ".lock"), pytest.raises(CheckpointError, match="took over"):
+        waiting.wait_for_run(tmp_path, 0.4)
+
+
+@pytest.mark.parametrize("cluster", [True, False])
+def test_it_gives_up_on_a_run_that_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cluster: bool
+) -> None:
+    if cluster:
+        monkeypatch.setenv("SLURM_JOB_ID", "1")
+    (tmp_path / "error.txt").write_text("no data\n")
+    with pytest.raises(CheckpointError, match=r"failed: see .*train\.log"):
+        waiting.wait_for_run(tmp_path, 10)
+
+
+def test_on_a_cluster_a_run_may_be_queued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLURM_JOB_ID", "1")
+    with pytest.raises(CheckpointError, match="took over"):
+        waiting.wait_for_run(tmp_path, 0.5)
