@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
@@ -83,3 +84,14 @@ def test_what_counts_as_a_run(tmp_path: Path) -> None:
     (tmp_path / "a/one/metrics.json").write_text("{")
     with pytest.raises(DataError, match="a/one"):
         read_runs(tmp_path)
+
+
+@pytest.mark.parametrize("name", PAPER_TABLES)
+def test_expected_csv_is_what_the_paper_prints(name: str) -> None:
+    file = Path(__file__).parents[2] / "experiments" / name / "expected.csv"
+    with file.open() as lines:
+        rows = [(*row[:4], float(row[4])) for row in list(csv.reader(lines))[1:]]
+    published = PAPER_TABLES[name].published.items()
+    assert rows == [
+        (*row, key, value) for row, printed in published for key, value in printed.items()
+    ]
