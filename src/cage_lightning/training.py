@@ -154,7 +154,7 @@ def _check_processes(config: DictConfig) -> None:
     if multirun() and not single and not started_elsewhere:
         raise ConfigError(
             "a sweep (-m) in one process cannot use several devices: Lightning would start the "
-            "whole sweep again on each; run the jobs one by one, or with trainer.devices=1"
+            "whole sweep again on each; use hydra/launcher=gpus, a process for each job"
         )
 
 

@@ -132,10 +132,14 @@ def test_a_sweep_over_seeds(command: Command, tmp_path: Path) -> None:
     command("train", "-m", *TINY, "trainer.max_epochs=1", "seed=0,1")
     found = {p.parent.name for p in tmp_path.rglob("metrics.json")}
     assert found == {"demo8-tiny-combined-s0", "demo8-tiny-combined-s1"}
+    again = command("train", "-m", *TINY, "trainer.max_epochs=1", "seed=0,1")
+    assert again.stdout == "2 jobs: 2 skipped\n"
 
 
 def test_a_sweep_over_several_devices_in_one_process_is_refused(command: Command) -> None:
     devices = ("trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2")
-    done = command("train", "-m", *TINY[:3], *devices, "seed=0,1", check=False)
+    jobs = (*TINY[:3], *devices, "seed=0,1", "hydra/launcher=basic")
+    done = command("train", "-m", *jobs, check=False)
     assert done.returncode == 1
     assert "a sweep (-m) in one process cannot use several devices" in done.stderr
+    assert "hydra/launcher=gpus" in done.stderr

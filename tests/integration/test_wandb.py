@@ -73,7 +73,8 @@ def test_every_job_of_a_sweep_has_a_run_and_a_failure_says_so(
     command: Command, tmp_path: Path
 ) -> None:
     jobs = (*TINY, "trainer.max_epochs=1", "optimizer._target_=torch.optim.SGD")
-    done = command("train", "-m", *jobs, "logger=wandb", "optimizer.lr=1e-4,1e6", check=False)
+    sweep = ("-m", "hydra/launcher=basic", *jobs, "optimizer.lr=1e-4,1e6")
+    done = command("train", *sweep, "logger=wandb", check=False)
     assert done.returncode == 1
     done = command("train", *jobs, "logger=wandb", "optimizer.lr=1e6", "tag=bad", check=False)
     assert done.returncode == 1

@@ -37,5 +37,7 @@ def test_the_wheel_trains_from_another_folder(tmp_path: Path, demo_root: Path) -
     found = run("-c", "from cage_lightning.config import CONF_DIR; print(CONF_DIR)").strip()
     assert Path(found) == site / "cage_lightning" / "conf"
     assert "maxvit_t" in run("-m", "cage_lightning.train", "--cfg", "job", "model=maxvit")
-    run("-m", "cage_lightning.train", *TINY, "trainer.max_epochs=1")
+    launcher = run("-c", "from hydra_plugins import cage_launcher as c; print(c.__file__)").strip()
+    assert Path(launcher).parent == site / "hydra_plugins" / "cage_launcher"
+    run("-m", "cage_lightning.train", "-m", *TINY, "trainer.max_epochs=1")
     assert (elsewhere / "runs/default/demo8-tiny-combined-s0/metrics.json").is_file()

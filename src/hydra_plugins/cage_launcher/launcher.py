@@ -1,0 +1,79 @@
+"""What Hydra sees: the settings of the launcher, and the plugin."""
+
+# No `from __future__ import annotations`: Hydra executes this file before it is in sys.modules,
+# where dataclasses would look for the names.
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hydra.core.config_store import ConfigStore
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+
+@dataclass
+class GpusConf:
+    """The keys of `hydra.launcher`.
+
+    Attributes:
+        devices: Ids as CUDA_VISIBLE_DEVICES takes them; null: those of this process, or all GPUs.
+        devices_per_job: null: as many as the job's own trainer.devices.
+        jobs_per_device: How many jobs share a device at a time.
+        cpu_slots: How many jobs without a GPU run at a time.
+    """
+
+    _target_: str = "hydra_plugins.cage_launcher.launcher.GpuLauncher"
+    devices: list[str] | None = None
+    devices_per_job: int | None = None
+    jobs_per_device: int = 1
+    cpu_slots: int = 1
+
+
+ConfigStore.instance().store(
+    group="hydra/launcher", name="gpus", node=GpusConf, provider="cage_lightning"
+)
+
+
+class GpuLauncher(Launcher):
+    """Run the jobs of a sweep as plain single runs, as many at a time as there are devices."""
+
+    def __init__(
+        self,
+        devices: list[str] | None,
+        devices_per_job: int | None,
+        jobs_per_device: int,
+        cpu_slots: int,
+    ) -> None:
+        self._devices = devices
+        self._devices_per_job = devices_per_job
+        self._jobs_per_device = jobs_per_device
+        self._cpu_slots = cpu_slots
+
+    def setup(
+        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
+    ) -> None:
+        """Take what Hydra knows of the sweep."""
+        self._loader = hydra_context.config_loader
+        self._config = config
+
+    def launch(
+        self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
+    ) -> Sequence[JobReturn]:
+        """Run the jobs in the given order.
+
+        Raises:
+            CageError: The grid cannot run as it is, and nothing was started; or, in the end, some
+                jobs failed: names them and their logs.
+        """
+        from hydra_plugins.cage_launcher._grid import plan, work
+        from hydra_plugins.cage_launcher._slots import Slots, visible_devices
+
+        devices = visible_devices() if self._devices is None else self._devices
+        slots = Slots(devices, self._jobs_per_device, self._cpu_slots)
+        jobs = plan(
+            self._config, self._loader, job_overrides, initial_job_idx, self._devices_per_job, slots
+        )
+        work(jobs, slots)
+        return [JobReturn(overrides=job, status=JobStatus.COMPLETED) for job in job_overrides]

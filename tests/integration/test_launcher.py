@@ -1,0 +1,297 @@
+"""`hydra/launcher=gpus`: a sweep is a set of single runs, each on devices of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from omegaconf import OmegaConf
+
+from hydra_plugins.cage_launcher import _guard
+from tests.conftest import TINY, Command, environment
+
+# A door whose jobs cost no training. A job holds each of its devices exclusively for a while; it
+# fails where another job holds one too. `victim` waits to be killed, together with a worker.
+DOOR = """
+import json, os, signal, subprocess, sys, time
+from contextlib import ExitStack
+from pathlib import Path
+from cage_lightning.cli import door
+from cage_lightning.errors import CageError
+
+def saves(*_):
+    Path(f"saved-{os.environ['NAME']}").touch()
+    sys.exit(143)
+
+@door("play")
+def main(config):
+    devices = os.environ.get("CUDA_VISIBLE_DEVICES", "none")
+    seen = {"devices": devices, "rank": os.environ.get("LOCAL_RANK"), "argv": sys.argv[1:]}
+    if config.act == "fail":
+        raise CageError("this one fails")
+    if config.act == "victim":
+        os.environ["NAME"] = str(config.name)
+        signal.signal(signal.SIGTERM, saves)
+        subprocess.Popen(["sleep", "600"])
+        Path(f"ready-{config.name}").touch()
+        time.sleep(600)
+    held = [Path(f"held-{device}") for device in devices.split(",") if device != "none"]
+    for place in held:
+        place.touch(exist_ok=False)
+    time.sleep(0.3)
+    for place in held:
+        place.unlink()
+    Path(f"ran-{os.getpid()}.json").write_text(json.dumps(seen))
+
+if __name__ == "__main__":
+    main()
+"""
+PLAY = """
+defaults:
+  - _self_
+  - override hydra/job_logging: none
+  - override hydra/launcher: gpus
+act: pass
+name: nobody
+trainer: {accelerator: gpu, devices: 1}
+hydra:
+  output_subdir: null
+  run: {dir: .}
+  sweep: {dir: sweep, subdir: .}
+"""
+
+Play = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def play(tmp_path: Path) -> Play:
+    """Start `python -m play -m ...` in tmp_path."""
+    (tmp_path / "play.py").write_text(DOOR)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/play.yaml").write_text(PLAY)
+
+    def start(*arguments: str, **env: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "play", "--config-dir=elsewhere", "-m", *arguments],
+            cwd=tmp_path,
+            env=environment(tmp_path) | env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    return start
+
+
+def processes_in(folder: Path) -> list[str]:
+    """The command lines of all processes that work in `folder`."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if (process / "cwd").readlink() == folder:
+                found.append((process / "cmdline").read_text().replace("\0", " "))
+        except OSError:  # it has ended, or is not ours
+            continue
+    return found
+
+
+def wait_for(condition: Callable[[], Any], what: str) -> None:
+    deadline = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.05)
+
+
+def test_no_two_jobs_hold_one_device(play: Play, tmp_path: Path) -> None:
+    devices = ("trainer.devices=1,2", "hydra.launcher.devices=[3,5,7]")
+    process = play("+again=0,1,2", *devices, LOCAL_RANK="1", CUDA_VISIBLE_DEVICES="9")
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, out + err
+    assert "6 jobs: 6 done" in out
+    assert "running +again=0 trainer.devices=1 on 3\n" in out
+    ran = [json.loads(file.read_text()) for file in tmp_path.glob("ran-*.json")]
+    counts = sorted(len(job["devices"].split(",")) for job in ran)
+    assert counts == [1, 1, 1, 2, 2, 2]
+    for job in ran:
+        assert set(job["devices"].split(",")) < {"3", "5", "7"}
+        assert f"trainer.devices={len(job['devices'].split(','))}" in job["argv"]
+        assert "hydra.mode=RUN" in job["argv"]
+        assert job["rank"] is None
+
+
+def test_jobs_on_the_cpu_take_cpu_slots(play: Play, tmp_path: Path) -> None:
+    process = play("+again=0,1", "trainer.accelerator=cpu", "hydra.launcher.devices=[0]")
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, out + err
+    assert out.count(" on cpu\n") == 2
+    assert "2 jobs: 1 waiting, 1 done" in out  # one at a time
+
+
+def test_a_failure_stops_no_other_job(play: Play, tmp_path: Path) -> None:
+    process = play("act=fail,pass", "+again=0,1", "hydra.launcher.devices=[0]")
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert len(list(tmp_path.glob("ran-*.json"))) == 2
+    assert err.splitlines() == [
+        "error: 2 of 4 jobs failed",
+        "  act=fail +again=0: exit code 1: error: this one fails",
+        "    sweep/0.log",
+        "  act=fail +again=1: exit code 1: error: this one fails",
+        "    sweep/1.log",
+    ]
+    log = (tmp_path / "sweep/0.log").read_text().splitlines()
+    assert log[0].startswith(f"$ {sys.executable} -m play ")
+    assert log[-1] == "error: this one fails"
+
+
+@pytest.mark.parametrize(
+    ("blow", "code"),
+    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -signal.SIGKILL)],
+)
+def test_nothing_outlives_the_launcher(
+    play: Play, tmp_path: Path, blow: signal.Signals, code: int
+) -> None:
+    process = play("act=victim", "name=a,b,c", "hydra.launcher.devices=[0,1]")
+    for name in "ab":
+        wait_for((tmp_path / f"ready-{name}").exists, f"job {name} does not start")
+    os.killpg(process.pid, blow)  # as Ctrl-C does
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == code, out + err
+    if blow == signal.SIGKILL:
+        wait_for(lambda: not processes_in(tmp_path), "a process lives on")
+    assert processes_in(tmp_path) == []
+    assert {file.name for file in tmp_path.glob("saved-*")} == {"saved-a", "saved-b"}
+    assert not (tmp_path / "ready-c").exists()
+    assert "Traceback" not in err
+    assert ("stopping 2 jobs" in err) == (blow != signal.SIGKILL)
+
+
+def test_what_does_not_listen_is_killed() -> None:
+    deaf = (
+        "import signal, time; signal.signal(15, signal.SIG_IGN); print(flush=True); time.sleep(99)"
+    )
+    command = [sys.executable, "-IS", _guard.__file__, "0.3", sys.executable, "-c", deaf]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as guard:
+        assert guard.stdin is not None
+        assert guard.stdout is not None
+        guard.stdout.readline()
+        guard.stdin.close()
+        assert guard.wait(60) == 128 + signal.SIGKILL
+
+
+REFUSED = {
+    "one folder": (("optimizer.lr=1e-4,1e-3",), "optimizer.lr=0.0001 and optimizer.lr=0.001 would"),
+    "too many devices": (
+        ("trainer=gpu", "trainer.devices=2,3", "hydra.launcher.devices=[0,1]"),
+        "trainer.devices=3 needs 3 devices and there are 2",
+    ),
+    "no device": (("trainer=gpu", "seed=0,1", "hydra.launcher.devices=[]"), "there are 0"),
+    "no place": (("seed=0,1", "hydra.launcher.cpu_slots=0"), "cpu_slots are at least 1"),
+    "unknown choice": (("loss=va,vaa",), "did you mean 'va'"),
+}
+
+
+@pytest.mark.parametrize("grid", REFUSED)
+def test_a_grid_that_cannot_run_starts_nothing(command: Command, tmp_path: Path, grid: str) -> None:
+    arguments, expected = REFUSED[grid]
+    done = command("train", "-m", *TINY, *arguments, check=False)
+    assert done.returncode == 1
+    assert expected in done.stderr
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    assert not list(tmp_path.rglob("*.log"))
+
+
+def metrics(runs: Path) -> dict[str, dict[str, Any]]:
+    """The scores of every run below a folder."""
+    return {
+        file.parent.name: {
+            key: value
+            for key, value in json.loads(file.read_text()).items()
+            if key.startswith("test/")
+        }
+        for file in runs.glob("default/*/metrics.json")
+    }
+
+
+@pytest.mark.slow
+def test_a_grid_equals_its_single_runs(command: Command, tmp_path: Path) -> None:
+    settings = (*TINY, "trainer.max_epochs=1")
+    grid = ("-m", *settings, "loss=combined,va", "seed=0,1", "hydra.launcher.cpu_slots=2")
+    swept = command("train", *grid, "runs=swept")
+    assert "4 jobs: 4 done" in swept.stdout
+    for loss in ("combined", "va"):
+        for seed in (0, 1):
+            command("train", *settings, f"loss={loss}", f"seed={seed}", "runs=single")
+    assert len(metrics(tmp_path / "swept")) == 4
+    assert metrics(tmp_path / "swept") == metrics(tmp_path / "single")
+
+    # Again, with one more that fails: what is finished is left alone.
+    (tmp_path / "swept/default/demo8-tiny-va-s1/metrics.json").unlink()
+    more = command("train", *grid, "runs=swept", "init_from=null,nowhere.ckpt", check=False)
+    assert "would both be" in more.stderr
+    again = command("train", *grid, "runs=swept")
+    assert "4 jobs: 1 waiting, 3 skipped" in again.stdout
+    assert "4 jobs: 1 done, 3 skipped" in again.stdout
+    other = command("train", *grid, "runs=swept", "optimizer.lr=0.5", check=False)
+    assert "optimizer.lr is 0.5 here and" in other.stderr
+
+    # A sweep of evaluations.
+    runs = ",".join(f"swept/default/demo8-tiny-va-s{seed}" for seed in (0, 1))
+    command("evaluate", "-m", *TINY[:2], "data.num_workers=0", f"checkpoint={runs}", "flip=true")
+    assert len(list(tmp_path.rglob("evaluations/demo8/metrics.json"))) == 2
+
+
+@pytest.mark.slow
+def test_killed_and_started_again_a_grid_is_completed(
+    command: Command, tmp_path: Path, demo_root: Path
+) -> None:
+    jobs = (*TINY, "model=maxvit_mini", "data.batch_size=8", "callbacks.last.every_n_steps=4")
+    grid = ("-m", *jobs, "data.num_workers=1", "seed=0,1,2", "hydra.launcher.cpu_slots=2")
+    command("train", *grid, "runs=undisturbed")
+    launcher = subprocess.Popen(
+        [sys.executable, "-m", "cage_lightning.train", *grid, "runs=killed"],
+        cwd=tmp_path,
+        env=environment(demo_root),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+    )
+    wait_for(lambda: list(tmp_path.glob("killed/*/*/checkpoints/last.ckpt")), "nothing is trained")
+    launcher.kill()
+    launcher.wait()
+    wait_for(lambda: not processes_in(tmp_path), "a process lives on")
+    assert len(metrics(tmp_path / "killed")) < 3
+    again = command("train", *grid, "runs=killed")
+    assert "resuming from" in "".join(
+        f.read_text() for f in tmp_path.glob("killed/*/.sweeps/*/*.log")
+    )
+    assert "waiting" in again.stdout
+    assert metrics(tmp_path / "killed") == metrics(tmp_path / "undisturbed")
+
+
+@pytest.mark.slow
+def test_runs_of_one_and_of_two_processes_side_by_side(command: Command, tmp_path: Path) -> None:
+    # Every second job is a pair of ranks: with devices of their own, none may meet a stranger.
+    grid = ("trainer.devices=1,2", "seed=0,1", "tag=d${trainer.devices}")
+    ddp = ("trainer=ddp", "trainer.accelerator=cpu", "trainer.max_epochs=1")
+    command(
+        "train", "-m", *TINY[:3], "data.num_workers=0", *ddp, *grid, "hydra.launcher.cpu_slots=4"
+    )
+    for devices in (1, 2):
+        for seed in (0, 1):
+            run = tmp_path / f"runs/default/demo8-tiny-combined-s{seed}-d{devices}"
+            config = OmegaConf.load(run / "config.yaml")
+            assert (config.seed, config.trainer.devices) == (seed, devices)
+            meta = json.loads((run / "metrics.json").read_text())["meta"]
+            assert (meta["seed"], meta["device"]["count"]) == (seed, devices)
+    assert len(metrics(tmp_path / "runs")) == 4
+    assert processes_in(tmp_path) == []
