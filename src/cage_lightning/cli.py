@@ -83,6 +83,8 @@ def _message(error: CageError) -> str:
 def _explain(error: Exception, config_name: str) -> str:
     """Hydra's message on one line, with the nearest name there is for a misspelt key."""
     text = " ".join(str(error).split())
+    if missing := re.match(r"Missing mandatory value: (\S+)", text):
+        return f"{missing.group(1)}=... is needed; --help shows how"
     wrong = re.search(r"Could not override '([^']+)'", text) or re.search(
         r"Key '([^']+)' not in '", text
     )

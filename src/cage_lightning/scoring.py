@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,7 @@ def score(config: DictConfig) -> dict[str, Any]:
     Raises:
         CageError: What the user can put right.
     """
+    logging.basicConfig(level=logging.INFO, format="%(message)s", force=True)
     several = isinstance(config.predictions, ListConfig)
     files = [Path(name) for name in (config.predictions if several else [config.predictions])]
     if not files or (len(files) > 2 and not config.over_seeds):

@@ -157,6 +157,11 @@ def test_a_table_from_runs(command: Command, run: Path) -> None:
     assert "no finished run" in done.stderr
 
 
+def test_a_missing_setting_is_named(command: Command) -> None:
+    done = command("score", check=False)
+    assert "error: predictions=... is needed" in done.stderr
+
+
 @pytest.mark.parametrize("module", ["scoring", "collecting"])
 def test_no_network_is_needed(module: str) -> None:
     code = f"import sys, cage_lightning.{module}; sys.exit('torch' in sys.modules)"

@@ -74,8 +74,8 @@ def compare(
         seed: Of the draws.
 
     Raises:
-        ConfigError: The files have other label spaces, samples or truths; `resamples` or
-            `confidence` is out of range.
+        ConfigError: The files have other label spaces, samples or truths, or no score in common;
+            `resamples` or `confidence` is out of range.
     """
     b = _aligned(a, b)
     of_a, of_b = point_estimate(a), point_estimate(b)
@@ -94,6 +94,8 @@ def compare(
                 p=_p_value(scattered),
                 **interval._asdict(),
             )
+    if not differences:
+        raise ConfigError("the files have no score in common: one has categories, the other affect")
     return Comparison(differences, _mcnemar(a, b))
 
 

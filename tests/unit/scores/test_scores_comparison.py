@@ -93,3 +93,11 @@ def test_what_cannot_be_compared():
     affect[9, 1] = 0.987
     with pytest.raises(ConfigError, match=r"sample sample/9: the true affect is .*0.987"):
         compare(p, replace(p, affect=affect))
+
+
+def test_files_without_a_common_score_are_refused():
+    p = random_predictions(AFFECTNET_8)
+    categories = replace(p, affect_pred=None)
+    affect = replace(p, category_pred=None, probability=None)
+    with pytest.raises(ConfigError, match="no score in common"):
+        compare(categories, affect, 10)
