@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow lint types format static wheel clean
+.PHONY: help setup demo table6-demo test test-slow test-page lint types format static wheel clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,11 +20,19 @@ $(READY): pyproject.toml constraints.txt
 demo: $(READY) ## Draw the demo faces, train on them on the CPU, evaluate: a few minutes, no data needed
 	$(BIN)/python -m cage_lightning.train data=demo8 model=tiny loss=combined trainer=cpu group=demo
 
+table6-demo: $(READY) ## The grid of Table 6 on drawn faces, on two cores, ending in its table and page
+	OMP_NUM_THREADS=1 $(BIN)/python -m cage_lightning.train sweep=table6_demo hydra.launcher.cpu_slots=2
+	$(BIN)/python -m cage_lightning.collect table=table6 runs=runs/table6_demo output=runs/table6_demo/report
+
 test: $(READY) ## Run the test suite
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'not slow' -n auto --maxprocesses 8
 
 test-slow: $(READY) ## Run the slow tests: kills and resumes, two processes, every backbone, the wheel
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow -n auto --maxprocesses 8
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'slow and not browser' -n auto --maxprocesses 8
+
+test-page: $(READY) ## Check the page of an experiment in Chromium; installs it (Debian, as root) if it is missing
+	command -v chromium >/dev/null || { apt-get update && apt-get install -y --no-install-recommends chromium; }
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m browser tests/integration/test_page.py
 
 lint: $(READY) ## Check style and imports between rooms
 	$(BIN)/ruff format --check .

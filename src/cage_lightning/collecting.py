@@ -12,27 +12,24 @@ from rich.console import Console
 
 from cage_lightning.atomic import write_atomic, write_csv
 from cage_lightning.errors import ConfigError, check_choice
-from cage_lightning.prediction_files import read_predictions
-from cage_lightning.report.affect_figures import absolute_errors, compared_dimensions
+from cage_lightning.report.affect_figures import absolute_errors
 from cage_lightning.report.figures import save
-from cage_lightning.report.paper_tables import PAPER_TABLES
-from cage_lightning.report.run_tables import cells, markdown
-from cage_lightning.report.runs import Run, read_runs
+from cage_lightning.report.page import page
+from cage_lightning.report.paper_tables import PAPER_TABLES, PaperTable
+from cage_lightning.report.run_tables import EXPLANATION, cells, markdown
+from cage_lightning.report.runs import (
+    Run,
+    UnfinishedRun,
+    read_affect,
+    read_runs,
+    read_unfinished,
+)
 
 _FIGURE_11 = "figure11"
 
-_EXPLANATION = """\
-Mean over the seeds ± standard deviation; in brackets the 95 % bootstrap interval over test
-samples (stratified by category, mean over the seeds). In italics, on the same test samples,
-predictors that do not look at the picture themselves: *constant* (training means, most frequent
-category), *constant balanced* (mean of the training means of the categories), *lookup* (training
-mean of valence and arousal of the category that the model predicts), *nearest* (category whose
-training mean is nearest to the valence and arousal that the model predicts), *chance*.
-"""
-
 
 def collect(config: DictConfig) -> Path:
-    """Write results.csv of one table of the paper, and results.md or the figure.
+    """Write results.csv of one table of the paper, with results.md and page.html, or the figure.
 
     Returns:
         The folder they are in.
@@ -41,10 +38,12 @@ def collect(config: DictConfig) -> Path:
         CageError: What the user can put right.
     """
     check_choice("table", config.table, (*PAPER_TABLES, _FIGURE_11))
-    runs = read_runs(Path(config.runs))
-    folder = Path(config.output)
-    write = _figure11 if config.table == _FIGURE_11 else _table
-    records = write(config.table, runs, folder)
+    root, folder = Path(config.runs), Path(config.output)
+    runs = read_runs(root)
+    if config.table == _FIGURE_11:
+        records = _figure11(runs, folder)
+    else:
+        records = _table(PAPER_TABLES[config.table], runs, read_unfinished(root), folder)
     if not records:
         raise ConfigError(f"no run below {config.runs} has a score of {config.table}")
     write_csv(folder / "results.csv", list(records[0]), records)
@@ -52,34 +51,31 @@ def collect(config: DictConfig) -> Path:
     return folder
 
 
-def _table(name: str, runs: Sequence[Run], folder: Path) -> list[dict[str, Any]]:
-    """Write the table as Markdown; its cells as rows of a CSV file."""
-    table = PAPER_TABLES[name]
+def _table(
+    table: PaperTable, runs: Sequence[Run], unfinished: Sequence[UnfinishedRun], folder: Path
+) -> list[dict[str, Any]]:
+    """Write the table as Markdown and as a page; its cells as rows of a CSV file."""
     found = cells(table, runs)
     if not found:
         return []
-    text = f"# {table.title}\n\n{markdown(table, found)}\n{_EXPLANATION}\n{table.note}\n"
+    text = f"# {table.title}\n\n{markdown(table, found)}\n{EXPLANATION}\n{table.note}\n"
     write_atomic(folder / "results.md", text)
+    write_atomic(folder / "page.html", page(table, found, runs, unfinished))
     return [cell.record() for cell in found]
 
 
-def _figure11(name: str, runs: Sequence[Run], folder: Path) -> list[dict[str, Any]]:
+def _figure11(runs: Sequence[Run], folder: Path) -> list[dict[str, Any]]:
     """Draw the runs on their own test split and wherever they were evaluated; their scores.
 
     A run is left out that does not predict affect.
     """
-    places = {}
-    for run in runs:
-        places[run.folder.name] = run.folder
-        for file in sorted(run.folder.glob("evaluations/*/metrics.json")):
-            places[f"{run.folder.name} on {file.parent.name}"] = file.parent
-    files = {label: read_predictions(p / "predictions.parquet") for label, p in places.items()}
-    files = {label: file for label, file in files.items() if compared_dimensions(file)}
+    paths = {label: path for run in runs for label, path in run.predictions.items()}
+    files = read_affect(paths)
     if files:
-        save(folder, name, *absolute_errors(files))
+        save(folder, _FIGURE_11, *absolute_errors(files))
     return [
         {"predictions": label, "key": key, "value": value}
         for label in files
-        for key, value in json.loads((places[label] / "metrics.json").read_text()).items()
+        for key, value in json.loads(paths[label].with_name("metrics.json").read_text()).items()
         if key.partition("/")[2].startswith(("ccc_", "rmse_", "mae_")) and "ddof" not in key
     ]

@@ -154,18 +154,22 @@ class RunFolder:
             yield
 
 
+def flat(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested mappings as one, the keys joined by dots; lists and empty mappings are values."""
+    found: dict[str, Any] = {}
+    for key, value in config.items():
+        if isinstance(value, Mapping) and value:
+            found |= {f"{key}.{inner}": content for inner, content in flat(value).items()}
+        else:
+            found[str(key)] = value
+    return found
+
+
 def _essence(config: Any) -> dict[str, Any]:
     """What a run computes, as flat keys: the config without the settings of EXECUTION."""
-    flat: dict[str, Any] = {}
-
-    def walk(node: Any, prefix: str) -> None:
-        if any(prefix == key or prefix.startswith(f"{key}.") for key in EXECUTION):
-            return
-        if isinstance(node, Mapping) and node:
-            for key, value in node.items():
-                walk(value, f"{prefix}.{key}" if prefix else str(key))
-        else:
-            flat[prefix] = node
-
-    walk(OmegaConf.to_container(config, resolve=True), "")
-    return flat
+    settings: Any = OmegaConf.to_container(config, resolve=True)
+    return {
+        key: value
+        for key, value in flat(settings).items()
+        if not any(key == other or key.startswith(f"{other}.") for other in EXECUTION)
+    }

@@ -21,7 +21,7 @@ from cage_lightning import build
 from cage_lightning.atomic import write_atomic
 from cage_lightning.cli import multirun
 from cage_lightning.data.module import ExpressionData
-from cage_lightning.errors import CageError, ConfigError
+from cage_lightning.errors import ConfigError
 from cage_lightning.evaluation import draw_figures, gather, save_results
 from cage_lightning.modules import ExpressionModule
 from cage_lightning.provenance import provenance
@@ -115,9 +115,8 @@ def _train_and_test(config: DictConfig, folder: RunFolder) -> dict[str, Any] | N
     except SystemExit:
         log.warning("interrupted; the same command resumes the run")
         sys.exit(130)
-    except CageError:
-        raise
     except MisconfigurationException as error:  # no such device, no such metric to monitor
+        log.exception("%s failed", folder.path)
         raise ConfigError(str(error)) from error
     except Exception:
         log.exception("%s failed", folder.path)

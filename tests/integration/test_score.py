@@ -145,6 +145,7 @@ def test_a_table_from_runs(command: Command, run: Path) -> None:
     assert ("lookup", "ccc_pooled") in rows
     text = (work / "table6/results.md").read_text()
     assert "| demo8 | tiny | combined | 2 |" in text
+    assert "val/loss" in (work / "table6/page.html").read_text()
     cpu = ("trainer=cpu", "data.size=tiny", "data.num_workers=0")
     command("evaluate", f"checkpoint={run}", "data=demo_emotic", *cpu)
     command("collect", "table=figure11", "runs=runs", "output=figure11")

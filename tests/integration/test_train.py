@@ -110,6 +110,8 @@ def test_a_mistake_ends_in_one_clear_line(command: Command, tmp_path: Path, mist
     assert expected in done.stderr
     assert "Traceback" not in done.stderr
     assert not list(tmp_path.rglob("metrics.json"))
+    # What went wrong is found in the run folder as well, once there is one.
+    assert all(expected in log.read_text() for log in tmp_path.rglob("train.log"))
 
 
 @pytest.mark.parametrize("loss", ["discrete", "combined", "va"])

@@ -1,4 +1,4 @@
-"""The wheel carries conf/ with it and works from any folder."""
+"""The wheel carries conf/ and the page's files with it and works from any folder."""
 
 from __future__ import annotations
 
@@ -41,3 +41,5 @@ def test_the_wheel_trains_from_another_folder(tmp_path: Path, demo_root: Path) -
     assert Path(launcher).parent == site / "hydra_plugins" / "cage_launcher"
     run("-m", "cage_lightning.train", "-m", *TINY, "trainer.max_epochs=1")
     assert (elsewhere / "runs/default/demo8-tiny-combined-s0/metrics.json").is_file()
+    run("-m", "cage_lightning.collect", "table=table6", "output=table6")
+    assert (elsewhere / "table6/page.html").is_file()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -12,6 +12,15 @@ from cage_lightning.report.runs import Run
 from cage_lightning.scores import Summary, summarise
 
 _MODEL, _BASELINE = "test", "baseline_"
+
+EXPLANATION = """\
+Mean over the seeds ± standard deviation; in brackets the 95 % bootstrap interval over test
+samples (stratified by category, mean over the seeds). In italics, on the same test samples,
+predictors that do not look at the picture themselves: *constant* (training means, most frequent
+category), *constant balanced* (mean of the training means of the categories), *lookup* (training
+mean of valence and arousal of the category that the model predicts), *nearest* (category whose
+training mean is nearest to the valence and arousal that the model predicts), *chance*.
+"""
 
 
 @dataclass(frozen=True)
@@ -34,6 +43,20 @@ class Cell:
     seeds: Summary
     sample: tuple[float, float] | None
     published: float | None
+
+    @property
+    def lines(self) -> list[str]:
+        """The score as people read it; the interval and what the paper prints on further lines."""
+        score = f"{self.seeds.mean:.3f}"
+        if self.seeds.sd is not None and self.predictor == "model":
+            score += f" ± {self.seeds.sd:.3f}"
+        lines = [score]
+        if self.sample is not None:
+            lines.append("[{:.3f}, {:.3f}]".format(*self.sample))
+        if self.published is not None:
+            difference = self.seeds.mean - self.published
+            lines.append(f"paper {self.published:g} ({difference:+.3f})")
+        return lines
 
     def record(self) -> dict[str, Any]:
         """As a row of results.csv."""
@@ -74,25 +97,36 @@ def cells(table: PaperTable, runs: Sequence[Run]) -> list[Cell]:
     return found
 
 
+def headings(table: PaperTable, found: Sequence[Cell]) -> dict[str, str]:
+    """The metrics of a table that some cell has, with their headings."""
+    return {k: v for k, v in table.metrics.items() if any(cell.metric == k for cell in found)}
+
+
+def lines_of_table(
+    found: Sequence[Cell],
+) -> Iterator[tuple[tuple[str, str, str, str], str, int, dict[str, Cell]]]:
+    """The cells line by line: row and predictor they share, number of seeds, cells by metric."""
+    for (row, predictor), group in groupby(found, key=lambda cell: (cell.row, cell.predictor)):
+        scores = {cell.metric: cell for cell in group}
+        yield row, predictor, next(iter(scores.values())).seeds.n, scores
+
+
 def markdown(table: PaperTable, found: Sequence[Cell]) -> str:
     """The table in the layout of the paper.
 
     A score is the mean over the seeds, with their standard deviation and, in brackets, the mean
     interval over test samples; below it what the paper prints, and the difference.
     """
-    metrics = {k: v for k, v in table.metrics.items() if any(cell.metric == k for cell in found)}
+    metrics = headings(table, found)
     lines = [
         f"| data | model | loss | seeds | {' | '.join(metrics.values())} |",
         f"|---|---|---|---|{'---|' * len(metrics)}",
     ]
-    for (row, predictor), group in groupby(found, key=lambda cell: (cell.row, cell.predictor)):
-        scores = {cell.metric: cell for cell in group}
-        data, model, loss, tag = row
+    for (data, model, loss, tag), predictor, n, scores in lines_of_table(found):
         names = [data, f"{model} {tag}".strip(), loss]
         if predictor != "model":
             names = ["", "", f"*{predictor.replace('_', ' ')}*"]
-        n = next(iter(scores.values())).seeds.n
-        texts = [_text(scores[metric]) if metric in scores else "" for metric in metrics]
+        texts = ["<br>".join(scores[k].lines) if k in scores else "" for k in metrics]
         lines.append(f"| {' | '.join([*names, str(n), *texts])} |")
     return "\n".join(lines) + "\n"
 
@@ -113,15 +147,3 @@ def _cell(
         else (summarise([low for low, _ in limits]).mean, summarise([h for _, h in limits]).mean),
         published=table.published.get(row[:3], {}).get(metric) if is_model else None,
     )
-
-
-def _text(cell: Cell) -> str:
-    text = f"{cell.seeds.mean:.3f}"
-    if cell.seeds.sd is not None and cell.predictor == "model":
-        text += f" ± {cell.seeds.sd:.3f}"
-    if cell.sample is not None:
-        text += "<br>[{:.3f}, {:.3f}]".format(*cell.sample)
-    if cell.published is not None:
-        difference = cell.seeds.mean - cell.published
-        text += f"<br>paper {cell.published:g} ({difference:+.3f})"
-    return text

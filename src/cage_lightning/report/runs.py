@@ -1,4 +1,4 @@
-"""The finished runs below a folder, as what their files say."""
+"""The runs below a folder, as what their files say."""
 
 from __future__ import annotations
 
@@ -12,6 +12,11 @@ from omegaconf import OmegaConf
 from yaml import YAMLError
 
 from cage_lightning.errors import ConfigError, DataError
+from cage_lightning.prediction_files import read_predictions
+from cage_lightning.predictions import Predictions
+from cage_lightning.report.affect_figures import compared_dimensions
+
+_LOG_LINES, _LOG_BYTES = 20, 8192  # of the end of train.log, at most
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,30 @@ class Run:
         """The seed of the run."""
         return int(self.config["seed"])
 
+    @property
+    def predictions(self) -> dict[str, Path]:
+        """Its prediction file, and those of the datasets it was evaluated on, by a name."""
+        files = {self.folder.name: self.folder / "predictions.parquet"}
+        for scores in sorted(self.folder.glob("evaluations/*/metrics.json")):
+            label = f"{self.folder.name} on {scores.parent.name}"
+            files[label] = scores.with_name("predictions.parquet")
+        return files
+
+
+@dataclass(frozen=True)
+class UnfinishedRun:
+    """A run that has no results: it waits, is running, was stopped, or failed.
+
+    Attributes:
+        folder: The run folder.
+        config: Its config.yaml.
+        log: The last lines of its train.log; empty if it has none.
+    """
+
+    folder: Path
+    config: Mapping[str, Any]
+    log: str
+
 
 def read_runs(root: Path) -> list[Run]:
     """Every finished run below `root`, in the order of their paths.
@@ -53,10 +82,51 @@ def read_runs(root: Path) -> list[Run]:
         if not config.is_file():
             continue  # an evaluation of a run, not a run
         try:
-            settings: Any = OmegaConf.to_container(OmegaConf.load(config))
-            runs.append(Run(file.parent, settings, json.loads(file.read_text())))
-        except (OSError, ValueError, YAMLError) as error:
-            raise DataError(f"{file.parent} holds an unreadable file: {error}") from error
+            runs.append(Run(file.parent, _settings(config), json.loads(file.read_text())))
+        except (OSError, ValueError) as error:
+            raise DataError(f"{file} is unreadable: {error}") from error
     if not runs:
         raise ConfigError(f"{root} holds no finished run (a metrics.json beside a config.yaml)")
     return runs
+
+
+def read_unfinished(root: Path) -> list[UnfinishedRun]:
+    """Every run below `root` that is not finished, in the order of their paths.
+
+    Raises:
+        DataError: A file of a run cannot be read.
+    """
+    folders = {file.parent for file in root.glob("**/config.yaml")}
+    return [
+        UnfinishedRun(folder, _settings(folder / "config.yaml"), _end(folder / "train.log"))
+        for folder in sorted(folders)
+        # Loggers keep a config.yaml of their own inside a run folder.
+        if folders.isdisjoint(folder.parents) and not (folder / "metrics.json").is_file()
+    ]
+
+
+def read_affect(paths: Mapping[str, Path]) -> dict[str, Predictions]:
+    """The prediction files in which affect can be compared, by name; others are left out.
+
+    Raises:
+        ConfigError: A file is missing.
+        DataError: A file cannot be read.
+    """
+    files = {label: read_predictions(path) for label, path in paths.items()}
+    return {label: file for label, file in files.items() if compared_dimensions(file)}
+
+
+def _settings(file: Path) -> Mapping[str, Any]:
+    try:
+        settings: Any = OmegaConf.to_container(OmegaConf.load(file))
+    except (OSError, ValueError, YAMLError) as error:
+        raise DataError(f"{file} is unreadable: {error}") from error
+    return settings  # type: ignore[no-any-return]
+
+
+def _end(log: Path) -> str:
+    """The last lines of a log, which may be long and in the middle of a write."""
+    if not log.is_file():
+        return ""
+    lines = log.read_bytes()[-_LOG_BYTES:].decode(errors="replace").splitlines()
+    return "\n".join(lines[-_LOG_LINES:])

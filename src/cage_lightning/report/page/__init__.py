@@ -1,0 +1,174 @@
+"""The page of an experiment: one HTML file that needs no network and no other file.
+
+The document (page.html) is complete without a script; page.js sorts its tables and compares two
+configs. Everything from the runs is escaped, and no script but page.js is allowed to run.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from cage_lightning.report.affect_figures import absolute_errors
+from cage_lightning.report.page.curves import learning_curves, read_curves
+from cage_lightning.report.page.pictures import Embedded, embed
+from cage_lightning.report.paper_tables import PaperTable
+from cage_lightning.report.run_tables import EXPLANATION, Cell, headings, lines_of_table
+from cage_lightning.report.runs import Run, UnfinishedRun, read_affect
+from cage_lightning.run import flat
+
+_HERE = Path(__file__).parent
+_WITH_FIGURES = 18  # runs; of more, the first of each row
+_BYTES = 6_600_000  # of all figures from the run folders together
+_SHARE, _SHARE_OF_SHEET = 0.1, 0.4  # of what a run may take: six drawings and the sheet
+_SHEET = "worst_samples"
+_FIGURES: Mapping[str, str] = {
+    "figure9": "Confusion matrix (Figure 9)",
+    "category_rates": "Categories found and missed",
+    "figure10": "Absolute error of the affect (Figure 10)",
+    "density": "True and predicted affect on the circumplex",
+    "error_by_category": "Absolute error by category",
+    "reliability": "Reliability of the probabilities",
+    _SHEET: "The samples with the largest errors",
+}
+
+
+@dataclass(frozen=True)
+class _Section:
+    """What the page shows of a finished run, beside its scores in the table of the runs."""
+
+    name: str
+    run: Run
+    facts: Mapping[str, Any]
+    curves: Sequence[Embedded]
+    figures: Sequence[Embedded]
+    figures_left_out: bool
+
+
+def page(
+    table: PaperTable,
+    found: Sequence[Cell],
+    runs: Sequence[Run],
+    unfinished: Sequence[UnfinishedRun],
+) -> str:
+    """The page of an experiment as HTML; the same input gives the same bytes.
+
+    Args:
+        table: The table of the paper that is filled.
+        found: Its cells.
+        runs: All finished runs; the figures in their folders are embedded, made smaller where they
+            would together take more than 6.6 MB.
+        unfinished: Listed with what they said last.
+
+    Raises:
+        CageError: A file of a run cannot be read.
+    """
+    everything: list[Run | UnfinishedRun] = [*runs, *unfinished]
+    names = _names([run.folder for run in everything])
+    shown = _with_figures(runs)
+    budget = _BYTES / len(shown)
+    script = (_HERE / "page.js").read_text()
+    environment = Environment(
+        loader=FileSystemLoader(_HERE),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "emphasised": _emphasised,
+        "duration": _duration,
+        "short": _short,
+        "plain": _plain,
+    }
+    return environment.get_template("page.html").render(
+        table=table,
+        explanation=EXPLANATION,
+        metrics=headings(table, found),
+        lines=list(lines_of_table(found)),
+        sections=[
+            _section(names[run.folder], run, budget if run in shown else None) for run in runs
+        ],
+        unfinished=[(names[run.folder], run) for run in unfinished],
+        configs={
+            names[run.folder]: {key: json.dumps(value) for key, value in flat(run.config).items()}
+            for run in everything
+        },
+        style=Markup((_HERE / "page.css").read_text()),
+        script=Markup(script),
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+    )
+
+
+def _names(folders: Sequence[Path]) -> dict[Path, str]:
+    """What tells the run folders apart: their paths below the folder that holds them all."""
+    above = os.path.commonpath([folder.parent for folder in folders])
+    return {folder: folder.relative_to(above).as_posix() for folder in folders}
+
+
+def _with_figures(runs: Sequence[Run]) -> Sequence[Run]:
+    """The runs whose figures are shown: all, or of many the first seed of each row."""
+    if len(runs) <= _WITH_FIGURES:
+        return runs
+    first: dict[Any, Run] = {}
+    for run in sorted(runs, key=lambda run: run.seed):
+        first.setdefault(run.row, run)
+    return list(first.values())
+
+
+def _section(name: str, run: Run, budget: float | None) -> _Section:
+    """Of a run; `budget` is the size of its figures, None to leave them out."""
+    return _Section(
+        name=name,
+        run=run,
+        facts=flat(run.metrics.get("meta", {})),
+        curves=[
+            embed(title, figure)
+            for title, figure in learning_curves(read_curves(run.folder)).items()
+        ],
+        figures=[] if budget is None else list(_figures(run, budget)),
+        figures_left_out=budget is None,
+    )
+
+
+def _figures(run: Run, budget: float) -> Iterator[Embedded]:
+    """Those in the run folder, and Figure 11 of a run that was evaluated elsewhere."""
+    if len(run.predictions) > 1 and (files := read_affect(run.predictions)):
+        figure, _ = absolute_errors(files)
+        yield embed("Absolute error across datasets (Figure 11)", figure, budget * _SHARE)
+    for key, title in _FIGURES.items():
+        file = run.folder / "figures" / f"{key}.png"
+        if file.is_file():
+            sheet = key == _SHEET
+            yield embed(title, file, budget * (_SHARE_OF_SHEET if sheet else _SHARE), sheet)
+
+
+def _emphasised(text: str) -> Markup:
+    """Text with ``*words*`` in italics."""
+    return Markup(re.sub(r"\*([^*]+)\*", r"<em>\1</em>", str(escape(text))))
+
+
+def _duration(seconds: float | None) -> str:
+    """Seconds as h:mm:ss."""
+    return "" if seconds is None else str(timedelta(seconds=round(seconds)))
+
+
+def _short(revision: str | None) -> str:
+    """A commit as people name it, with ``+`` when there were changes."""
+    return "" if revision is None else revision[:7] + "+" * revision.endswith("+")
+
+
+def _plain(value: Any) -> str:
+    """A value as people read it."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

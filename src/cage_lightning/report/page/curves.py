@@ -1,0 +1,87 @@
+"""Learning curves of a run, from the CSV files that its training logged."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from cage_lightning.errors import DataError
+from cage_lightning.report.figures import PALETTE, new_figure
+
+# A panel each: which keys it shows.
+_PANELS: Mapping[str, tuple[str, ...]] = {
+    "Loss": ("train/loss", "val/loss"),
+    "Accuracy": ("val/accuracy",),
+    "Mean average precision": ("val/map",),
+    "CCC": ("val/ccc_valence", "val/ccc_arousal", "val/ccc_dominance", "val/ccc_pooled"),
+}
+_POINTS = 200  # of a line, at most
+
+Curve = Mapping[int, float]
+"""Optimisation step -> value."""
+
+
+def read_curves(folder: Path) -> dict[str, Curve]:
+    """The learning curves of a run by key, in the order of the panels.
+
+    Each start of the run left a file (``csv/version_<start>/metrics.csv``). A start takes the run
+    up at some step, and what was logged from there on by an earlier one counts no more.
+
+    Args:
+        folder: The run folder.
+
+    Raises:
+        DataError: A file holds something that is no number.
+    """
+    curves: dict[str, dict[int, float]] = {k: {} for keys in _PANELS.values() for k in keys}
+    starts = folder.glob("csv/version_*/metrics.csv")
+    for file in sorted(starts, key=lambda file: int(file.parent.name.removeprefix("version_"))):
+        with file.open(newline="") as opened:
+            # A row without its end was being written when the run was killed.
+            rows = [row for row in csv.DictReader(opened) if None not in row.values()]
+        try:
+            logged = {
+                key: {int(row["step"]): float(row[key]) for row in rows if row.get(key)}
+                for key in curves
+            }
+        except (KeyError, ValueError) as error:
+            raise DataError(f"{file} is no log of a training: {error}") from error
+        first = min((step for curve in logged.values() for step in curve), default=None)
+        if first is not None:
+            for key, curve in logged.items():
+                before = {step: value for step, value in curves[key].items() if step < first}
+                curves[key] = before | curve
+    return {key: curve for key, curve in curves.items() if curve}
+
+
+def learning_curves(curves: Mapping[str, Curve]) -> dict[str, Figure]:
+    """A small figure for each panel that has something to show, by its title."""
+    return {
+        title: _panel({key: curves[key] for key in keys if key in curves})
+        for title, keys in _PANELS.items()
+        if any(key in curves for key in keys)
+    }
+
+
+def _panel(curves: Mapping[str, Curve]) -> Figure:
+    figure = new_figure(4.4, 3, "")
+    axes = figure.subplots()
+    for (key, curve), color in zip(curves.items(), PALETTE, strict=False):
+        steps, values = _thinned(curve)
+        axes.plot(steps, values, color=color, marker="." if len(steps) < 50 else None, label=key)
+    axes.set_xlabel("optimisation step")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(fontsize=8)
+    return figure
+
+
+def _thinned(curve: Curve) -> tuple[list[float], list[float]]:
+    """Steps and values; a long curve as the means of neighbouring points."""
+    points = np.array(sorted(curve.items()), np.float64)
+    groups = np.array_split(points, min(len(points), _POINTS))
+    steps, values = np.stack([group.mean(axis=0) for group in groups]).T
+    return steps.tolist(), values.tolist()

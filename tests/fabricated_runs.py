@@ -1,0 +1,79 @@
+"""Run folders as a training leaves them behind, made up without one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+from omegaconf import OmegaConf
+
+from cage_lightning.atomic import write_csv
+from cage_lightning.labels import AFFECTNET_7, AFFECTNET_8
+from cage_lightning.prediction_files import write_predictions
+from cage_lightning.report.evaluation_figures import draw
+from cage_lightning.scoring import results_of, write_results
+from tests.conftest import composed
+from tests.prediction_samples import random_predictions
+
+
+def write_run(
+    root: Path, *overrides: str, finished: bool = True, log: str = "", figures: Path | None = None
+) -> Path:
+    """A run of the settings that the command line would take.
+
+    Without `finished` it has no results. `figures` is a folder of figures it is given.
+    """
+    config = composed(f"runs={root}", *overrides)
+    names = (config.choices.data, config.choices.model, config.choices.loss, f"s{config.seed}")
+    folder = root / config.group / "-".join(names + ((config.tag,) if config.tag else ()))
+    folder.mkdir(parents=True)
+    config.run_dir = str(folder)
+    (folder / "config.yaml").write_text(OmegaConf.to_yaml(config, resolve=True))
+    (folder / "train.log").write_text(log)
+    # As if killed after step 400, and taken up again from a checkpoint of step 300.
+    write_log(folder, 0, range(49, 400, 50))
+    write_log(folder, 1, range(349, 1000, 50))
+    if figures:
+        (folder / "figures").symlink_to(figures)
+    if finished:
+        space = AFFECTNET_7 if config.choices.data.endswith("7") else AFFECTNET_8
+        predictions = random_predictions(space, 100, config.seed)
+        write_predictions(folder / "predictions.parquet", predictions)
+        meta = {
+            "git_revision": "0123456789abcdef0123456789abcdef01234567+",
+            "versions": {"python": "3.11.7", "torch": "2.14.1"},
+            "device": {"type": "cuda", "name": "Made-up accelerator 80GB", "count": 1},
+            "data": {"test": {"samples": 100, "left_out": {}, "fingerprint": "0f" * 32}},
+            "seed": config.seed,
+            "selection": {"split": "holdout", "metric": "val/loss", "mode": "min", "value": 1.5},
+            "wall_time_s": 5000.0 * (config.seed + 1) + 7,
+        }
+        results = results_of(predictions, resamples=20)
+        write_results(folder / "metrics.json", results | {"meta": results["meta"] | meta})
+    return folder
+
+
+def write_log(folder: Path, start: int, steps: Iterable[int]) -> None:
+    """The CSV file that one start of a run leaves: losses falling, scores rising."""
+    keys = ("train/loss", "val/loss", "val/accuracy", "val/ccc_valence", "val/ccc_arousal")
+    rows: list[Mapping[str, object]] = []
+    for step in steps:
+        rest = math.exp(-step / 300)
+        rows.append({"epoch": step // 100, "step": step, "train/loss": 1 + 2 * rest})
+        if step % 100 == 99:
+            scores = (1.2 + 2 * rest, 0.65 - rest / 2, 0.75 - rest / 2, 0.6 - rest / 2)
+            rows.append(
+                {"epoch": step // 100, "step": step} | dict(zip(keys[1:], scores, strict=True))
+            )
+    path = folder / f"csv/version_{start}/metrics.csv"
+    write_csv(path, ("epoch", "step", *keys), rows)
+
+
+def draw_figures(folder: Path) -> Path:
+    """Every figure of a prediction file; its pictures are noise, which compresses worst."""
+    rng = np.random.default_rng(0)
+    noise = rng.integers(0, 256, (64, 32, 32, 3), dtype=np.uint8)
+    draw(folder, random_predictions(AFFECTNET_8, 500), lambda row: noise[row % 64])
+    return folder

@@ -1,0 +1,202 @@
+"""The page of an experiment, as `collect` writes it, in a real browser."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.fabricated_runs import draw_figures, write_run
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="pip install 'cage-lightning[page]'")
+CHROMIUM = shutil.which("chromium")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.browser,
+    pytest.mark.skipif(
+        CHROMIUM is None, reason="there is no Chromium: `make test-page` installs it"
+    ),
+]
+
+HOSTILE = "<script>document.title='taken-over'</script><img src=x onerror=alert(1)>"
+LONG = "a-very-long-tag-without-any-place-to-break-" + 60 * "x"
+
+
+@pytest.fixture(scope="module")
+def grid(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of 18 runs and one that failed."""
+    from omegaconf import OmegaConf
+
+    from cage_lightning.collecting import collect
+
+    work = tmp_path_factory.mktemp("grid")
+    figures, runs = draw_figures(work / "figures"), work / "runs"
+    for data, loss, seed in itertools.product(
+        ("affectnet7", "affectnet8"), ("discrete", "combined", "va"), (0, 1, 2)
+    ):
+        own = (f"data={data}", "model=maxvit", f"loss={loss}", f"seed={seed}")
+        tag = (f"tag={LONG}",) if (data, loss) == ("affectnet8", "va") else ()
+        write_run(runs, *own, *tag, figures=figures)
+    write_run(runs, "data=affectnet8", "tag=failed", finished=False, log=f"INFO {HOSTILE}\n" * 30)
+    settings = {"table": "table6", "runs": str(runs), "output": str(work / "out")}
+    collect(OmegaConf.create(settings))
+    return work / "out" / "page.html"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[object]:
+    with sync_api.sync_playwright() as playwright:
+        # Its sandbox does not work for root.
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+@pytest.fixture(params=[1400, 400])
+def opened(request: pytest.FixtureRequest, browser, grid: Path):
+    """The page at one width; in the end nothing was complained about and nothing was asked for."""
+    page = browser.new_page(viewport={"width": request.param, "height": 900})
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("request", lambda asked: said.append(asked.url[:100]))
+    page.on("dialog", lambda dialog: said.append(dialog.message))
+    page.goto(grid.as_uri())
+    yield page
+    pictures = page.eval_on_selector_all("img", "all => all.map((i) => i.naturalWidth)")
+    page.close()
+    assert pictures
+    assert min(pictures) > 0
+    assert [line for line in said if not line.startswith("data:image/")] == [grid.as_uri()]
+
+
+def column(page, table: str, heading: str) -> list[str]:
+    """The sort keys of a column, from top to bottom."""
+    return page.evaluate(
+        """([table, heading]) => {
+            const found = document.querySelector(table + " table");
+            const names = [...found.tHead.rows[0].cells].map((c) => c.innerText.split(" ")[0]);
+            return [...found.tBodies[0].rows].map((row) => {
+                const cell = row.cells[names.indexOf(heading)];
+                return cell.dataset.value ?? cell.innerText.trim();
+            });
+        }""",
+        [table, heading],
+    )
+
+
+def test_a_click_on_a_heading_sorts(opened) -> None:
+    ccc = column(opened, "#scores", "CCC")
+    filled = [value for value in ccc if value]
+    assert len(filled) < len(ccc)
+    # Otherwise sorting as text would do: ".045" would come before "-.07".
+    assert sorted(filled) != sorted(filled, key=float)
+    heading = opened.locator("#scores th", has_text="CCC")
+    for order, reverse in (("ascending", False), ("descending", True)):
+        heading.get_by_role("button").click()
+        assert heading.get_attribute("aria-sort") == order
+        expected = sorted(filled, key=float, reverse=reverse)
+        # Empty cells come last.
+        assert column(opened, "#scores", "CCC") == expected + [""] * (len(ccc) - len(filled))
+    opened.locator("#scores th", has_text="loss").get_by_role("button").click()
+    assert heading.get_attribute("aria-sort") is None
+    losses = column(opened, "#scores", "loss")
+    assert losses == sorted(losses)
+    # Seconds, not "1:23:27".
+    opened.locator("#runs th", has_text="training time").get_by_role("button").click()
+    seconds = [float(value) for value in column(opened, "#runs", "training")]
+    assert seconds == sorted(seconds)
+
+
+def overlaps(page) -> list[list[str]]:
+    """Pairs of texts, of which neither holds the other, that lie on each other."""
+    return page.evaluate(
+        """() => {
+            const boxes = [...document.querySelectorAll(
+                "h1, h2, h3, p, a, caption span, figcaption, img, label, pre, summary, td, th"
+            )].filter((e) => e.checkVisibility()).map((e) => [e, e.getBoundingClientRect()]);
+            const found = [];
+            boxes.forEach(([a, p], i) => boxes.slice(i + 1).forEach(([b, q]) => {
+                const wide = Math.min(p.right, q.right) - Math.max(p.left, q.left);
+                const high = Math.min(p.bottom, q.bottom) - Math.max(p.top, q.top);
+                // Other tables and figures are cut off by their own containers.
+                if (a.contains(b) || b.contains(a) || wide < 1 || high < 1) return;
+                found.push([a, b].map((e) => e.tagName + " " + e.innerText.slice(0, 40)));
+            }));
+            return found;
+        }"""
+    )
+
+
+def test_nothing_overlaps_or_sticks_out(opened) -> None:
+    opened.evaluate("document.querySelectorAll('details').forEach((d, i) => d.open = i % 6 === 0)")
+    width = opened.viewport_size["width"]
+    assert opened.evaluate("document.documentElement.scrollWidth") == width
+    assert overlaps(opened) == []
+    # Texts outside of what scrolls by itself lie within the page.
+    right = opened.eval_on_selector_all(
+        "h1, h2, h3, p, label, select, summary, figcaption, pre",
+        "all => Math.max(...all.map((e) => e.getBoundingClientRect().right))",
+    )
+    assert right <= width
+    tables = opened.eval_on_selector_all(
+        "td, th", "all => all.filter((e) => e.scrollWidth > e.clientWidth + 1).length"
+    )
+    assert tables == 0, "a cell holds more than it shows"
+
+
+def test_the_settings_in_which_two_runs_differ(opened) -> None:
+    assert "settings differ" in opened.inner_text("#differences")
+    one, other = "affectnet7-maxvit-combined-s0", "affectnet7-maxvit-combined-s2"
+    opened.select_option("#one", one)
+    opened.select_option("#other", other)
+    rows = opened.eval_on_selector_all(
+        "#diff tbody tr", "all => all.map((r) => [...r.cells].map((c) => c.innerText))"
+    )
+    seeds = {key: (a, b) for key, a, b in rows if one not in a}
+    assert seeds == dict.fromkeys(
+        ("augment.seed", "callbacks.step_seed.seed", "data.seed", "seed"), ("0", "2")
+    )
+    assert {key for key, *_ in rows} - set(seeds) == {
+        *("callbacks.best.dirpath", "callbacks.last.path", "logger.csv.save_dir", "run_dir")
+    }
+    opened.select_option("#other", one)
+    assert not opened.is_visible("#diff")
+    assert opened.inner_text("#differences").startswith("0 of ")
+    # A setting that only one of them has.
+    opened.select_option("#other", "affectnet7-maxvit-va-s0")
+    absent = opened.locator("#diff tr", has_text="loss.alpha").locator("td")
+    assert absent.all_inner_texts() == ["5.0", "(not there)"]
+
+
+def test_a_run_opens_from_the_table(opened) -> None:
+    figure = opened.locator("#run-2 figure").first
+    assert not figure.is_visible()
+    opened.locator("#runs td a").nth(1).click()
+    assert figure.is_visible()
+    opened.locator("#run-2 summary").click()
+    assert not figure.is_visible()
+
+
+def test_what_a_failed_run_said_is_only_shown(opened) -> None:
+    assert opened.title() == opened.inner_text("h1")
+    assert HOSTILE in opened.inner_text("#unfinished pre")
+
+
+def test_it_is_a_document_without_scripts(browser, grid: Path) -> None:
+    context = browser.new_context(java_script_enabled=False, viewport={"width": 400, "height": 900})
+    page = context.new_page()
+    page.goto(grid.as_uri())
+    assert page.locator("button").count() == 0
+    assert not page.locator("#compare").is_visible()
+    assert page.locator("noscript").is_visible()
+    page.locator("#run-1 summary").click()
+    assert page.locator("#run-1 figure").first.is_visible()
+    context.close()
+
+
+def test_its_size(grid: Path) -> None:
+    assert 2_000_000 < grid.stat().st_size < 8_000_000

@@ -1,0 +1,185 @@
+"""The page of an experiment as a document; tests/integration/test_page.py opens it in a browser."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cage_lightning.errors import DataError
+from cage_lightning.report.page import page
+from cage_lightning.report.page.curves import learning_curves, read_curves
+from cage_lightning.report.page.pictures import embed
+from cage_lightning.report.paper_tables import PAPER_TABLES
+from cage_lightning.report.run_tables import cells
+from cage_lightning.report.runs import read_runs, read_unfinished
+from tests.fabricated_runs import write_log, write_run
+
+MODEL = ("data=affectnet8", "model=maxvit", "loss=combined")
+HOSTILE = "<script>alert(1)</script>"
+
+
+def rendered(root: Path) -> str:
+    runs, table = read_runs(root), PAPER_TABLES["table6"]
+    return page(table, cells(table, runs), runs, read_unfinished(root))
+
+
+class Document(HTMLParser):
+    """The tags of a page with their attributes, and the text between them."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data):
+        self.text += data
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+def test_everything_is_inside_and_the_same_every_time(tmp_path: Path) -> None:
+    drawing = np.zeros((60, 300, 3), np.uint8)
+    (tmp_path / "figures").mkdir()
+    Image.fromarray(drawing).save(tmp_path / "figures/figure9.png")
+    for seed in (0, 1):
+        write_run(tmp_path / "runs", *MODEL, f"seed={seed}", figures=tmp_path / "figures")
+    html = rendered(tmp_path / "runs")
+    assert html == rendered(tmp_path / "runs")
+    document = Document(html)
+    assert len(document.all("details")) == 2
+    assert len(document.all("img")) == 2 * (3 + 1)  # curves; the figure there is
+    assert all((image["src"] or "").startswith("data:image/webp;") for image in document.all("img"))
+    assert all(image["alt"] for image in document.all("img"))
+    assert not document.all("link")
+    assert all("src" not in script for script in document.all("script"))
+    assert not re.search(r"(src|href|url)\W{1,3}(https?:)?//", html)
+    for said in ("paper 0.6592", "Made-up accelerator", "0123456+", "1:23:27", "versions.torch"):
+        assert said in document.text
+    assert "not finished" not in document.text
+
+
+def test_text_from_the_runs_stays_text(tmp_path: Path) -> None:
+    write_run(tmp_path, *MODEL, "tag='<script>'")
+    write_run(tmp_path, *MODEL, "tag=failed", finished=False, log=f"{HOSTILE}\n\N{ESCAPE}[31mend")
+    html = rendered(tmp_path)
+    document = Document(html)
+    assert len(document.all("script")) == 2  # the data and page.js
+    assert HOSTILE in document.text
+    (data,) = re.findall(r'<script type="application/json" id="data">(.*?)</script>', html)
+    assert {
+        "affectnet8-maxvit-combined-s0-<script>",
+        "affectnet8-maxvit-combined-s0-failed",
+    } == set(json.loads(data))
+
+
+def test_unfinished_runs_are_listed_with_what_they_said_last(tmp_path: Path) -> None:
+    finished = write_run(tmp_path, *MODEL)
+    lines = "".join(f"line {i}\n" for i in range(1000))
+    failed = write_run(tmp_path, *MODEL, "seed=1", finished=False, log=lines + "RuntimeError: x")
+    # A logger's own config is no run.
+    (finished / "wandb/run/files").mkdir(parents=True)
+    (finished / "wandb/run/files/config.yaml").write_text("{}")
+    (run,) = read_unfinished(tmp_path)
+    assert run.folder == failed
+    assert run.log.splitlines() == [*(f"line {i}" for i in range(981, 1000)), "RuntimeError: x"]
+    document = Document(rendered(tmp_path))
+    assert "1 finished run, 1 not finished" in document.text
+    assert "RuntimeError: x" in document.text
+    (failed / "train.log").unlink()
+    assert "says nothing" in Document(rendered(tmp_path)).text
+
+
+def test_of_many_runs_the_first_seed_of_each_row_shows_figures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cage_lightning.report.page._WITH_FIGURES", 3)
+    (tmp_path / "figures").mkdir()
+    Image.new("RGB", (300, 200)).save(tmp_path / "figures/figure10.png")
+    for seed in (3, 12):
+        for loss in ("va", "combined"):
+            own = (*MODEL[:2], f"loss={loss}", f"seed={seed}")
+            write_run(tmp_path / "runs", *own, figures=tmp_path / "figures")
+    document = Document(rendered(tmp_path / "runs"))
+    shown = [i["alt"] for i in document.all("img") if "Figure 10" in (i["alt"] or "")]
+    assert [alt.rpartition(" ")[2] for alt in shown if alt] == [
+        "affectnet8-maxvit-combined-s3",
+        "affectnet8-maxvit-va-s3",
+    ]
+    assert "There are many runs" in document.text
+
+
+def test_a_run_that_was_evaluated_elsewhere_has_figure_11(tmp_path: Path) -> None:
+    run = write_run(tmp_path, *MODEL)
+    assert "Figure 11" not in rendered(tmp_path)
+    (run / "evaluations/other").mkdir(parents=True)
+    for name in ("metrics.json", "predictions.parquet"):
+        (run / "evaluations/other" / name).write_bytes((run / name).read_bytes())
+    assert "Figure 11" in rendered(tmp_path)
+
+
+def test_a_run_taken_up_again_has_one_curve(tmp_path: Path) -> None:
+    # Logged to step 399, taken up at 300; the tenth start is later than the second.
+    write_log(tmp_path, 2, range(49, 400, 50))
+    write_log(tmp_path, 10, range(349, 600, 50))
+    once = tmp_path / "once"
+    write_log(once, 0, range(49, 600, 50))
+    assert read_curves(tmp_path) == read_curves(once)
+    # Started anew from the beginning: nothing is left of what was there before.
+    write_log(tmp_path, 11, range(20, 60, 20))
+    assert list(read_curves(tmp_path)["train/loss"]) == [20, 40]
+    # Killed in the middle of a row.
+    file = tmp_path / "csv/version_11/metrics.csv"
+    file.write_text(file.read_text() + "0,6")
+    assert list(read_curves(tmp_path)["train/loss"]) == [20, 40]
+    file.write_text("epoch,step,train/loss\n0,1,x\n")
+    with pytest.raises(DataError, match=r"version_11.*'x'"):
+        read_curves(tmp_path)
+    assert read_curves(tmp_path / "nothing") == {}
+
+
+def test_a_long_curve_is_drawn_as_means() -> None:
+    values = np.random.default_rng(0).normal(size=10_000)
+    (figure,) = learning_curves({"train/loss": dict(enumerate(values.tolist()))}).values()
+    (line,) = figure.axes[0].lines
+    np.testing.assert_allclose(line.get_ydata(), values.reshape(200, 50).mean(axis=1))
+    np.testing.assert_allclose(line.get_xdata()[:2], [24.5, 74.5])
+
+
+@pytest.mark.parametrize("photographs", [False, True])
+@pytest.mark.parametrize("budget", [80_000, 20_000])
+def test_pictures_keep_to_their_budget(tmp_path: Path, budget: int, photographs: bool) -> None:
+    file = tmp_path / "noise.png"
+    noise = np.random.default_rng(0).integers(0, 256, (400, 800, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(file)
+    shown = embed("noise", file, budget, photographs)
+    assert budget / 3 < len(shown.source) <= budget
+    kind, _, content = shown.source.partition(",")
+    assert kind == "data:image/webp;base64"
+    assert Image.open(io.BytesIO(base64.b64decode(content))).size == shown.size
+    assert shown.size[0] == pytest.approx(2 * shown.size[1], abs=1)
+    file.write_text("no picture")
+    with pytest.raises(DataError, match=r"noise\.png is no picture"):
+        embed("noise", file, budget, photographs)
+
+
+def test_colours_and_lines_survive(tmp_path: Path) -> None:
+    drawing = np.full((200, 400, 3), 255, np.uint8)
+    drawing[50:150, 100:102] = (0, 114, 178)
+    drawing[90:92] = (213, 94, 0)
+    Image.fromarray(drawing).save(tmp_path / "drawing.png")
+    content = embed("drawing", tmp_path / "drawing.png").source.partition(",")[2]
+    shown = np.asarray(Image.open(io.BytesIO(base64.b64decode(content))).convert("RGB"))
+    assert np.abs(shown.astype(int) - drawing).max() <= 8
