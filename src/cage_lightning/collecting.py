@@ -16,7 +16,7 @@ from cage_lightning.report.affect_figures import absolute_errors
 from cage_lightning.report.figures import save
 from cage_lightning.report.page import page
 from cage_lightning.report.paper_tables import PAPER_TABLES, PaperTable
-from cage_lightning.report.run_tables import EXPLANATION, cells, markdown
+from cage_lightning.report.run_tables import EXPLANATION, cells, latex, markdown, missing_rows
 from cage_lightning.report.runs import (
     Run,
     UnfinishedRun,
@@ -29,7 +29,7 @@ _FIGURE_11 = "figure11"
 
 
 def collect(config: DictConfig) -> Path:
-    """Write results.csv of one table of the paper, with results.md and page.html, or the figure.
+    """Write results.csv of a table of the paper, with results.md, .tex and page.html; or a figure.
 
     Returns:
         The folder they are in.
@@ -54,12 +54,17 @@ def collect(config: DictConfig) -> Path:
 def _table(
     table: PaperTable, runs: Sequence[Run], unfinished: Sequence[UnfinishedRun], folder: Path
 ) -> list[dict[str, Any]]:
-    """Write the table as Markdown and as a page; its cells as rows of a CSV file."""
+    """Write the table as Markdown, LaTeX and a page; its cells as rows of a CSV file."""
     found = cells(table, runs)
     if not found:
         return []
     text = f"# {table.title}\n\n{markdown(table, found)}\n{EXPLANATION}\n{table.note}\n"
+    if missing := missing_rows(table, runs):
+        commands = "\n".join(missing)
+        text += f"\nMissing are {len(missing)} rows of the paper:\n\n```bash\n{commands}\n```\n"
+        Console().print(f"{len(missing)} rows are missing: results.md has their commands")
     write_atomic(folder / "results.md", text)
+    write_atomic(folder / "results.tex", latex(table, found))
     write_atomic(folder / "page.html", page(table, found, runs, unfinished))
     return [cell.record() for cell in found]
 

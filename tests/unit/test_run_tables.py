@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,15 +12,17 @@ import yaml
 
 from cage_lightning.errors import ConfigError, DataError
 from cage_lightning.report.paper_tables import PAPER_TABLES
-from cage_lightning.report.run_tables import cells, markdown
+from cage_lightning.report.run_tables import cells, latex, markdown, missing_rows
 from cage_lightning.report.runs import Run, read_runs
+
+DEMO = {"data": "demo8", "model": "tiny", "loss": "combined"}
 
 
 def a_run(loss: str, seed: int, **scores: float) -> Run:
     choices = {"data": "affectnet8", "model": "maxvit", "loss": loss}
     metrics = {key.replace("__", "/"): value for key, value in scores.items()}
     intervals = {"test/ccc_pooled": [0.5 + seed / 10, 0.8]}
-    config = {"choices": choices, "tag": None, "seed": seed}
+    config = {"choices": choices, "tag": None, "seed": seed, "group": "g"}
     return Run(Path("run"), config, metrics | {"intervals": intervals})
 
 
@@ -66,6 +69,29 @@ def test_seeds_share_a_row_and_the_paper_stands_beside() -> None:
     )
     assert second == "|  |  | *lookup* | 2 | 0.600 |"
     assert third.startswith("| affectnet8 | maxvit | va | 1 | 0.750<br>[")
+
+
+def test_the_table_in_latex() -> None:
+    runs = [a_run("combined", seed, test__ccc_pooled=0.6 + seed / 10) for seed in (0, 1)]
+    lines = latex(PAPER_TABLES["table6"], cells(PAPER_TABLES["table6"], runs)).splitlines()
+    assert lines[0] == r"\begin{tabular}{lllr}"
+    assert lines[2] == r"data & model & loss & CCC \\"
+    assert lines[4] == r"affectnet8 & maxvit & combined & 0.650 $\pm$ 0.071 \\"
+    assert lines[-1] == r"\end{tabular}"
+
+
+def test_missing_rows_are_named_with_their_command() -> None:
+    table = PAPER_TABLES["table6"]
+    runs = [a_run("combined", seed, test__ccc_pooled=0.6) for seed in (1, 0)]
+    commands = missing_rows(table, runs)
+    assert len(commands) == 11
+    assert (
+        "python -m cage_lightning.train -m data=affectnet8 model=maxvit loss=va seed=0,1 group=g "
+        "'init_from=runs/g/affectnet8-maxvit-combined-s${seed}' init_wait_s=172800"
+    ) in commands
+    assert not any("model=maxvit loss=combined" in c and "affectnet8" in c for c in commands)
+    drawn = replace(runs[0], config=runs[0].config | {"choices": DEMO})
+    assert missing_rows(table, [drawn]) == []
 
 
 def test_what_counts_as_a_run(tmp_path: Path) -> None:

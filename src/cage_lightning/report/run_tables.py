@@ -131,6 +131,52 @@ def markdown(table: PaperTable, found: Sequence[Cell]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def latex(table: PaperTable, found: Sequence[Cell]) -> str:
+    """The models of a table as a LaTeX tabular (package booktabs), in the layout of the paper.
+
+    A score is the mean over the seeds with their standard deviation.
+    """
+    metrics = headings(table, found)
+    rows = [("data", "model", "loss", *metrics.values())]
+    for (data, model, loss, tag), predictor, _, scores in lines_of_table(found):
+        if predictor == "model":
+            texts = [
+                scores[k].lines[0].replace("±", r"$\pm$") if k in scores else "" for k in metrics
+            ]
+            rows.append((data, f"{model} {tag}".strip(), loss, *texts))
+    head, *body = (
+        " & ".join(row).replace("_", r"\_").replace("±", r"$\pm$") + r" \\" for row in rows
+    )
+    lines = [
+        rf"\begin{{tabular}}{{lll{'r' * len(metrics)}}}",
+        *(r"\toprule", head, r"\midrule", *body, r"\bottomrule"),
+        r"\end{tabular}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def missing_rows(table: PaperTable, runs: Sequence[Run]) -> list[str]:
+    """The commands for the rows that the paper has and the runs do not.
+
+    Empty where no run is of a row that the paper has: such a grid does not mean to fill the table.
+    """
+    there = {run.row[:3] for run in runs if not run.row[3]}
+    if not there & set(table.published):
+        return []
+    group = runs[0].config["group"]
+    seeds = ",".join(str(seed) for seed in sorted({run.seed for run in runs}))
+    commands = []
+    for data, model, loss in table.published:
+        if (data, model, loss) in there:
+            continue
+        command = f"-m data={data} model={model} loss={loss} seed={seeds} group={group}"
+        if loss == "va":
+            start = f"runs/{group}/{data}-{model}-combined-s${{seed}}"
+            command += f" 'init_from={start}' init_wait_s=172800"
+        commands.append(f"python -m cage_lightning.train {command}")
+    return commands
+
+
 def _cell(
     table: PaperTable, row: tuple[str, str, str, str], seeds: list[Run], prefix: str, metric: str
 ) -> Cell:
