@@ -77,7 +77,7 @@ def save_results(folder: Path, predictions: Predictions, meta: dict[str, Any]) -
     """
     write_predictions(folder / "predictions.parquet", predictions)
     content = results_of(predictions)
-    content["meta"] |= meta
+    content["meta"] = meta | content["meta"]
     write_results(folder / "metrics.json", content)
     return content
 

@@ -105,6 +105,7 @@ def test_evaluation_across_label_spaces(command: Command, run: Path) -> None:
     command("evaluate", f"checkpoint={run}", "data=demo_emotic", *cpu, "output=out", "clip=true")
     scores = json.loads((work / "out/metrics.json").read_text())
     assert scores["meta"]["trained_on"] == "affectnet8"
+    assert scores["meta"]["label_space"]["name"] == "affectnet8 on emotic"
     assert scores["meta"]["clip"] is True
     assert "test/ccc_arousal" in scores
     assert "test/ccc_dominance" not in scores
