@@ -1,1 +1,0 @@
-"""`hydra/launcher=slurm`: every job of a sweep as a SLURM job of its own."""
