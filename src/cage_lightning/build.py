@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from hydra.errors import InstantiationException
 from hydra.utils import get_class, instantiate
+from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger
@@ -82,9 +83,10 @@ def build_trainer(config: DictConfig, **arguments: Any) -> Trainer:
     node = config.trainer
     if node.precision == "auto":
         node = OmegaConf.merge(node, {"precision": _precision(node.accelerator)})
-    trainer: Trainer = build(
-        node, use_distributed_sampler=False, plugins=[AtomicCheckpointIO()], **arguments
-    )
+    plugins: list[Any] = [AtomicCheckpointIO()]
+    if SLURMEnvironment.detect():  # the ranks are there already; `Preemption` requeues, and saves
+        plugins.append(SLURMEnvironment(auto_requeue=False))
+    trainer: Trainer = build(node, use_distributed_sampler=False, plugins=plugins, **arguments)
     return trainer
 
 

@@ -97,6 +97,13 @@ class RunFolder:
         return self.path / "checkpoints" / "last.ckpt"
 
     @property
+    def stage(self) -> str:
+        """How far the run has come: "new", "begun" or "finished"."""
+        if self.finished:
+            return "finished"
+        return "begun" if self.last.is_file() else "new"
+
+    @property
     def finished(self) -> bool:
         """Whether the run came to its end."""
         return self.metrics_file.is_file()
@@ -132,20 +139,24 @@ class RunFolder:
     def sweep_up(self) -> None:
         """Delete what an attempt that failed or was killed left behind."""
         self.error_file.unlink(missing_ok=True)
-        for part in self.path.rglob(".part-*"):
-            part.unlink(missing_ok=True)
+        for pattern in (".part-*", ".decision-*"):
+            for left in self.path.rglob(pattern):
+                left.unlink(missing_ok=True)
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self, wait: bool = False) -> Iterator[None]:
         """Hold the folder: two processes never train the same run at once.
 
+        Args:
+            wait: Wait for the process that holds it.
+
         Raises:
-            ConfigError: Another process holds it.
+            ConfigError: Another process holds it, and `wait` is false.
         """
         self.path.mkdir(parents=True, exist_ok=True)
         with ExitStack() as held:
             try:
-                held.enter_context(locked(self.path / ".lock", wait=False))
+                held.enter_context(locked(self.path / ".lock", wait=wait))
             except OSError as error:
                 raise ConfigError(
                     f"{self.path} is being trained by another process; wait for it to end, or give "

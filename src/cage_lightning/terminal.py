@@ -12,6 +12,7 @@ _NO_CONCERN = (
     ".*does not have many workers.*",  # depends on the machine, not on the run
     ".*is smaller than the logging interval.*",
     ".*sync_dist=True.*",  # what is logged is that of all ranks already
+    ".*`srun` command is available.*",  # a login node may train as well
     r".*isinstance\(treespec, LeafSpec\).*",  # inside Lightning
 )
 

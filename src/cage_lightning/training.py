@@ -6,7 +6,7 @@ import logging
 import math
 import os
 import sys
-from contextlib import nullcontext
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from omegaconf import DictConfig
 
 from cage_lightning import build
 from cage_lightning.atomic import write_atomic
+from cage_lightning.callbacks import Preemption
 from cage_lightning.cli import multirun
 from cage_lightning.data.module import ExpressionData
 from cage_lightning.errors import ConfigError
@@ -27,6 +28,7 @@ from cage_lightning.modules import ExpressionModule
 from cage_lightning.provenance import provenance
 from cage_lightning.report.summary import print_results
 from cage_lightning.run import RunFolder
+from cage_lightning.slurm import one_decision, restarted
 from cage_lightning.terminal import first_process, start_logging
 from cage_lightning.waiting import wait_for_run
 
@@ -58,37 +60,54 @@ def train(config: DictConfig) -> dict[str, Any] | None:
         return None
 
     first = first_process()
-    with folder.locked() if first else nullcontext():
-        if first:
-            folder.claim(config)
-            folder.sweep_up()
-        start_logging(folder.log_file)
-        if folder.finished:
-            log.info("%s is finished already; nothing to do", folder.path)
-            return folder.read_metrics()
-        try:
-            if config.init_from:
-                wait_for_run(Path(config.init_from), config.init_wait_s)
-            return _train_and_test(config, folder)
-        except Exception as error:
-            if first:
-                write_atomic(folder.error_file, f"{error}\n")
-            raise
+    preemption = Preemption()
+    preemption.listen()
+    try:
+        with ExitStack() as held:
+
+            def enter() -> str:
+                if first:
+                    # A job that lost its node may go on there, unseen, for a while.
+                    held.enter_context(folder.locked(wait=restarted()))
+                    folder.claim(config)
+                    folder.sweep_up()
+                return folder.stage
+
+            stage = one_decision(folder.path, enter, first)
+            start_logging(folder.log_file)
+            if stage == "finished":
+                log.info("%s is finished already; nothing to do", folder.path)
+                return folder.read_metrics()
+            try:
+                if config.init_from:
+                    wait_for_run(Path(config.init_from), config.init_wait_s)
+                return _train_and_test(config, folder, stage == "begun", preemption)
+            except Exception as error:
+                if first:
+                    write_atomic(folder.error_file, f"{error}\n")
+                raise
+    except SIGTERMException:
+        if not preemption.requeue():
+            log.warning("stopped by SIGTERM; the same command resumes from %s", folder.last)
+        sys.exit(143)  # Lightning would leave with 0, as if the run were finished
 
 
-def _train_and_test(config: DictConfig, folder: RunFolder) -> dict[str, Any] | None:
+def _train_and_test(
+    config: DictConfig, folder: RunFolder, resume: bool, preemption: Preemption
+) -> dict[str, Any] | None:
     loggers = build.build_loggers(config)
     exit_code = 1
     try:
         timer = Timer()  # its time goes on when a run is taken up again
-        callbacks = [*build.build_callbacks(config), timer]
+        callbacks = [*build.build_callbacks(config), timer, preemption]
         trainer, module, data = _assemble(config, callbacks=callbacks, logger=loggers)
         for logger in loggers:
             logger.log_hyperparams(module.config or {})
-        resume = folder.last if folder.last.is_file() else None
-        if resume:
-            log.info("resuming from %s", resume)
-        trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
+        last = folder.last if resume else None
+        if last:
+            log.info("resuming from %s", last)
+        trainer.fit(module, datamodule=data, ckpt_path=last, weights_only=True)
+        preemption.trained()
         seconds = timer.time_elapsed("train")  # the test loads the timer of the best epoch
         selection = _selection(config, trainer)
         trainer.test(module, datamodule=data, ckpt_path=folder.best, verbose=False)
@@ -110,8 +129,7 @@ def _train_and_test(config: DictConfig, folder: RunFolder) -> dict[str, Any] | N
         exit_code = 0
         return content
     except SIGTERMException:
-        log.warning("stopped by SIGTERM; the same command resumes from %s", folder.last)
-        sys.exit(143)  # Lightning would leave with 0, as if the run were finished
+        raise
     except SystemExit:
         log.warning("interrupted; the same command resumes the run")
         sys.exit(130)

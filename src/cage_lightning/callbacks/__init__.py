@@ -1,6 +1,14 @@
-"""Lightning callbacks: exact resume, and what a person sees while it trains."""
+"""Lightning callbacks: exact resume, leaving in time, and what a person sees while it trains."""
 
+from cage_lightning.callbacks.preemption import Preemption
 from cage_lightning.callbacks.progress import ProgressLog, progress_bar
 from cage_lightning.callbacks.resume import AtomicCheckpointIO, LastCheckpoint, StepSeed
 
-__all__ = ["AtomicCheckpointIO", "LastCheckpoint", "ProgressLog", "StepSeed", "progress_bar"]
+__all__ = [
+    "AtomicCheckpointIO",
+    "LastCheckpoint",
+    "Preemption",
+    "ProgressLog",
+    "StepSeed",
+    "progress_bar",
+]

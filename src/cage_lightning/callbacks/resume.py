@@ -48,6 +48,15 @@ class LastCheckpoint(Checkpoint):
         self.path = path
         self.every_n_steps = every_n_steps
         self._saved_step = 0
+        self._training = False
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """From here on the state is that of the training."""
+        self._training = True
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """The test works with the weights of another epoch."""
+        self._training = False
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -64,8 +73,8 @@ class LastCheckpoint(Checkpoint):
     def on_exception(
         self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
     ) -> None:
-        """Save when the machine is taken away; Lightning raises this between two steps."""
-        if isinstance(exception, SIGTERMException):
+        """Save when the machine is taken away; `Preemption` raises this between two steps."""
+        if isinstance(exception, SIGTERMException) and self._training:
             self._save(trainer)
 
     def _save(self, trainer: Trainer) -> None:

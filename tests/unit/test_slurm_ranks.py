@@ -1,0 +1,157 @@
+"""What a rank of a SLURM job decides, hears and leaves by; without SLURM."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from lightning.pytorch.utilities.exceptions import SIGTERMException
+
+from cage_lightning.callbacks import LastCheckpoint, Preemption
+from cage_lightning.errors import ConfigError
+from cage_lightning.slurm import one_decision, restarted
+from hydra_plugins.cage_slurm.launcher import SlurmLauncher
+
+
+@pytest.fixture
+def job(monkeypatch: pytest.MonkeyPatch) -> None:
+    for key, value in {"NTASKS": "2", "JOB_ID": "7", "STEP_ID": "0", "PROCID": "1"}.items():
+        monkeypatch.setenv(f"SLURM_{key}", value)
+
+
+@pytest.fixture
+def handlers() -> Iterator[None]:
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGUSR1)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def test_all_ranks_hear_the_first(job: None, tmp_path: Path) -> None:
+    # Left behind by an earlier start of the same job.
+    (tmp_path / ".decision-7-0-9").write_text("old")
+    heard: list[str] = []
+    other = threading.Thread(
+        target=lambda: heard.append(one_decision(tmp_path, lambda: "its own", first=False))
+    )
+    other.start()
+    other.join(0.5)
+    assert other.is_alive()
+    assert one_decision(tmp_path, lambda: "begun", first=True) == "begun"
+    other.join()
+    assert heard == ["begun"]
+
+
+def test_a_failure_of_the_first_ends_the_others(job: None, tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError):
+        one_decision(tmp_path, lambda: str(1 / 0), first=True)
+    with pytest.raises(ConfigError, match="rank 0"):
+        one_decision(tmp_path, lambda: "new", first=False)
+
+
+def test_a_restart_asks_again(job: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not restarted()
+    one_decision(tmp_path, lambda: "new", first=True)
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+    assert restarted()
+    assert one_decision(tmp_path, lambda: "begun", first=True) == "begun"
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_outside_slurm_each_decides(tmp_path: Path, first: bool) -> None:
+    assert one_decision(tmp_path, lambda: "new", first) == "new"
+    assert not list(tmp_path.iterdir())
+
+
+def test_signals_are_heard_between_steps_only(job: None, handlers: None) -> None:
+    preemption: Any = Preemption()
+    preemption.listen()
+    with pytest.raises(SIGTERMException):
+        signal.raise_signal(signal.SIGUSR1)
+
+    preemption = Preemption()
+    trainer = SimpleNamespace(
+        strategy=SimpleNamespace(reduce_boolean_decision=lambda decision, all: decision)
+    )
+    preemption.on_train_start(trainer, None)
+    preemption.on_train_batch_end(trainer, None, None, None, 0)
+    signal.raise_signal(signal.SIGUSR1)  # raises nothing here
+    with pytest.raises(SIGTERMException) as left:
+        preemption.on_train_batch_end(trainer, None, None, None, 1)
+    assert left.value.code == 143
+
+
+def test_a_rank_leaves_because_another_was_asked(handlers: None) -> None:
+    preemption: Any = Preemption()
+    strategy = SimpleNamespace(reduce_boolean_decision=lambda decision, all: not all)
+    with pytest.raises(SIGTERMException):
+        preemption.on_train_batch_end(SimpleNamespace(strategy=strategy), None, None, None, 0)
+
+
+def test_a_signal_after_the_last_step_counts(job: None, handlers: None) -> None:
+    preemption: Any = Preemption()
+    preemption.on_train_start(None, None)
+    signal.raise_signal(signal.SIGUSR1)
+    with pytest.raises(SIGTERMException):
+        preemption.trained()
+
+
+def test_only_the_state_of_the_training_is_saved() -> None:
+    saved: list[str] = []
+    trainer: Any = SimpleNamespace(global_step=3, save_checkpoint=saved.append)
+    last: Any = LastCheckpoint("last.ckpt", every_n_steps=5)
+    stop = SIGTERMException()
+    last.on_exception(trainer, None, stop)  # the weights are not restored yet
+    assert not saved
+    last.on_train_start(trainer, None)
+    last.on_exception(trainer, None, stop)
+    assert saved == ["last.ckpt"]
+    last.on_train_end(trainer, None)
+    last.on_exception(trainer, None, stop)  # those of the best epoch are in the test
+    assert saved == ["last.ckpt"]
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGUSR1, 0), (signal.SIGTERM, 143)])
+def test_workers_are_not_asked(
+    job: None, handlers: None, number: signal.Signals, code: int
+) -> None:
+    preemption = Preemption()
+    preemption.listen()
+    child = os.fork()
+    if child == 0:
+        with suppress(BaseException):
+            signal.raise_signal(number)
+            os._exit(0)
+        os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == code
+
+
+def test_sigterm_asks_for_no_requeue(job: None, handlers: None) -> None:
+    preemption = Preemption()
+    preemption.listen()
+    with pytest.raises(SIGTERMException):
+        signal.raise_signal(signal.SIGTERM)
+    assert not preemption.requeue()
+
+
+def test_outside_slurm_usr1_is_not_ours(handlers: None) -> None:
+    Preemption().listen()
+    assert signal.getsignal(signal.SIGUSR1) is signal.SIG_DFL
+
+
+def test_the_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "submitit", None)
+    monkeypatch.delitem(sys.modules, "hydra_plugins.cage_slurm._jobs", raising=False)
+    launcher = SlurmLauncher()
+    nothing: Any = None
+    launcher.setup(hydra_context=nothing, task_function=nothing, config=nothing)
+    with pytest.raises(ConfigError, match=r"cage-lightning\[slurm\]"):
+        launcher.launch([["seed=0"]], 0)
