@@ -56,7 +56,12 @@ class Preemption(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Leave as soon as any rank was asked to: all at the same step."""
+        """Leave as soon as any rank was asked to: all at the same step.
+
+        Not before the validation of an epoch: Lightning would take it for done when it resumes.
+        """
+        if trainer.is_last_batch:
+            return
         if trainer.strategy.reduce_boolean_decision(self._asked is not None, all=False):
             raise SIGTERMException(143)
 

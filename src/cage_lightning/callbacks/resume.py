@@ -61,7 +61,12 @@ class LastCheckpoint(Checkpoint):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Save in the middle of a long epoch."""
+        """Save in the middle of a long epoch.
+
+        Not before its validation: Lightning would take that for done when it resumes.
+        """
+        if trainer.is_last_batch:
+            return
         if trainer.global_step - self._saved_step >= self.every_n_steps:
             self._save(trainer)
 
