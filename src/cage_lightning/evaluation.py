@@ -23,6 +23,7 @@ from cage_lightning.predictions import Predictions, common_space, predictions_of
 from cage_lightning.provenance import provenance
 from cage_lightning.report.evaluation_figures import draw
 from cage_lightning.report.summary import print_results
+from cage_lightning.report.worst_samples import Picture
 from cage_lightning.scoring import results_of, write_results
 from cage_lightning.terminal import start_logging
 
@@ -64,22 +65,32 @@ def gather(module: ExpressionModule, table: Annotations, clip: bool = False) -> 
     )
 
 
-def save_results(folder: Path, predictions: Predictions, meta: dict[str, Any]) -> dict[str, Any]:
-    """Write predictions.parquet, then metrics.json: the mark that all is there.
+def results(predictions: Predictions, meta: dict[str, Any]) -> dict[str, Any]:
+    """The content of metrics.json.
 
     Args:
-        folder: Where they go.
         predictions: What is scored.
         meta: Where the result comes from.
-
-    Returns:
-        The content of metrics.json.
     """
-    write_predictions(folder / "predictions.parquet", predictions)
     content = results_of(predictions)
     content["meta"] = meta | content["meta"]
-    write_results(folder / "metrics.json", content)
     return content
+
+
+def save_results(folder: Path, predictions: Predictions, content: dict[str, Any]) -> None:
+    """Write predictions.parquet, then metrics.json: the mark that all is there."""
+    write_predictions(folder / "predictions.parquet", predictions)
+    write_results(folder / "metrics.json", content)
+
+
+def pictures(data: ExpressionData) -> Picture:
+    """The pictures of the test split, by row."""
+    samples = FaceDataset(data.test, data.image_size, data.margin)
+
+    def picture(row: int) -> npt.NDArray[np.uint8]:
+        return samples[row].image.permute(1, 2, 0).numpy()
+
+    return picture
 
 
 def draw_figures(folder: Path, predictions: Predictions, data: ExpressionData) -> None:
@@ -90,12 +101,7 @@ def draw_figures(folder: Path, predictions: Predictions, data: ExpressionData) -
         predictions: Of the test split of `data`, in its order.
         data: Where the pictures come from.
     """
-    samples = FaceDataset(data.test, data.image_size, data.margin)
-
-    def picture(row: int) -> npt.NDArray[np.uint8]:
-        return samples[row].image.permute(1, 2, 0).numpy()
-
-    draw(folder / "figures", predictions, picture)
+    draw(folder / "figures", predictions, pictures(data))
 
 
 def evaluate(config: DictConfig) -> dict[str, Any] | None:
@@ -133,7 +139,8 @@ def evaluate(config: DictConfig) -> dict[str, Any] | None:
     folder = Path(config.output or _default_output(file, str(config.choices.data)))
     if config.figures:
         draw_figures(folder, predictions, data)
-    content = save_results(folder, predictions, meta)
+    content = results(predictions, meta)
+    save_results(folder, predictions, content)
     print_results(content, str(folder))
     return content
 

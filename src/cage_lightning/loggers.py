@@ -5,22 +5,98 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import wandb
-from lightning.pytorch.loggers import WandbLogger
+from lightning.pytorch.loggers import Logger, WandbLogger
+from lightning.pytorch.utilities.exceptions import SIGTERMException
+from PIL import Image
 
+from cage_lightning.predictions import Predictions
+from cage_lightning.report.affect_figures import CIRCUMPLEX, compared_dimensions
+from cage_lightning.report.worst_samples import Picture, described
 from cage_lightning.terminal import first_process
 
 log = logging.getLogger(__name__)
 
 _SECONDS_TO_CONNECT = 20.0
+_SECONDS_TO_FINISH = 300.0  # the rest of the upload; `wandb sync` brings what is left
+_SAMPLES = 100  # in the table
+_POINTS = 2000  # in the scatter
+_LONGEST_TAG = 64  # characters, of W&B
+
+
+class ExpressionWandbLogger(WandbLogger):
+    """Lightning's logger, and what only this suite has to log: the results of a run.
+
+    Args:
+        pictures: Show the pictures of the samples in the table.
+        arguments: Of `WandbLogger`.
+    """
+
+    def __init__(self, pictures: bool, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self._pictures = pictures
+
+    def log_results(
+        self, content: Mapping[str, Any], predictions: Predictions, picture: Picture
+    ) -> None:
+        """Log the final scores as summary, a table of samples, and charts of the test split.
+
+        Args:
+            content: Of metrics.json.
+            predictions: Of the test split.
+            picture: The picture of a row of the predictions.
+        """
+        run = self.experiment
+        run.summary.update({k: v for k, v in content.items() if isinstance(v, int | float)})
+        charts: dict[str, Any] = {"test/samples": self._samples(predictions, picture)}
+        true, said = predictions.category, predictions.category_pred
+        if true is not None and said is not None and not predictions.space.multi_label:
+            known = true >= 0
+            charts["test/confusion_matrix"] = wandb.plot.confusion_matrix(
+                y_true=true[known].tolist(),
+                preds=said[known].tolist(),
+                class_names=list(predictions.space.categories),
+                title="Confusion matrix",
+            )
+        compared = compared_dimensions(predictions)
+        if set(CIRCUMPLEX) <= set(compared) and predictions.affect_pred is not None:
+            columns = [compared[dimension] for dimension in CIRCUMPLEX]
+            rows = _evenly(len(predictions), _POINTS)
+            table = wandb.Table(
+                columns=[f"{name}_{side}" for side in ("pred", "true") for name in CIRCUMPLEX],
+                data=np.hstack(
+                    [v[rows][:, columns] for v in (predictions.affect_pred, predictions.affect)]
+                ).tolist(),
+            )
+            x, y = (f"{name}_pred" for name in CIRCUMPLEX)
+            charts["test/circumplex"] = wandb.plot.scatter(table, x, y, "Predicted affect")
+        run.log(charts)
+
+    def _samples(self, predictions: Predictions, picture: Picture) -> wandb.Table:
+        rows = [dict(row) for row in described(predictions, _evenly(len(predictions), _SAMPLES))]
+        for row in rows:
+            number = row.pop("row")
+            if self._pictures:
+                row["picture"] = wandb.Image(_as_image(picture(number)))
+        return wandb.Table(columns=list(rows[0]), data=[list(row.values()) for row in rows])
 
 
 def wandb_logger(
-    run_dir: str, project: str, group: str, tags: Sequence[str], log_model: bool
-) -> WandbLogger:
+    run_dir: str,
+    project: str,
+    group: str,
+    job_type: str,
+    tags: Mapping[str, str | int | None],
+    log_model: bool,
+    pictures: bool,
+) -> ExpressionWandbLogger:
     """One W&B run for one run folder, the same one when the run is taken up again.
 
     Offline unless WANDB_MODE says otherwise or this machine is logged in; a server that does not
@@ -30,8 +106,10 @@ def wandb_logger(
         run_dir: The run folder; its name is the run's name.
         project: W&B project.
         group: W&B group: the runs of one experiment.
-        tags: W&B tags.
+        job_type: W&B job type: the runs of one row of a table.
+        tags: W&B tags, by axis: ``{"model": "tiny"}`` is ``model:tiny``.
         log_model: Upload the best checkpoint as an artifact.
+        pictures: Upload the pictures of the samples in the table.
     """
     folder = Path(run_dir)
     folder.mkdir(parents=True, exist_ok=True)
@@ -40,20 +118,48 @@ def wandb_logger(
         "id": hashlib.sha256(f"{project}/{group}/{folder.name}".encode()).hexdigest()[:16],
         "project": project,
         "group": group,
-        "tags": list(tags),
+        "job_type": job_type,
+        "tags": [f"{axis}:{tag}"[:_LONGEST_TAG] for axis, tag in tags.items() if tag is not None],
         "dir": run_dir,
         "resume": "allow",
     }
     # Other ranks own no W&B run; Lightning never touches theirs.
     experiment = _start(settings) if first_process() else None
-    return WandbLogger(
-        save_dir=run_dir, project=project, log_model=log_model, experiment=experiment
+    return ExpressionWandbLogger(
+        pictures, save_dir=run_dir, project=project, log_model=log_model, experiment=experiment
     )
+
+
+@contextmanager
+def wandb_ends_likewise(loggers: Sequence[Logger]) -> Iterator[None]:
+    """End the W&B runs as the block ends: finished, preempted by SIGTERM, or failed and why."""
+    runs = [
+        logger.experiment
+        for logger in loggers
+        if isinstance(logger, ExpressionWandbLogger) and first_process()
+    ]
+    try:
+        yield
+    except BaseException as error:
+        for run in runs:
+            if isinstance(error, SIGTERMException):
+                run.mark_preempting()
+            elif isinstance(error, Exception):
+                run.summary["error"] = str(error)
+            run.finish(exit_code=1)
+        raise
+    for run in runs:
+        run.finish()
 
 
 def _start(settings: dict[str, object]) -> wandb.Run:
     mode = os.environ.get("WANDB_MODE") or ("online" if _logged_in() else "offline")
-    limits = wandb.Settings(init_timeout=_SECONDS_TO_CONNECT, silent=True)
+    limits = wandb.Settings(
+        init_timeout=_SECONDS_TO_CONNECT,
+        finish_timeout=_SECONDS_TO_FINISH,
+        finish_timeout_raises=False,
+        silent=True,
+    )
     try:
         run = wandb.init(**settings, mode=mode, settings=limits)  # type: ignore[arg-type]
     except wandb.Error as error:
@@ -71,3 +177,12 @@ def _start(settings: dict[str, object]) -> wandb.Run:
 
 def _logged_in() -> bool:
     return wandb.login(prompt=False, verify=False)
+
+
+def _evenly(count: int, most: int) -> npt.NDArray[np.int64]:
+    """At most `most` of `count` rows, at equal distances."""
+    return np.linspace(0, count - 1, min(count, most)).round().astype(np.int64)
+
+
+def _as_image(picture: Image.Image | npt.NDArray[np.uint8]) -> Image.Image:
+    return Image.fromarray(picture) if isinstance(picture, np.ndarray) else picture

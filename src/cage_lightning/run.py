@@ -154,14 +154,18 @@ class RunFolder:
             ConfigError: Another process holds it, and `wait` is false.
         """
         self.path.mkdir(parents=True, exist_ok=True)
+        place = self.path / ".lock"
         with ExitStack() as held:
             try:
-                held.enter_context(locked(self.path / ".lock", wait=wait))
+                held.enter_context(locked(place, wait=False))
             except OSError as error:
-                raise ConfigError(
-                    f"{self.path} is being trained by another process; wait for it to end, or give "
-                    "this run a name of its own with tag=NAME"
-                ) from error
+                if not wait:
+                    raise ConfigError(
+                        f"{self.path} is being trained by another process; wait for it to end, or "
+                        "give this run a name of its own with tag=NAME"
+                    ) from error
+                print(f"waiting for another process that holds {self.path}", flush=True)
+                held.enter_context(locked(place))
             yield
 
 

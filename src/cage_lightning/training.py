@@ -13,17 +13,18 @@ from typing import Any
 import lightning.pytorch as pl
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import ModelCheckpoint, Timer
-from lightning.pytorch.loggers import WandbLogger
+from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from omegaconf import DictConfig
 
 from cage_lightning import build
 from cage_lightning.atomic import write_atomic
 from cage_lightning.callbacks import Preemption
-from cage_lightning.cli import multirun
+from cage_lightning.cli import in_sweep, multirun
 from cage_lightning.data.module import ExpressionData
 from cage_lightning.errors import ConfigError
-from cage_lightning.evaluation import draw_figures, gather, save_results
+from cage_lightning.evaluation import draw_figures, gather, pictures, results, save_results
+from cage_lightning.loggers import ExpressionWandbLogger, wandb_ends_likewise
 from cage_lightning.modules import ExpressionModule
 from cage_lightning.provenance import provenance
 from cage_lightning.report.summary import print_results
@@ -67,8 +68,8 @@ def train(config: DictConfig) -> dict[str, Any] | None:
 
             def enter() -> str:
                 if first:
-                    # A job that lost its node may go on there, unseen, for a while.
-                    held.enter_context(folder.locked(wait=restarted()))
+                    # A start before this one may still be saving, or go on on a node that is lost.
+                    held.enter_context(folder.locked(wait=in_sweep() or restarted()))
                     folder.claim(config)
                     folder.sweep_up()
                 return folder.stage
@@ -79,9 +80,13 @@ def train(config: DictConfig) -> dict[str, Any] | None:
                 log.info("%s is finished already; nothing to do", folder.path)
                 return folder.read_metrics()
             try:
-                if config.init_from:
-                    wait_for_run(Path(config.init_from), config.init_wait_s)
-                return _train_and_test(config, folder, stage == "begun", preemption)
+                loggers = build.build_loggers(config)
+                with wandb_ends_likewise(loggers):
+                    if config.init_from:
+                        wait_for_run(Path(config.init_from), config.init_wait_s)
+                        log.info("the weights to start from are those of %s", config.init_from)
+                    last = folder.last if stage == "begun" else None
+                    return _train_and_test(config, folder, loggers, last, preemption)
             except Exception as error:
                 if first:
                     write_atomic(folder.error_file, f"{error}\n")
@@ -93,17 +98,18 @@ def train(config: DictConfig) -> dict[str, Any] | None:
 
 
 def _train_and_test(
-    config: DictConfig, folder: RunFolder, resume: bool, preemption: Preemption
+    config: DictConfig,
+    folder: RunFolder,
+    loggers: list[Logger],
+    last: Path | None,
+    preemption: Preemption,
 ) -> dict[str, Any] | None:
-    loggers = build.build_loggers(config)
-    exit_code = 1
     try:
         timer = Timer()  # its time goes on when a run is taken up again
         callbacks = [*build.build_callbacks(config), timer, preemption]
         trainer, module, data = _assemble(config, callbacks=callbacks, logger=loggers)
         for logger in loggers:
             logger.log_hyperparams(module.config or {})
-        last = folder.last if resume else None
         if last:
             log.info("resuming from %s", last)
         trainer.fit(module, datamodule=data, ckpt_path=last, weights_only=True)
@@ -117,16 +123,18 @@ def _train_and_test(
             "selection": selection,
             "wall_time_s": round(seconds, 1),
         }
-        content = None
-        if trainer.is_global_zero:
-            if config.figures:
-                draw_figures(folder.path, predictions, data)
-            content = save_results(folder.path, predictions, meta)
-            for logger in loggers:
-                logger.log_metrics({k: v for k, v in content.items() if k.startswith("test/")})
-                logger.save()
-            print_results(content, str(folder.path))
-        exit_code = 0
+        if not trainer.is_global_zero:
+            return None
+        if config.figures:
+            draw_figures(folder.path, predictions, data)
+        content = results(predictions, meta)
+        for logger in loggers:
+            logger.log_metrics({k: v for k, v in content.items() if k.startswith("test/")})
+            if isinstance(logger, ExpressionWandbLogger):
+                logger.log_results(content, predictions, pictures(data))
+            logger.save()
+        save_results(folder.path, predictions, content)
+        print_results(content, str(folder.path))
         return content
     except SIGTERMException:
         raise
@@ -139,10 +147,6 @@ def _train_and_test(
     except Exception:
         log.exception("%s failed", folder.path)
         raise
-    finally:
-        for logger in loggers:
-            if isinstance(logger, WandbLogger) and first_process():
-                logger.experiment.finish(exit_code=exit_code)
 
 
 def _assemble(

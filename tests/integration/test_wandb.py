@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 import struct
+import subprocess
+import sys
+import time
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet
 import pytest
 from wandb.proto import wandb_internal_pb2
 
-from tests.conftest import TINY, Command
+from tests.conftest import TINY, Command, environment
 
 BLOCK = 32768
 
@@ -39,34 +44,128 @@ def records(file: Path) -> Iterator[Any]:
             yield record
 
 
-def read_run(run: Path) -> dict[str, Any]:
-    (file,) = run.glob("wandb/offline-run-*/run-*.wandb")
-    found: dict[str, Any] = {"history": []}
+def read_run(run: Path, start: int = 0) -> dict[str, Any]:
+    """What one start of a run logged; `start` counts from 0."""
+    file = sorted(run.glob("wandb/offline-run-*/run-*.wandb"))[start]
+    found: dict[str, Any] = {"history": [], "summary": {}, "config": {}, "artifacts": []}
     for record in records(file):
         kind = record.WhichOneof("record_type")
         if kind == "run":
             found["run"] = record.run
         elif kind == "exit":
             found["exit"] = record.exit.exit_code
+        elif kind == "preempting":
+            found["preempting"] = True
+        elif kind == "artifact":
+            found["artifacts"].append(record.artifact)
+        elif kind == "summary":
+            found["summary"] |= values(record.summary.update)
+        elif kind == "config":
+            found["config"] |= values(record.config.update)
         elif kind == "history":
-            found["history"].append(
-                {
-                    (item.key or ".".join(item.nested_key)): json.loads(item.value_json)
-                    for item in record.history.item
-                }
-            )
+            found["history"].append(values(record.history.item))
     return found
+
+
+def values(items: Any) -> dict[str, Any]:
+    return {(item.key or ".".join(item.nested_key)): json.loads(item.value_json) for item in items}
+
+
+def table(run: Path, key: str) -> dict[str, Any]:
+    """A table that was logged, as its file says."""
+    (file,) = run.glob(f"wandb/offline-run-*/files/media/table/{key}_*.table.json")
+    return json.loads(file.read_text())  # type: ignore[no-any-return]
 
 
 def test_a_run_is_logged_offline(command: Command, tmp_path: Path) -> None:
     command("train", *TINY, "logger=wandb", "group=paper", "trainer.log_every_n_steps=1")
-    found = read_run(tmp_path / "runs/paper/demo8-tiny-combined-s0")
+    folder = tmp_path / "runs/paper/demo8-tiny-combined-s0"
+    found = read_run(folder)
     assert found["exit"] == 0
-    assert found["run"].run_group == "paper"
-    assert found["run"].display_name == "demo8-tiny-combined-s0"
-    assert set(found["run"].tags) == {"demo8", "tiny", "combined", "paper"}
+    run = found["run"]
+    assert (run.run_group, run.job_type) == ("paper", "demo8-tiny-combined")
+    assert run.display_name == "demo8-tiny-combined-s0"
+    assert set(run.tags) == {
+        *("data:demo8", "model:tiny", "loss:combined", "seed:0", "protocol:paper", "augment:paper")
+    }
     logged = {key for row in found["history"] for key in row}
     assert {"train/loss", "val/loss", "val/ccc_valence", "test/accuracy"} <= logged
+    assert found["config"]["loss"]["alpha"] == 5
+    assert {a.type for a in found["artifacts"]} == {"run_table"}  # no checkpoint unless asked for
+
+    scores = json.loads((folder / "metrics.json").read_text())
+    numbers = {k: v for k, v in scores.items() if k.startswith(("test/", "baseline_"))}
+    assert {k: found["summary"][k] for k in numbers} == pytest.approx(numbers)
+
+    predictions = pyarrow.parquet.read_table(folder / "predictions.parquet").to_pylist()
+    matrix = table(folder, "test/confusion_matrix_table")
+    counts = {(true, said): n for true, said, n in matrix["data"] if n}
+    expected = Counter((row["category_true"], row["category_pred"]) for row in predictions)
+    assert counts == expected
+    samples = table(folder, "test/samples")
+    assert len(samples["data"]) == min(100, len(predictions))
+    assert "picture" not in samples["columns"]
+    by_id = {row["id"]: row for row in predictions}
+    for values_ in samples["data"]:
+        row = dict(zip(samples["columns"], values_, strict=True))
+        for name in ("category_true", "category_pred", "valence_true", "arousal_pred"):
+            assert row[name] == pytest.approx(by_id[row["id"]][name], abs=1e-6)
+    points = table(folder, "test/circumplex_table")
+    assert points["columns"] == ["valence_pred", "arousal_pred", "valence_true", "arousal_true"]
+    assert len(points["data"]) == len(predictions)
+
+
+@pytest.mark.slow
+def test_what_is_off_by_default(command: Command, tmp_path: Path) -> None:
+    more = ("logger.wandb.log_model=true", "logger.wandb.pictures=true", "loss=discrete")
+    command("train", *TINY, "logger=wandb", *more, "trainer.max_epochs=1")
+    folder = tmp_path / "runs/default/demo8-tiny-discrete-s0"
+    files = [
+        (artifact.type, Path(entry.path).suffix)
+        for artifact in read_run(folder)["artifacts"]
+        for entry in artifact.manifest.contents
+    ]
+    samples = table(folder, "test/samples")
+    assert samples["columns"][-1] == "picture"
+    assert Counter(files) == {
+        ("model", ".ckpt"): 1,
+        ("run_table", ".png"): len(samples["data"]),
+        ("run_table", ".json"): 2,
+    }
+
+
+@pytest.mark.slow
+def test_a_run_that_is_stopped_and_goes_on_is_one_run(
+    command: Command, tmp_path: Path, demo_root: Path
+) -> None:
+    settings = (*TINY, "logger=wandb", "trainer.max_epochs=4")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cage_lightning.train", *settings],
+        cwd=tmp_path,
+        env=environment(demo_root),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    folder = tmp_path / "runs/default/demo8-tiny-combined-s0"
+    while process.poll() is None and not (folder / "checkpoints/last.ckpt").is_file():
+        time.sleep(0.02)
+    process.terminate()
+    assert process.wait(60) == 143
+    command("train", *settings)
+    stopped, finished = read_run(folder, 0), read_run(folder, 1)
+    assert stopped["run"].run_id == finished["run"].run_id
+    assert (stopped["exit"], stopped["preempting"]) == (1, True)
+    assert finished["exit"] == 0
+    steps = [row["trainer/global_step"] for run in (stopped, finished) for row in run["history"]]
+    assert steps == sorted(steps)
+
+
+def test_a_run_that_never_begins_says_why(command: Command, tmp_path: Path) -> None:
+    command("train", *TINY, "logger=wandb", "init_from=nowhere.ckpt", check=False)
+    found = read_run(tmp_path / "runs/default/demo8-tiny-combined-s0")
+    assert found["exit"] == 1
+    assert "there is no checkpoint nowhere.ckpt" in found["summary"]["error"]
 
 
 def test_every_job_of_a_sweep_has_a_run_and_a_failure_says_so(

@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.conftest import TINY, environment, locked_elsewhere
+from tests.conftest import TINY, environment
 from tests.slurm_cluster import Cluster, missing, until
 
 pytestmark = [
@@ -57,6 +58,8 @@ trainer: {{strategy: ddp, num_nodes: 2}}
     "wrong": "{tag: wrong, init_from: missing.ckpt}",
     # Fails on rank 0 only.
     "taken": "{tag: taken, trainer: {strategy: ddp, num_nodes: 2}}",
+    "after": "{tag: after, init_from: '${runs}/default/demo8-maxvit_mini-combined-s0-lost'}",
+    "never": "{tag: never, init_from: '${runs}/default/demo8-maxvit_mini-combined-s0-wrong'}",
     "long": f"""
 tag: long
 {PACE % 60}
@@ -195,22 +198,45 @@ def test_two_nodes_leave_at_the_same_step(
 def test_failures_are_named_and_stop_no_other_job(
     sweep: Sweep, cluster: Cluster, tmp_path: Path
 ) -> None:
-    taken = run_folder(tmp_path / "runs", "taken") / ".lock"
-    taken.parent.mkdir(parents=True)
-    with locked_elsewhere(taken):
-        process = sweep("plain", "wrong", "taken", "long")
-        until(lambda: said(tmp_path).count("has left") == 3 or process.poll() is not None, 120)
+    taken = run_folder(tmp_path / "runs", "taken")
+    (taken / "checkpoints").mkdir(parents=True)
+    (taken / "checkpoints/last.ckpt").touch()
+    (taken / "config.yaml").write_text("seed: 5")
+    process = sweep("never", "plain", "wrong", "taken", "long")
+    until(lambda: said(tmp_path).count("has left") == 4 or process.poll() is not None, 120)
     (left,) = cluster.queue()
     cluster.run("scancel", left)
     assert process.wait(60) == 1
-    assert "3 of 4 jobs failed" in said(tmp_path)
+    assert "4 of 5 jobs failed" in said(tmp_path)
     assert "there is no checkpoint missing.ckpt" in said(tmp_path)
-    assert "is being trained by another process" in said(tmp_path)
-    assert "left the queue without a result" in said(tmp_path)
+    assert "holds a run with another config" in said(tmp_path)
+    assert said(tmp_path).count("left the queue without a result") == 2
     assert (run_folder(tmp_path / "runs", "plain") / "metrics.json").is_file()
     numbers = [line.split()[0] for line in said(tmp_path).splitlines() if "submitted" in line]
     states = [cluster.job(number)["JobState"] for number in numbers]
-    assert states == ["COMPLETED", "FAILED", "FAILED", "CANCELLED"]
+    # In the order of submission: what another starts from comes first.
+    assert states == ["COMPLETED", "FAILED", "CANCELLED", "FAILED", "CANCELLED"]
+
+
+def test_the_next_command_finds_the_jobs_of_one_that_was_killed(
+    sweep: Sweep, cluster: Cluster, tmp_path: Path
+) -> None:
+    first = sweep("after", "lost")
+    until(lambda: said(tmp_path).count("submitted") == 2, 60)
+    until(lambda: sorted(cluster.queue().values()) == ["PENDING", "RUNNING"], 60)
+    time.sleep(5)
+    assert len(cluster.queue()) == 2  # there are two idle nodes; one waits for the other
+    first.kill()
+    first.wait()
+    again = sweep("after", "lost", "plain")
+    assert again.wait(180) == 0, said(tmp_path)
+    assert said(tmp_path).count("in the queue already") == 2
+    assert said(tmp_path).count("submitted") == 1
+    runs = {tag: run_folder(tmp_path / "runs", tag) for tag in ("lost", "after", "plain")}
+    assert [starts(run) for run in runs.values()] == [1, 1, 1]
+    assert "the weights to start from" in (runs["after"] / "train.log").read_text()
+    assert sweep("after", "lost", "plain").wait(60) == 0
+    assert "3 jobs, 3 finished before" in said(tmp_path)
 
 
 @pytest.mark.parametrize(("blow", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

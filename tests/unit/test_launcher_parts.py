@@ -97,18 +97,26 @@ def test_visible_devices(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
 
 
 def job(state: State, began: float = 0.0, ended: float | None = None) -> Job:
-    return Job(f"tag=[t{began:g}]", [], Path(), 1, None, state, ["5"], _began=began, _ended=ended)
+    return Job(
+        *(f"tag=[t{began:g}]", [], Path(), 1, None),
+        state=state,
+        devices=["5"],
+        _began=began,
+        _ended=ended,
+    )
 
 
 def test_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("time.monotonic", lambda: 100.0)
     running = [job(State.RUNNING, 90), job(State.RUNNING, 40)]
     waiting = [job(State.WAITING)] * 3
-    assert time_left([*running, *waiting]) is None
+    assert time_left([*running, *waiting], 2) is None
     done = [job(State.DONE, 10, 40), job(State.DONE, 20, 70), job(State.SKIPPED)]
     # 40 s each: 30 s and nothing are left of what runs, and three more on two places.
-    assert time_left([*done, *running, *waiting]) == pytest.approx((30 + 0 + 120) / 2)
-    assert time_left(done) is None
+    assert time_left([*done, *running, *waiting], 2) == pytest.approx((30 + 0 + 120) / 2)
+    # Between the end of a job and the start of the next one, too.
+    assert time_left([*done, running[0], *waiting], 2) == pytest.approx((30 + 120) / 2)
+    assert time_left(done, 2) is None
 
 
 def test_a_terminal_shows_what_runs_and_what_failed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -79,7 +79,8 @@ def test_signals_are_heard_between_steps_only(job: None, handlers: None) -> None
 
     preemption = Preemption()
     trainer = SimpleNamespace(
-        strategy=SimpleNamespace(reduce_boolean_decision=lambda decision, all: decision)
+        is_last_batch=False,
+        strategy=SimpleNamespace(reduce_boolean_decision=lambda decision, all: decision),
     )
     preemption.on_train_start(trainer, None)
     preemption.on_train_batch_end(trainer, None, None, None, 0)
@@ -92,8 +93,11 @@ def test_signals_are_heard_between_steps_only(job: None, handlers: None) -> None
 def test_a_rank_leaves_because_another_was_asked(handlers: None) -> None:
     preemption: Any = Preemption()
     strategy = SimpleNamespace(reduce_boolean_decision=lambda decision, all: not all)
+    trainer = SimpleNamespace(is_last_batch=True, strategy=strategy)
+    preemption.on_train_batch_end(trainer, None, None, None, 0)  # the validation comes first
+    trainer.is_last_batch = False
     with pytest.raises(SIGTERMException):
-        preemption.on_train_batch_end(SimpleNamespace(strategy=strategy), None, None, None, 0)
+        preemption.on_train_batch_end(trainer, None, None, None, 0)
 
 
 def test_a_signal_after_the_last_step_counts(job: None, handlers: None) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -35,23 +35,8 @@ def worst_first(predictions: Predictions) -> npt.NDArray[np.int64]:
 
 def worst_samples(predictions: Predictions, picture: Picture) -> Drawing:
     """The pictures of the worst samples with their ids, and what is true and predicted of each."""
-    space = predictions.space
-    chosen = worst_first(predictions)[: _COLUMNS * _ROWS]
-    confidence, error = _wrong_confidence(predictions), _affect_error(predictions)
-    known = predictions.probability is not None
-    rows = [
-        {
-            "row": int(i),
-            "id": str(predictions.id[i]),
-            "category_true": _names(predictions.category, space, i),
-            "category_pred": _names(predictions.category_pred, space, i),
-            "confidence": float(confidence[i]) if known and confidence[i] else None,
-            **_affect(predictions, i),
-            "affect_error": None if predictions.affect_pred is None else float(error[i]),
-        }
-        for i in chosen
-    ]
-    captions = [_caption(row, space.dimensions) for row in rows]
+    rows = described(predictions, worst_first(predictions)[: _COLUMNS * _ROWS])
+    captions = [_caption(row, predictions.space.dimensions) for row in rows]
     columns = min(_COLUMNS, len(rows))
     height = -(-len(rows) // columns)
     lines = max(caption.count("\n") for caption in captions) + 1
@@ -73,6 +58,29 @@ def worst_samples(predictions: Predictions, picture: Picture) -> Drawing:
             caption, loc="left", family="monospace", fontsize=7, parse_math=False, linespacing=1.2
         )
     return figure, rows
+
+
+def described(predictions: Predictions, rows: Iterable[int]) -> list[Row]:
+    """What is true and predicted of single samples, in the columns of a table.
+
+    Args:
+        predictions: Of a file.
+        rows: Which.
+    """
+    space, known = predictions.space, predictions.probability is not None
+    confidence, error = _wrong_confidence(predictions), _affect_error(predictions)
+    return [
+        {
+            "row": int(i),
+            "id": str(predictions.id[i]),
+            "category_true": _names(predictions.category, space, i),
+            "category_pred": _names(predictions.category_pred, space, i),
+            "confidence": float(confidence[i]) if known and confidence[i] else None,
+            **_affect(predictions, i),
+            "affect_error": None if predictions.affect_pred is None else float(error[i]),
+        }
+        for i in rows
+    ]
 
 
 def _wrong_confidence(predictions: Predictions) -> Floats:

@@ -48,6 +48,7 @@ class Job:
         log: Where its output goes.
         count: How many devices it takes; 0: a place on the CPU.
         folder: Where a training leaves its results; None for anything else.
+        starts_from: The job from whose weights it starts.
         devices: Those it runs on.
         result: Why it failed.
     """
@@ -57,17 +58,35 @@ class Job:
     log: Path
     count: int
     folder: RunFolder | None
+    starts_from: Job | None = None
     state: State = State.WAITING
     devices: list[str] = field(default_factory=list)
     result: str = ""
     _process: subprocess.Popen[bytes] | None = None
-    _began: float = 0.0
+    _began: float | None = None
     _ended: float | None = None
 
     @property
     def seconds(self) -> float:
         """For how long it has run."""
-        return (self._ended or time.monotonic()) - self._began
+        return 0.0 if self._began is None else (self._ended or time.monotonic()) - self._began
+
+    @property
+    def began(self) -> bool:
+        """Whether it was ever started."""
+        return self._began is not None
+
+    def can_start(self) -> bool:
+        """Whether what it starts from is there."""
+        return self.starts_from is None or self.starts_from.state in (State.DONE, State.SKIPPED)
+
+    def given_up(self) -> bool:
+        """Whether what it starts from failed; then this one has failed as well."""
+        if self.starts_from is None or self.starts_from.state is not State.FAILED:
+            return False
+        self.state = State.FAILED
+        self.result = f"not started: {self.starts_from.label}, from which it starts, failed"
+        return True
 
     def start(self, devices: Sequence[str]) -> None:
         """Start the process on these devices."""

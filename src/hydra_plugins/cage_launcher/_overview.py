@@ -23,6 +23,7 @@ class Overview:
     def __init__(self, jobs: Sequence[Job]) -> None:
         self._jobs = jobs
         self._console = Console()
+        self._at_a_time = 1
 
     @contextmanager
     def shown(self) -> Iterator[None]:
@@ -36,10 +37,14 @@ class Overview:
 
     def changed(self, job: Job) -> None:
         """Tell of a job that started or ended."""
+        running = sum(job.state is State.RUNNING for job in self._jobs)
+        self._at_a_time = max(self._at_a_time, running)
         if self._console.is_terminal:
             return
         if job.state is State.RUNNING:
             about = f"on {','.join(job.devices)}"
+        elif not job.began:
+            about = job.result
         else:
             about = f"after {_clock(job.seconds)}; {self._summary()}"
         print(f"{job.state:7} {job.label} {about}", flush=True)
@@ -56,25 +61,29 @@ class Overview:
     def _summary(self) -> str:
         counts = Counter(job.state for job in self._jobs)
         said = [f"{counts[state]} {state}" for state in State if counts[state]]
-        left = time_left(self._jobs)
+        left = time_left(self._jobs, self._at_a_time)
         if left is not None:
             said.append(f"about {_clock(left)} left")
         return f"{len(self._jobs)} jobs: {', '.join(said)}"
 
 
-def time_left(jobs: Sequence[Job]) -> float | None:
-    """Seconds until the grid is done, if the rest takes as long as what is done, as many at a time.
+def time_left(jobs: Sequence[Job], at_a_time: int) -> float | None:
+    """Seconds until the grid is done, if the rest takes as long as what is done.
+
+    Args:
+        jobs: All of them.
+        at_a_time: How many run side by side.
 
     Returns:
         None while no job is done, and when none is left.
     """
     done = [job.seconds for job in jobs if job.state is State.DONE]
     running = [job.seconds for job in jobs if job.state is State.RUNNING]
-    if not done or not running:
+    waiting = sum(job.state is State.WAITING for job in jobs)
+    if not done or not running + [0.0] * waiting:
         return None
     each = sum(done) / len(done)
-    waiting = sum(job.state is State.WAITING for job in jobs)
-    return (sum(max(0.0, each - ran) for ran in running) + each * waiting) / len(running)
+    return (sum(max(0.0, each - ran) for ran in running) + each * waiting) / at_a_time
 
 
 def _clock(seconds: float) -> str:

@@ -61,19 +61,18 @@ class GpuLauncher(Launcher):
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
-        """Run the jobs in the given order.
+        """Run the jobs in the given order, each after the one it starts from.
 
         Raises:
             CageError: The grid cannot run as it is, and nothing was started; or, in the end, some
                 jobs failed: names them and their logs.
         """
-        from hydra_plugins.cage_launcher._grid import plan, work
+        from hydra_plugins.cage_launcher._grid import jobs_of, work
+        from hydra_plugins.cage_launcher._plan import plan
         from hydra_plugins.cage_launcher._slots import Slots, visible_devices
 
         devices = visible_devices() if self._devices is None else self._devices
         slots = Slots(devices, self._jobs_per_device, self._cpu_slots)
-        jobs = plan(
-            self._config, self._loader, job_overrides, initial_job_idx, self._devices_per_job, slots
-        )
-        work(jobs, slots)
+        planned = plan(self._config, self._loader, job_overrides, initial_job_idx)
+        work(jobs_of(planned, self._config, self._devices_per_job, slots), slots)
         return [JobReturn(overrides=job, status=JobStatus.COMPLETED) for job in job_overrides]

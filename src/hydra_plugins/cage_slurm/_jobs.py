@@ -1,7 +1,7 @@
 """Jobs of a sweep in the queue of SLURM.
 
-submitit writes the job scripts and carries results; whether a job is still in the queue is asked of
-`squeue`, which unlike `sacct` exists without accounting.
+submitit writes the job scripts and carries results; what is in the queue is asked of `squeue`,
+which unlike `sacct` exists without accounting.
 """
 
 from __future__ import annotations
@@ -13,25 +13,28 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import submitit
-from hydra.core.hydra_config import HydraConfig
 from hydra.core.singleton import Singleton
-from hydra.core.utils import JobReturn, setup_globals
+from hydra.core.utils import JobReturn, JobStatus, setup_globals
 from hydra_plugins.hydra_submitit_launcher.config import BaseQueueConf
 from hydra_plugins.hydra_submitit_launcher.submitit_launcher import SlurmLauncher
-from omegaconf import DictConfig, OmegaConf
 from submitit.core.utils import FailedJobError
 
+from cage_lightning.cli import sigterm_exits
 from cage_lightning.errors import CageError, ConfigError
+from cage_lightning.run import RunFolder
 from cage_lightning.slurm import requeue
+from hydra_plugins.cage_launcher._plan import Planned, plan
 
 _POLL_S = 2
 _GONE_S = 60  # SLURM kills after KillWait, 30 s by default
 _VISIBLE_S = 15  # until a file of another node is seen
+_LOST = "it left the queue without a result: cancelled, killed, or what it starts from failed"
 
 
 class Task(SlurmLauncher):  # type: ignore[misc]  # untyped
@@ -51,10 +54,36 @@ def _again(*_: object) -> None:
     sys.exit(143)
 
 
+class Queued(NamedTuple):
+    """A job as `squeue` shows it: `sweep` is that of the command that submitted it."""
+
+    id: str
+    sweep: str
+    run: str
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """A job of this sweep in the queue.
+
+    Attributes:
+        planned: What it runs.
+        id: Of SLURM.
+        job: None if an earlier command submitted it.
+    """
+
+    planned: Planned
+    id: str
+    job: submitit.Job[JobReturn] | None
+
+
 def run(
     sweep: dict[str, Any], job_overrides: Sequence[Sequence[str]], first: int
 ) -> list[JobReturn]:
     """Submit the jobs and wait until none is in the queue; however this ends, none is left there.
+
+    A job that starts from another one depends on it in the queue. A run that an earlier command
+    has left in the queue is waited for, not submitted again.
 
     Args:
         sweep: What Hydra hands to the `setup` of a launcher.
@@ -67,63 +96,69 @@ def run(
     if shutil.which("sbatch") is None:
         raise ConfigError("hydra/launcher=slurm: there is no sbatch here; use a login node")
     setup_globals()
+    planned = plan(sweep["config"], sweep["hydra_context"].config_loader, job_overrides, first)
+    token = uuid.uuid4().hex[:8]  # finds all jobs of this command, and only these
+    wanted = [(job, _settings(job, token)) for job in planned if not job.finished]
+    print(f"{len(planned)} jobs, {len(planned) - len(wanted)} finished before", flush=True)
     task = Task()
     task.setup(**sweep)
-    name = f"cage-{uuid.uuid4().hex[:8]}"  # finds all jobs of this command, and only these
-    common = set(job_overrides[0]).intersection(*job_overrides) if len(job_overrides) > 1 else set()
-    settings = [_settings(sweep, overrides) | {"name": name} for overrides in job_overrides]
-    jobs: dict[str, submitit.Job[JobReturn]] = {}
-    with _sigterm_exits():
+    jobs: list[Submitted] = []
+    with sigterm_exits():
         try:
-            for number, overrides in enumerate(job_overrides):
-                label = " ".join([f"#{first + number}", *(o for o in overrides if o not in common)])
-                jobs[label] = _submit(task, settings[number], overrides, first + number)
-                print(f"{jobs[label].job_id} submitted: {label}", flush=True)
-            waiting = dict(jobs)
+            there = {queued.run: queued.id for queued in _queue() if queued.run}
+            for job, settings in wanted:
+                jobs.append(_submit(task, job, settings, there))
+            waiting = list(jobs)
             while waiting:
                 time.sleep(_POLL_S)
-                queued = _queued(name)
-                for label in [label for label, job in waiting.items() if job.job_id not in queued]:
-                    print(f"{waiting.pop(label).job_id} has left the queue: {label}", flush=True)
+                queued = {queued.id for queued in _queue()}
+                for one in [one for one in waiting if one.id not in queued]:
+                    waiting.remove(one)
+                    left = f"; {len(waiting)} left" if waiting else ""
+                    print(f"{one.id} has left the queue: {one.planned.label}{left}", flush=True)
         except BaseException:
-            _cancel(name)
+            _cancel(token, {one.id for one in jobs})
             raise
-    results = {label: _result(job) for label, job in jobs.items()}
-    failed = [
-        f"\n  {label}: {result}\n    {jobs[label].paths.stdout}"
-        for label, result in results.items()
-        if isinstance(result, str)
-    ]
+    failed = [(one, problem) for one in jobs if (problem := _problem(one))]
     if failed:
-        raise CageError(f"{len(failed)} of {len(jobs)} jobs failed{''.join(failed)}")
-    return [result for result in results.values() if isinstance(result, JobReturn)]
+        said = (f"\n  {one.planned.label}: {problem}{_log_of(one)}" for one, problem in failed)
+        raise CageError(f"{len(failed)} of {len(jobs)} jobs failed{''.join(said)}")
+    return [JobReturn(overrides=job, status=JobStatus.COMPLETED) for job in job_overrides]
 
 
-def _settings(sweep: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
-    """The resources of a job, by its own config."""
-    config: DictConfig = sweep["hydra_context"].config_loader.load_sweep_config(
-        sweep["config"], list(overrides)
-    )
-    HydraConfig.instance().set_config(config)
-    if not str(config.trainer.devices).isdigit():
+def _settings(job: Planned, token: str) -> dict[str, Any]:
+    """The resources of a job, by its own config, and what it is called in the queue."""
+    trainer, settings = job.task.trainer, dict(job.launcher)
+    if not str(trainer.devices).isdigit():
         raise ConfigError(
-            f"hydra/launcher=slurm: trainer.devices is {config.trainer.devices}; "
+            f"hydra/launcher=slurm: trainer.devices is {trainer.devices}; "
             "give the number of devices on each node"
         )
-    settings: dict[str, Any] = OmegaConf.to_container(  # type: ignore[assignment]
-        config.hydra.launcher, resolve=True
-    )
     del settings["_target_"]
-    if config.trainer.accelerator == "cpu":
+    if trainer.accelerator == "cpu":
         settings["gpus_per_node"] = None
     if settings["cpus_per_task"] is None:
-        settings["cpus_per_task"] = config.data.num_workers + 1
+        settings["cpus_per_task"] = job.task.data.num_workers + 1
+    settings["name"] = "cage_lightning" if job.folder is None else job.folder.path.name
+    settings["comment"] = f"{token}:{_run(job.folder)}"
     return settings
 
 
-def _submit(
-    task: Task, settings: dict[str, Any], overrides: Sequence[str], number: int
-) -> submitit.Job[JobReturn]:
+def _run(folder: RunFolder | None) -> str:
+    return "" if folder is None else str(folder.path.absolute())
+
+
+def _submit(task: Task, job: Planned, settings: dict[str, Any], there: dict[str, str]) -> Submitted:
+    """Put a job into the queue, and note it in `there`: id by run folder."""
+    run = _run(job.folder)
+    if run in there:
+        print(f"{there[run]} is in the queue already: {job.label}", flush=True)
+        return Submitted(job, there[run], None)
+    if start := there.get(_run(job.starts_from)):
+        settings["additional_parameters"] |= {
+            "dependency": f"afterok:{start}",
+            "kill-on-invalid-dep": "yes",
+        }
     executor = submitit.AutoExecutor(settings.pop("submitit_folder"), cluster="slurm")
     executor.update_parameters(
         **{
@@ -131,66 +166,71 @@ def _submit(
             for key, value in settings.items()
         }
     )
-    arguments = (list(overrides), "hydra.sweep.dir", number, str(number), Singleton.get_state())
+    number, state = job.number, Singleton.get_state()
+    arguments = (list(job.overrides), "hydra.sweep.dir", number, str(number), state)
     try:
-        job: submitit.Job[JobReturn] = executor.submit(task, *arguments)
+        submitted: submitit.Job[JobReturn] = executor.submit(task, *arguments)
     except FailedJobError as error:
         raise ConfigError(f"sbatch refuses the job: {error}") from error
-    return job
+    print(f"{submitted.job_id} submitted: {job.label}", flush=True)
+    if run:
+        there[run] = submitted.job_id
+    return Submitted(job, submitted.job_id, submitted)
 
 
-def _queued(name: str) -> set[str]:
-    """The ids of the jobs called `name` that wait, run or are about to end."""
-    command = [
-        "squeue",
-        "--noheader",
-        "--user",
-        getpass.getuser(),
-        "--name",
-        name,
-        "--format",
-        "%A",
-    ]
+def _queue() -> list[Queued]:
+    """The jobs of this user that wait, run or are about to end."""
+    command = ["squeue", "--noheader", "--user", getpass.getuser(), "--format", "%A:%k"]
     while True:
         asked = subprocess.run(command, stdout=subprocess.PIPE, text=True)
         if asked.returncode == 0:
-            return set(asked.stdout.split())
+            lines = (line.split(":", 2) for line in asked.stdout.splitlines())
+            return [Queued(*line) if len(line) == 3 else Queued(line[0], "", "") for line in lines]
         time.sleep(_POLL_S)  # the controller is busy, or restarts: says nothing about the jobs
 
 
-def _cancel(name: str) -> None:
-    """Take all jobs called `name` out of the queue."""
+def _cancel(token: str, ids: set[str]) -> None:
+    """Take the jobs of a sweep out of the queue, and those with the given ids."""
     patience = time.monotonic() + _GONE_S
-    while (left := _queued(name)) and time.monotonic() < patience:
-        subprocess.run(["scancel", "--user", getpass.getuser(), "--name", name])
-        time.sleep(1)
-    print(f"still in the queue: {', '.join(left)}" if left else "the jobs are cancelled")
-
-
-def _result(job: submitit.Job[JobReturn]) -> JobReturn | str:
-    """What rank 0 returned, or how the job failed."""
-    tasks = [job.task(rank) for rank in range(job.num_tasks)]
-    patience = time.monotonic() + _VISIBLE_S
-    while not all(task.paths.result_pickle.exists() for task in tasks):
+    while left := [job.id for job in _queue() if job.sweep == token or job.id in ids]:
         if time.monotonic() > patience:
-            break
-        time.sleep(0.5)
-    ended = [task for task in tasks if task.paths.result_pickle.exists()]
+            print(f"still in the queue: {', '.join(left)}")
+            return
+        subprocess.run(["scancel", *left])
+        time.sleep(1)
+    print("the jobs are cancelled")
+
+
+def _problem(one: Submitted) -> str | None:
+    """How a job failed that has left the queue; None if it did not."""
+    if one.job is None:
+        folder = one.planned.folder
+        assert folder is not None, "only trainings are recognised in the queue"
+        if _comes(folder.metrics_file):
+            return None
+        return folder.error_file.read_text().strip() if folder.error_file.is_file() else _LOST
+    tasks = [one.job.task(rank) for rank in range(one.job.num_tasks)]
+    ended = [task for task in tasks if _comes(task.paths.result_pickle)]
     for task in ended:
         if (error := task.exception()) is not None:
             # submitit frames the traceback; the error itself is its last line.
             return str(error).split("\n----------------------\n")[1].strip().splitlines()[-1]
-    if len(ended) < len(tasks):
-        return "it left the queue without a result: cancelled, or killed"
-    result: JobReturn = tasks[0].result()
-    return result
+    return _LOST if len(ended) < len(tasks) else None
 
 
-@contextmanager
-def _sigterm_exits() -> Iterator[None]:
-    """Let SIGTERM unwind the stack as Ctrl-C does, with exit code 143."""
-    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+def _comes(file: Path) -> bool:
+    """Whether a file is there, perhaps after some time."""
+    patience = time.monotonic() + _VISIBLE_S
+    while not file.is_file():
+        if time.monotonic() > patience:
+            return False
+        time.sleep(0.5)
+    return True
+
+
+def _log_of(one: Submitted) -> str:
+    """Where to read on."""
+    if one.job is not None:
+        return f"\n    {one.job.paths.stdout}"
+    assert one.planned.folder is not None
+    return f"\n    {one.planned.folder.log_file}"

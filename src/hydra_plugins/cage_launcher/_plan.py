@@ -1,0 +1,110 @@
+"""What a sweep consists of: single runs, and which of them starts from which."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from cage_lightning.errors import ConfigError
+from cage_lightning.run import RunFolder
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A job of a sweep.
+
+    Attributes:
+        number: In the sweep.
+        overrides: What the sweep says of it.
+        label: What tells it from the other jobs.
+        task: Its own config, everything in it resolved.
+        launcher: The settings of the launcher, by its own config.
+        folder: Where a training leaves its results; None for anything else.
+        starts_from: The run folder of another job of the sweep, whose weights it starts from.
+        finished: Whether its results are there already.
+    """
+
+    number: int
+    overrides: Sequence[str]
+    label: str
+    task: DictConfig
+    launcher: Mapping[str, Any]
+    folder: RunFolder | None
+    starts_from: RunFolder | None
+    finished: bool
+
+
+def plan(
+    config: DictConfig, loader: ConfigLoader, job_overrides: Sequence[Sequence[str]], first: int
+) -> list[Planned]:
+    """The jobs of a sweep in its order, except that a job comes after the one it starts from.
+
+    Args:
+        config: The config of the sweep.
+        loader: Composes the config of a job.
+        job_overrides: For each job, what the sweep says.
+        first: The number of the first job.
+
+    Raises:
+        ConfigError: Two jobs would share a run folder, jobs start from each other, or a finished
+            run has another config.
+    """
+    common = set(job_overrides[0]).intersection(*job_overrides) if len(job_overrides) > 1 else set()
+    jobs: list[Planned] = []
+    owners: dict[RunFolder, Planned] = {}
+    for number, overrides in enumerate(job_overrides, first):
+        composed = loader.load_sweep_config(config, list(overrides))
+        HydraConfig.instance().set_config(composed)  # ${hydra:...} is looked up there
+        task = OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
+        folder = _folder(task)
+        if folder is not None:
+            task.run_dir = str(folder.path)
+        OmegaConf.resolve(task)
+        finished = folder is not None and folder.finished
+        if folder is not None and finished:
+            folder.claim(task)  # refuses another config under its name
+        start = OmegaConf.select(task, "init_from")
+        launcher: Any = OmegaConf.to_container(composed.hydra.launcher, resolve=True)
+        job = Planned(
+            number=number,
+            overrides=overrides,
+            label=" ".join(o for o in overrides if o not in common) or f"job {number}",
+            task=task,
+            launcher=launcher,
+            folder=folder,
+            starts_from=RunFolder(Path(start)) if folder and start else None,
+            finished=finished,
+        )
+        if folder is not None and owners.setdefault(folder, job) is not job:
+            raise ConfigError(
+                f"{owners[folder].label} and {job.label} would both be {folder.path}: "
+                "give each a name of its own with tag=NAME or group=NAME"
+            )
+        jobs.append(job)
+    return _ordered([j if j.starts_from in owners else replace(j, starts_from=None) for j in jobs])
+
+
+def _ordered(jobs: Sequence[Planned]) -> list[Planned]:
+    """The same jobs, each after the one it starts from."""
+    left, placed = list(jobs), list[Planned]()
+    while left:
+        unplaced = {job.folder for job in left}
+        job = next((job for job in left if job.starts_from not in unplaced - {None}), None)
+        if job is None:
+            raise ConfigError(f"{left[0].label} would start from a run that starts from it")
+        left.remove(job)
+        placed.append(job)
+    return placed
+
+
+def _folder(task: DictConfig) -> RunFolder | None:
+    """The run folder of a training that keeps something."""
+    if not OmegaConf.is_missing(task, "run_dir") or task.trainer.fast_dev_run:
+        return None
+    return RunFolder.of(task)
