@@ -19,7 +19,12 @@ from tests.prediction_samples import random_predictions
 
 
 def write_run(
-    root: Path, *overrides: str, finished: bool = True, log: str = "", figures: Path | None = None
+    root: Path,
+    *overrides: str,
+    finished: bool = True,
+    log: str = "",
+    error: str | None = None,
+    figures: Path | None = None,
 ) -> Path:
     """A run of the settings that the command line would take.
 
@@ -32,6 +37,8 @@ def write_run(
     config.run_dir = str(folder)
     (folder / "config.yaml").write_text(OmegaConf.to_yaml(config, resolve=True))
     (folder / "train.log").write_text(log)
+    if error is not None:
+        (folder / "error.txt").write_text(error)
     # As if killed after step 400, and taken up again from a checkpoint of step 300.
     write_log(folder, 0, range(49, 400, 50))
     write_log(folder, 1, range(349, 1000, 50))

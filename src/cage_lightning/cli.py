@@ -121,7 +121,9 @@ def _explain(error: Exception, config_name: str) -> str:
     groups = [place.name for place in CONF_DIR.iterdir() if place.is_dir()]
     # Without a dot, the likeliest slip is in the name of a group.
     known = groups if "." not in key and _nearest(key, groups) else list(_keys(config_name))
-    return f"there is no setting '{key}'{_nearest(key, known)}; `--cfg job` prints them all"
+    file = re.match(r"In '([^']+)'", text)
+    where = f"{file.group(1)}.yaml: " if file else ""
+    return f"{where}there is no setting '{key}'{_nearest(key, known)}; `--cfg job` prints them all"
 
 
 def _nearest(name: str, known: list[str]) -> str:
@@ -139,7 +141,10 @@ def _keys(config_name: str) -> Iterator[str]:
     choices = [a for a in sys.argv[1:] if re.fullmatch(r"[\w/]+=[\w/]+", a)]
     groups = [a for a in choices if (CONF_DIR / a.replace("=", "/")).with_suffix(".yaml").is_file()]
     with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
-        config = OmegaConf.to_container(compose(config_name, overrides=groups))
+        try:
+            config = OmegaConf.to_container(compose(config_name, overrides=groups))
+        except HydraException:  # the wrong key is in one of their files
+            config = OmegaConf.to_container(compose(config_name))
 
     def walk(node: object, prefix: str) -> Iterator[str]:
         if isinstance(node, dict):

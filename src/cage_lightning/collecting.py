@@ -16,7 +16,15 @@ from cage_lightning.report.affect_figures import absolute_errors
 from cage_lightning.report.figures import save
 from cage_lightning.report.page import page
 from cage_lightning.report.paper_tables import PAPER_TABLES, PaperTable
-from cage_lightning.report.run_tables import EXPLANATION, cells, latex, markdown, missing_rows
+from cage_lightning.report.run_tables import (
+    EXPLANATION,
+    TAKEN_UP,
+    cells,
+    latex,
+    markdown,
+    missing_rows,
+    missing_seeds,
+)
 from cage_lightning.report.runs import (
     Run,
     UnfinishedRun,
@@ -63,6 +71,10 @@ def _table(
         commands = "\n".join(missing)
         text += f"\nMissing are {len(missing)} rows of the paper:\n\n```bash\n{commands}\n```\n"
         Console().print(f"{len(missing)} rows are missing: results.md has their commands")
+    if seeds := missing_seeds(runs):
+        text += f"\nMissing are {len(seeds)} runs of seeds that other rows have; {TAKEN_UP}:\n\n"
+        text += "".join(f"- {run}\n" for run in seeds)
+        Console().print(f"{len(seeds)} runs are missing: results.md names them")
     write_atomic(folder / "results.md", text)
     write_atomic(folder / "results.tex", latex(table, found))
     write_atomic(folder / "page.html", page(table, found, runs, unfinished))

@@ -115,6 +115,16 @@ class CollectConfig:
     output: str = MISSING
 
 
+@dataclass
+class DashboardConfig:
+    """Top-level keys of conf/dashboard.yaml."""
+
+    table: str = MISSING
+    runs: str = MISSING
+    entity: str | None = None
+    output: str | None = None
+
+
 def register() -> None:
     """Make the schemas known to Hydra; calling it again changes nothing."""
     store = ConfigStore.instance()
@@ -124,3 +134,4 @@ def register() -> None:
     store.store(name="analyze_schema", node=AnalyzeConfig)
     store.store(name="score_schema", node=ScoreConfig)
     store.store(name="collect_schema", node=CollectConfig)
+    store.store(name="dashboard_schema", node=DashboardConfig)

@@ -101,22 +101,24 @@ class CombinedLoss(nn.Module):
 
 
 class ValenceArousalLoss(nn.Module):
-    """Affect only: the sum over the dimensions of beta * MSE - CCC (equation 2 of the paper).
+    """Affect only: the sum over the dimensions of beta * MSE - gamma * CCC (eq. 2 of the paper).
 
     The published form: the printed L_CCC = 1 - CCC differs from -CCC by a constant, without effect
-    on the gradient, so the minimum is -D for D dimensions. The CCC uses unbiased moments, and is
-    that of the batch, not of the data set.
+    on the gradient, so the minimum is -gamma * D for D dimensions. The CCC uses unbiased moments,
+    and is that of the batch, not of the data set.
 
     Args:
         beta: Weight of the MSE; 3 in Table 5.
+        gamma: Weight of the CCC; 1 in equation 2, 0 leaves the MSE alone.
     """
 
-    def __init__(self, beta: float = 3.0) -> None:
+    def __init__(self, beta: float = 3.0, gamma: float = 1.0) -> None:
         super().__init__()
         self.beta = beta
+        self.gamma = gamma
 
     def forward(self, prediction: Prediction, batch: Batch) -> dict[str, Tensor]:
-        """Return ``loss`` = D (beta ``mse`` - ``ccc``), the parts being means over D dimensions."""
+        """Return ``loss`` = D (beta ``mse`` - gamma ``ccc``), the parts means over D dimensions."""
         labelled, x, y = _labelled(prediction, batch)
         n, sum_x, sum_y, squared = global_sum(
             torch.stack([labelled, x, y, (x - y).square()]).sum(1)
@@ -128,7 +130,8 @@ class ValenceArousalLoss(nn.Module):
         xx, yy, xy = global_sum(torch.stack([dx * dx, dy * dy, dx * dy]).sum(1))
         ccc = torch.where(n > 0, concordance(n, mean_x - mean_y, xx, yy, xy), 0.0)
         mse = squared / pairs
-        return {"loss": (self.beta * mse - ccc).sum(), "mse": mse.mean(), "ccc": ccc.mean()}
+        loss = (self.beta * mse - self.gamma * ccc).sum()
+        return {"loss": loss, "mse": mse.mean(), "ccc": ccc.mean()}
 
 
 def _labelled(prediction: Prediction, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:

@@ -24,17 +24,23 @@ def wait_for_run(path: Path, limit_s: float) -> None:
     On a cluster it may be queued for long, so only the limit counts there.
 
     Args:
-        path: The run folder.
+        path: The run folder; a checkpoint file needs no waiting.
         limit_s: Wait no longer than that; 0: do not wait.
 
     Raises:
         CheckpointError: The run failed, nobody trains it, or it is not finished in time.
     """
+    if path.is_file() or (limit_s == 0 and not path.is_dir()):
+        return
     folder, began = RunFolder(path), time.monotonic()
     trained = began  # when it was, the last time
-    if limit_s > 0 and not folder.finished:
+    if limit_s == 0 and not folder.finished:
+        how = f"failed: see {folder.log_file}" if folder.error_file.is_file() else "is not finished"
+        best = f"; {folder.best} has its best epoch so far" if folder.best.is_file() else ""
+        raise CheckpointError(f"{path}, from which this run starts, {how}{best}")
+    if not folder.finished:
         log.info("waiting for %s, from which this run starts", path)
-    while limit_s > 0 and not folder.finished:
+    while not folder.finished:
         now = time.monotonic()
         if _is_trained(folder):
             trained = now

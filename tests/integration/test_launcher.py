@@ -17,6 +17,7 @@ from omegaconf import OmegaConf
 
 from hydra_plugins.cage_launcher import _guard
 from tests.conftest import TINY, Command, environment
+from tests.wandb_files import read_run
 
 # A door whose jobs cost no training. A job holds each of its devices exclusively for a while; it
 # fails where another job holds one too. `victim` waits to be killed, together with a worker.
@@ -192,12 +193,20 @@ def test_what_does_not_listen_is_killed() -> None:
 REFUSED = {
     "one folder": (("optimizer.lr=1e-4,1e-3",), "optimizer.lr=0.0001 and optimizer.lr=0.001 would"),
     "too many devices": (
-        ("trainer=gpu", "trainer.devices=2,3", "hydra.launcher.devices=[0,1]"),
+        (
+            *("trainer=gpu", "trainer.devices=2,3", "tag=d${trainer.devices}"),
+            "hydra.launcher.devices=[0,1]",
+        ),
         "trainer.devices=3 needs 3 devices and there are 2",
     ),
     "no device": (("trainer=gpu", "seed=0,1", "hydra.launcher.devices=[]"), "there are 0"),
     "no place": (("seed=0,1", "hydra.launcher.cpu_slots=0"), "cpu_slots are at least 1"),
     "unknown choice": (("loss=va,vaa",), "did you mean 'va'"),
+    "from itself": (
+        ("seed=0,1", "init_from=${runs}/default/demo8-tiny-combined-s${seed}"),
+        "seed=0 would start from a run that starts from it",
+    ),
+    "of another command": (("sweep=figure11",), "sweep/figure11.yaml: there is no setting"),
 }
 
 
@@ -252,30 +261,37 @@ def test_a_grid_equals_its_single_runs(command: Command, tmp_path: Path) -> None
 
 
 @pytest.mark.slow
-def test_killed_and_started_again_a_grid_is_completed(
-    command: Command, tmp_path: Path, demo_root: Path
+def test_a_failure_is_told_everywhere_and_the_rest_is_complete(
+    command: Command, tmp_path: Path
 ) -> None:
-    jobs = (*TINY, "model=maxvit_mini", "data.batch_size=8", "callbacks.last.every_n_steps=4")
-    grid = ("-m", *jobs, "data.num_workers=1", "seed=0,1,2", "hydra.launcher.cpu_slots=2")
-    command("train", *grid, "runs=undisturbed")
-    launcher = subprocess.Popen(
-        [sys.executable, "-m", "cage_lightning.train", *grid, "runs=killed"],
-        cwd=tmp_path,
-        env=environment(demo_root),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
+    runs = tmp_path / "runs/table6_demo"
+    # Of seed 2 there is nothing to start from: it cannot save its checkpoints.
+    (runs / "demo8-tiny-combined-s2").mkdir(parents=True)
+    (runs / "demo8-tiny-combined-s2/checkpoints").touch()
+    grid = (
+        *("sweep=table6_demo", "data=demo8", "loss=va,combined", "seed=2,0,1"),
+        *("data.size=tiny", "trainer.max_epochs=1", "logger=wandb", "hydra.launcher.cpu_slots=2"),
     )
-    wait_for(lambda: list(tmp_path.glob("killed/*/*/checkpoints/last.ckpt")), "nothing is trained")
-    launcher.kill()
-    launcher.wait()
-    wait_for(lambda: not processes_in(tmp_path), "a process lives on")
-    assert len(metrics(tmp_path / "killed")) < 3
-    again = command("train", *grid, "runs=killed")
-    assert "resuming from" in "".join(
-        f.read_text() for f in tmp_path.glob("killed/*/.sweeps/*/*.log")
-    )
-    assert "waiting" in again.stdout
-    assert metrics(tmp_path / "killed") == metrics(tmp_path / "undisturbed")
+    done = command("train", *grid, check=False)
+    assert done.returncode == 1
+    assert "6 jobs: 4 done, 2 failed" in done.stdout
+    lines = done.stdout.splitlines()
+    for seed in (0, 1, 2):  # what comes first in the grid starts after what it needs
+        row = f"loss={{}} seed={seed}"
+        ended = next(n for n, line in enumerate(lines) if row.format("combined") + " after" in line)
+        started = lines.index(f"running {row.format('va')} on cpu")
+        assert ended < started
+    assert "combined-s2/checkpoints" in done.stderr
+    assert "demo8-tiny-combined-s2, from which this run starts, failed: see" in done.stderr
+
+    assert "from which this run starts, failed" in (runs / "demo8-tiny-va-s2/error.txt").read_text()
+    for loss in ("combined", "va"):
+        for seed, code in ((0, 0), (1, 0), (2, 1)):
+            assert read_run(runs / f"demo8-tiny-{loss}-s{seed}")["exit"] == code
+    command("collect", "table=table6", "runs=runs", "output=out")
+    page = (tmp_path / "out/page.html").read_text()
+    assert "2 failed" in page
+    assert "from which this run starts, failed" in page
 
 
 @pytest.mark.slow

@@ -27,7 +27,7 @@ LONG = "a-very-long-tag-without-any-place-to-break-" + 60 * "x"
 
 @pytest.fixture(scope="module")
 def grid(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The page of 18 runs and one that failed."""
+    """The page of 18 runs, one that failed and one that was stopped."""
     from omegaconf import OmegaConf
 
     from cage_lightning.collecting import collect
@@ -40,7 +40,9 @@ def grid(tmp_path_factory: pytest.TempPathFactory) -> Path:
         own = (f"data={data}", "model=maxvit", f"loss={loss}", f"seed={seed}")
         tag = (f"tag={LONG}",) if (data, loss) == ("affectnet8", "va") else ()
         write_run(runs, *own, *tag, figures=figures)
-    write_run(runs, "data=affectnet8", "tag=failed", finished=False, log=f"INFO {HOSTILE}\n" * 30)
+    log = f"INFO {HOSTILE}\n" * 30
+    write_run(runs, "data=affectnet8", "tag=failed", finished=False, log=log, error=HOSTILE + LONG)
+    write_run(runs, "data=affectnet8", "tag=stopped", finished=False, log=log)
     settings = {"table": "table6", "runs": str(runs), "output": str(work / "out")}
     collect(OmegaConf.create(settings))
     return work / "out" / "page.html"
@@ -183,7 +185,9 @@ def test_a_run_opens_from_the_table(opened) -> None:
 
 def test_what_a_failed_run_said_is_only_shown(opened) -> None:
     assert opened.title() == opened.inner_text("h1")
-    assert HOSTILE in opened.inner_text("#unfinished pre")
+    assert HOSTILE in opened.inner_text("#failed pre")
+    assert HOSTILE in opened.inner_text("#failed strong")
+    assert HOSTILE in opened.inner_text("#stopped pre")
 
 
 def test_it_is_a_document_without_scripts(browser, grid: Path) -> None:

@@ -99,6 +99,15 @@ def test_minimum_is_minus_the_number_of_dimensions():
     assert parts["loss"].item() == pytest.approx(-2, abs=1e-6)
 
 
+def test_the_squared_error_alone_or_the_ccc_alone():
+    prediction, batch = sample()
+    parts = ValenceArousalLoss(beta=3, gamma=0)(prediction, batch)
+    d = batch.affect.shape[1]
+    assert parts["loss"].item() == pytest.approx(d * 3 * parts["mse"].item(), rel=1e-6)
+    parts = ValenceArousalLoss(beta=0, gamma=2)(prediction, batch)
+    assert parts["loss"].item() == pytest.approx(-2 * d * parts["ccc"].item(), rel=1e-6)
+
+
 def test_ccc_is_unbiased():
     x, y = torch.tensor([[3, -0.5, 2, 7]]).T, torch.tensor([[2.5, 0, 2, 8]]).T
     batch = Batch(torch.empty(4, 0), torch.zeros(4, dtype=torch.int64), y, torch.arange(4))

@@ -12,7 +12,7 @@ import yaml
 
 from cage_lightning.errors import ConfigError, DataError
 from cage_lightning.report.paper_tables import PAPER_TABLES
-from cage_lightning.report.run_tables import cells, latex, markdown, missing_rows
+from cage_lightning.report.run_tables import cells, latex, markdown, missing_rows, missing_seeds
 from cage_lightning.report.runs import Run, read_runs
 
 DEMO = {"data": "demo8", "model": "tiny", "loss": "combined"}
@@ -23,7 +23,8 @@ def a_run(loss: str, seed: int, **scores: float) -> Run:
     metrics = {key.replace("__", "/"): value for key, value in scores.items()}
     intervals = {"test/ccc_pooled": [0.5 + seed / 10, 0.8]}
     config = {"choices": choices, "tag": None, "seed": seed, "group": "g"}
-    return Run(Path("run"), config, metrics | {"intervals": intervals})
+    folder = Path(f"runs/g/affectnet8-maxvit-{loss}-s{seed}")
+    return Run(folder, config, metrics | {"intervals": intervals})
 
 
 def test_the_published_numbers_agree_with_each_other() -> None:
@@ -92,6 +93,21 @@ def test_missing_rows_are_named_with_their_command() -> None:
     assert not any("model=maxvit loss=combined" in c and "affectnet8" in c for c in commands)
     drawn = replace(runs[0], config=runs[0].config | {"choices": DEMO})
     assert missing_rows(table, [drawn]) == []
+
+
+def test_missing_seeds_are_named() -> None:
+    runs = [a_run("combined", 1), a_run("combined", 12), a_run("va", 12)]
+    assert missing_seeds(runs) == ["runs/g/affectnet8-maxvit-va-s1"]
+    tagged = replace(
+        a_run("va", 1),
+        folder=Path("runs/g/affectnet8-maxvit-va-s1-no-s1-here"),
+        config=runs[0].config | {"tag": "no-s1-here"},
+    )
+    assert missing_seeds([*runs, tagged]) == [
+        "runs/g/affectnet8-maxvit-va-s12-no-s1-here",
+        "runs/g/affectnet8-maxvit-va-s1",
+    ]
+    assert missing_seeds(runs[:2]) == []
 
 
 def test_what_counts_as_a_run(tmp_path: Path) -> None:

@@ -19,10 +19,23 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SLURM_JOB_ID", raising=False)
 
 
-def test_a_finished_run_and_no_limit_need_no_waiting(tmp_path: Path) -> None:
-    waiting.wait_for_run(tmp_path / "nowhere", 0)
+def test_a_finished_run_and_a_file_need_no_waiting(tmp_path: Path) -> None:
     (tmp_path / "metrics.json").touch()
-    waiting.wait_for_run(tmp_path, 10)
+    for limit in (0, 10):
+        waiting.wait_for_run(tmp_path, limit)
+        waiting.wait_for_run(tmp_path / "metrics.json", limit)
+
+
+def test_without_waiting_an_unfinished_run_is_no_start(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"starts, is not finished$"):
+        waiting.wait_for_run(tmp_path, 0)
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints/best.ckpt").touch()
+    with pytest.raises(CheckpointError, match=r"is not finished; .*/best.ckpt has its best epoch"):
+        waiting.wait_for_run(tmp_path, 0)
+    (tmp_path / "error.txt").touch()
+    with pytest.raises(CheckpointError, match=r"failed: see .*train.log"):
+        waiting.wait_for_run(tmp_path, 0)
 
 
 def test_it_waits_while_the_run_is_trained(tmp_path: Path) -> None:

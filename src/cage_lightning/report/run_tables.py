@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -21,6 +22,8 @@ category), *constant balanced* (mean of the training means of the categories), *
 mean of valence and arousal of the category that the model predicts), *nearest* (category whose
 training mean is nearest to the valence and arousal that the model predicts), *chance*.
 """
+
+TAKEN_UP = "the command of the sweep trains them, and leaves finished runs alone"
 
 
 @dataclass(frozen=True)
@@ -175,6 +178,18 @@ def missing_rows(table: PaperTable, runs: Sequence[Run]) -> list[str]:
             command += f" 'init_from={start}' init_wait_s=172800"
         commands.append(f"python -m cage_lightning.train {command}")
     return commands
+
+
+def missing_seeds(runs: Sequence[Run]) -> list[str]:
+    """The run folders that would give every row the seeds that some row has."""
+    seeds = sorted({run.seed for run in runs})
+    there = {run.folder for run in runs}
+    folders = {
+        run.folder.with_name(re.sub(r"-s\d+(?=-|$)", f"-s{seed}", run.folder.name, count=1)): None
+        for run in sorted(runs, key=lambda run: run.row)
+        for seed in seeds
+    }
+    return [str(folder) for folder in folders if folder not in there]
 
 
 def _cell(

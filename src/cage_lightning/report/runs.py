@@ -15,6 +15,7 @@ from cage_lightning.errors import ConfigError, DataError
 from cage_lightning.prediction_files import read_predictions
 from cage_lightning.predictions import Predictions
 from cage_lightning.report.affect_figures import compared_dimensions
+from cage_lightning.run import RunFolder
 
 _LOG_LINES, _LOG_BYTES = 20, 8192  # of the end of train.log, at most
 
@@ -62,11 +63,13 @@ class UnfinishedRun:
         folder: The run folder.
         config: Its config.yaml.
         log: The last lines of its train.log; empty if it has none.
+        error: Why its last start failed; None if it did not.
     """
 
     folder: Path
     config: Mapping[str, Any]
     log: str
+    error: str | None
 
 
 def read_runs(root: Path) -> list[Run]:
@@ -98,7 +101,12 @@ def read_unfinished(root: Path) -> list[UnfinishedRun]:
     """
     folders = {file.parent for file in root.glob("**/config.yaml")}
     return [
-        UnfinishedRun(folder, _settings(folder / "config.yaml"), _end(folder / "train.log"))
+        UnfinishedRun(
+            folder=folder,
+            config=_settings(folder / "config.yaml"),
+            log=_end(folder / "train.log"),
+            error=_text(RunFolder(folder).error_file),
+        )
         for folder in sorted(folders)
         # Loggers keep a config.yaml of their own inside a run folder.
         if folders.isdisjoint(folder.parents) and not (folder / "metrics.json").is_file()
@@ -122,6 +130,10 @@ def _settings(file: Path) -> Mapping[str, Any]:
     except (OSError, ValueError, YAMLError) as error:
         raise DataError(f"{file} is unreadable: {error}") from error
     return settings  # type: ignore[no-any-return]
+
+
+def _text(file: Path) -> str | None:
+    return file.read_text(errors="replace").strip() if file.is_file() else None
 
 
 def _end(log: Path) -> str:

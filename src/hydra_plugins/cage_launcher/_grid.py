@@ -46,13 +46,14 @@ def jobs_of(
                 f"{one.label} needs {count} devices and there are {len(slots.devices)}: "
                 "lower trainer.devices, or name more in hydra.launcher.devices=[...]"
             )
+        start = owners.get(one.starts_from)
         job = Job(
             label=one.label,
-            command=_command(config, one),
+            command=_command(config, one, ["init_wait_s=0"] if start else []),
             log=Path(config.hydra.sweep.dir) / f"{one.number}.log",
             count=count,
             folder=one.folder,
-            starts_from=owners[one.starts_from] if one.starts_from else None,
+            starts_from=start,
             state=State.SKIPPED if one.finished else State.WAITING,
         )
         if one.folder is not None:
@@ -62,10 +63,10 @@ def jobs_of(
 
 
 def work(jobs: Sequence[Job], slots: Slots) -> None:
-    """Run what waits, in the given order; a failure stops no job but those that start from it.
+    """Run what waits, in the given order; a failure stops no other job.
 
-    A job waits for the one it starts from without taking a place. However this ends, no process of
-    a job is left.
+    A job that starts from another one waits for its end without taking a place. However this ends,
+    no process of a job is left.
 
     Raises:
         CageError: Jobs failed; names each, what it said last, and its log.
@@ -76,9 +77,6 @@ def work(jobs: Sequence[Job], slots: Slots) -> None:
     with sigterm_exits(), overview.shown():
         try:
             while waiting or running:
-                for job in [job for job in waiting if job.given_up()]:
-                    waiting.remove(job)
-                    overview.changed(job)
                 for job in [job for job in waiting if job.can_start()]:
                     devices = slots.take(job.count)
                     if devices is None:  # no other overtakes it: it might wait for ever
@@ -101,11 +99,11 @@ def work(jobs: Sequence[Job], slots: Slots) -> None:
                 job.wait()
     failed = [job for job in jobs if job.state is State.FAILED]
     if failed:
-        said = (f"\n  {job.label}: {job.result}" + f"\n    {job.log}" * job.began for job in failed)
+        said = (f"\n  {job.label}: {job.result}\n    {job.log}" for job in failed)
         raise CageError(f"{len(failed)} of {len(jobs)} jobs failed{''.join(said)}")
 
 
-def _command(config: DictConfig, job: Planned) -> list[str]:
+def _command(config: DictConfig, job: Planned, more: Sequence[str]) -> list[str]:
     """The single run of a job, through the door and with the Hydra settings of this process."""
     sources = {source.provider: source.path for source in config.hydra.runtime.config_sources}
     door = sys.modules["__main__"].__spec__
@@ -115,5 +113,6 @@ def _command(config: DictConfig, job: Planned) -> list[str]:
         where.append(f"--config-dir={sources['command-line']}")
     hydra = [o for o in config.hydra.overrides.hydra if not o.startswith("hydra.mode=")]
     # The number marks it as a job of a sweep, for `cli.in_sweep`.
-    run = [*where, *job.overrides, *hydra, "hydra.mode=RUN", f"hydra.job.num={job.number}"]
+    own = ["hydra.mode=RUN", f"hydra.job.num={job.number}"]
+    run = [*where, *job.overrides, *more, *hydra, *own]
     return [sys.executable, "-m", door.name, *run]

@@ -63,30 +63,18 @@ class Job:
     devices: list[str] = field(default_factory=list)
     result: str = ""
     _process: subprocess.Popen[bytes] | None = None
-    _began: float | None = None
+    _began: float = 0.0
     _ended: float | None = None
 
     @property
     def seconds(self) -> float:
         """For how long it has run."""
-        return 0.0 if self._began is None else (self._ended or time.monotonic()) - self._began
-
-    @property
-    def began(self) -> bool:
-        """Whether it was ever started."""
-        return self._began is not None
+        return (self._ended or time.monotonic()) - self._began
 
     def can_start(self) -> bool:
-        """Whether what it starts from is there."""
-        return self.starts_from is None or self.starts_from.state in (State.DONE, State.SKIPPED)
-
-    def given_up(self) -> bool:
-        """Whether what it starts from failed; then this one has failed as well."""
-        if self.starts_from is None or self.starts_from.state is not State.FAILED:
-            return False
-        self.state = State.FAILED
-        self.result = f"not started: {self.starts_from.label}, from which it starts, failed"
-        return True
+        """Whether what it starts from has ended, well or not: a start then says what is wrong."""
+        start = self.starts_from
+        return start is None or start.state not in (State.WAITING, State.RUNNING)
 
     def start(self, devices: Sequence[str]) -> None:
         """Start the process on these devices."""

@@ -43,8 +43,6 @@ class Overview:
             return
         if job.state is State.RUNNING:
             about = f"on {','.join(job.devices)}"
-        elif not job.began:
-            about = job.result
         else:
             about = f"after {_clock(job.seconds)}; {self._summary()}"
         print(f"{job.state:7} {job.label} {about}", flush=True)

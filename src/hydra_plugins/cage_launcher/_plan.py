@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +23,10 @@ class Planned:
         number: In the sweep.
         overrides: What the sweep says of it.
         label: What tells it from the other jobs.
-        task: Its own config, everything in it resolved.
+        task: Its own config; resolved for a training.
         launcher: The settings of the launcher, by its own config.
         folder: Where a training leaves its results; None for anything else.
-        starts_from: The run folder of another job of the sweep, whose weights it starts from.
+        starts_from: The run whose weights it starts from, of this sweep or not.
         finished: Whether its results are there already.
     """
 
@@ -60,15 +60,12 @@ def plan(
     owners: dict[RunFolder, Planned] = {}
     for number, overrides in enumerate(job_overrides, first):
         composed = loader.load_sweep_config(config, list(overrides))
-        HydraConfig.instance().set_config(composed)  # ${hydra:...} is looked up there
+        HydraConfig.instance().set_config(composed)
         task = OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
         folder = _folder(task)
         if folder is not None:
             task.run_dir = str(folder.path)
-        OmegaConf.resolve(task)
-        finished = folder is not None and folder.finished
-        if folder is not None and finished:
-            folder.claim(task)  # refuses another config under its name
+            OmegaConf.resolve(task)  # while ${hydra:...} is that of this job
         start = OmegaConf.select(task, "init_from")
         launcher: Any = OmegaConf.to_container(composed.hydra.launcher, resolve=True)
         job = Planned(
@@ -79,7 +76,7 @@ def plan(
             launcher=launcher,
             folder=folder,
             starts_from=RunFolder(Path(start)) if folder and start else None,
-            finished=finished,
+            finished=folder is not None and folder.finished,
         )
         if folder is not None and owners.setdefault(folder, job) is not job:
             raise ConfigError(
@@ -87,15 +84,18 @@ def plan(
                 "give each a name of its own with tag=NAME or group=NAME"
             )
         jobs.append(job)
-    return _ordered([j if j.starts_from in owners else replace(j, starts_from=None) for j in jobs])
+    for job in jobs:
+        if job.folder is not None and job.finished:
+            job.folder.claim(job.task)  # refuses another config under its name
+    return _ordered(jobs)
 
 
 def _ordered(jobs: Sequence[Planned]) -> list[Planned]:
     """The same jobs, each after the one it starts from."""
     left, placed = list(jobs), list[Planned]()
     while left:
-        unplaced = {job.folder for job in left}
-        job = next((job for job in left if job.starts_from not in unplaced - {None}), None)
+        unplaced = {job.folder for job in left} - {None}
+        job = next((job for job in left if job.starts_from not in unplaced), None)
         if job is None:
             raise ConfigError(f"{left[0].label} would start from a run that starts from it")
         left.remove(job)

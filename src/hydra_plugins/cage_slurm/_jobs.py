@@ -34,7 +34,7 @@ from hydra_plugins.cage_launcher._plan import Planned, plan
 _POLL_S = 2
 _GONE_S = 60  # SLURM kills after KillWait, 30 s by default
 _VISIBLE_S = 15  # until a file of another node is seen
-_LOST = "it left the queue without a result: cancelled, killed, or what it starts from failed"
+_LOST = "it left the queue without a result: cancelled, or killed"
 
 
 class Task(SlurmLauncher):  # type: ignore[misc]  # untyped
@@ -82,8 +82,8 @@ def run(
 ) -> list[JobReturn]:
     """Submit the jobs and wait until none is in the queue; however this ends, none is left there.
 
-    A job that starts from another one depends on it in the queue. A run that an earlier command
-    has left in the queue is waited for, not submitted again.
+    A job that starts from another one waits for it in the queue. A run that an earlier command has
+    left there is waited for, not submitted again.
 
     Args:
         sweep: What Hydra hands to the `setup` of a launcher.
@@ -154,11 +154,11 @@ def _submit(task: Task, job: Planned, settings: dict[str, Any], there: dict[str,
     if run in there:
         print(f"{there[run]} is in the queue already: {job.label}", flush=True)
         return Submitted(job, there[run], None)
+    overrides = list(job.overrides)
     if start := there.get(_run(job.starts_from)):
-        settings["additional_parameters"] |= {
-            "dependency": f"afterok:{start}",
-            "kill-on-invalid-dep": "yes",
-        }
+        # However that one ends: a start then says what is wrong.
+        settings["additional_parameters"] |= {"dependency": f"afterany:{start}"}
+        overrides.append("init_wait_s=0")
     executor = submitit.AutoExecutor(settings.pop("submitit_folder"), cluster="slurm")
     executor.update_parameters(
         **{
@@ -167,7 +167,7 @@ def _submit(task: Task, job: Planned, settings: dict[str, Any], there: dict[str,
         }
     )
     number, state = job.number, Singleton.get_state()
-    arguments = (list(job.overrides), "hydra.sweep.dir", number, str(number), state)
+    arguments = (overrides, "hydra.sweep.dir", number, str(number), state)
     try:
         submitted: submitit.Job[JobReturn] = executor.submit(task, *arguments)
     except FailedJobError as error:

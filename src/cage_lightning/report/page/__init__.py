@@ -24,7 +24,15 @@ from cage_lightning.report.affect_figures import absolute_errors
 from cage_lightning.report.page.curves import learning_curves, read_curves
 from cage_lightning.report.page.pictures import Embedded, embed
 from cage_lightning.report.paper_tables import PaperTable
-from cage_lightning.report.run_tables import EXPLANATION, Cell, headings, lines_of_table
+from cage_lightning.report.run_tables import (
+    EXPLANATION,
+    TAKEN_UP,
+    Cell,
+    headings,
+    lines_of_table,
+    missing_rows,
+    missing_seeds,
+)
 from cage_lightning.report.runs import Run, UnfinishedRun, read_affect
 from cage_lightning.run import flat
 
@@ -100,7 +108,11 @@ def page(
         sections=[
             _section(names[run.folder], run, budget if run in shown else None) for run in runs
         ],
-        unfinished=[(names[run.folder], run) for run in unfinished],
+        failed=[(names[run.folder], run) for run in unfinished if run.error is not None],
+        stopped=[(names[run.folder], run) for run in unfinished if run.error is None],
+        missing_rows=missing_rows(table, runs),
+        missing_seeds=missing_seeds(runs),
+        taken_up=TAKEN_UP,
         configs={
             names[run.folder]: {key: json.dumps(value) for key, value in flat(run.config).items()}
             for run in everything

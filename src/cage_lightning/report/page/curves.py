@@ -13,7 +13,7 @@ from cage_lightning.errors import DataError
 from cage_lightning.report.figures import PALETTE, new_figure
 
 # A panel each: which keys it shows.
-_PANELS: Mapping[str, tuple[str, ...]] = {
+PANELS: Mapping[str, tuple[str, ...]] = {
     "Loss": ("train/loss", "val/loss"),
     "Accuracy": ("val/accuracy",),
     "Mean average precision": ("val/map",),
@@ -37,7 +37,7 @@ def read_curves(folder: Path) -> dict[str, Curve]:
     Raises:
         DataError: A file holds something that is no number.
     """
-    curves: dict[str, dict[int, float]] = {k: {} for keys in _PANELS.values() for k in keys}
+    curves: dict[str, dict[int, float]] = {k: {} for keys in PANELS.values() for k in keys}
     starts = folder.glob("csv/version_*/metrics.csv")
     for file in sorted(starts, key=lambda file: int(file.parent.name.removeprefix("version_"))):
         with file.open(newline="") as opened:
@@ -62,7 +62,7 @@ def learning_curves(curves: Mapping[str, Curve]) -> dict[str, Figure]:
     """A small figure for each panel that has something to show, by its title."""
     return {
         title: _panel({key: curves[key] for key in keys if key in curves})
-        for title, keys in _PANELS.items()
+        for title, keys in PANELS.items()
         if any(key in curves for key in keys)
     }
 

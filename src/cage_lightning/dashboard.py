@@ -1,0 +1,19 @@
+"""`python -m cage_lightning.dashboard`: a W&B workspace and report of an experiment."""
+
+from __future__ import annotations
+
+from omegaconf import DictConfig
+
+from cage_lightning.cli import door
+
+
+@door("dashboard")
+def main(config: DictConfig) -> None:
+    """Build the workspace and the report of a group of runs, and save them."""
+    from cage_lightning.dashboarding import dashboard
+
+    dashboard(config)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,86 @@
+"""From finished runs to the W&B workspace and report of their experiment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import wandb
+from omegaconf import DictConfig
+from rich.console import Console
+
+from cage_lightning.atomic import write_atomic
+from cage_lightning.errors import CageError, ConfigError, check_choice
+from cage_lightning.report.paper_tables import PAPER_TABLES
+from cage_lightning.report.run_tables import cells
+from cage_lightning.report.runs import Run, read_runs
+
+_SECONDS_TO_CONNECT = 10
+
+
+def dashboard(config: DictConfig) -> None:
+    """Save the workspace and the report of a group of runs, or write them as JSON.
+
+    Raises:
+        CageError: What the user can put right.
+    """
+    check_choice("table", config.table, tuple(PAPER_TABLES))
+    try:
+        from cage_lightning.report.dashboard import curves_of, report, workspace
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"{error}: pip install 'cage-lightning[dashboard]'") from error
+
+    table, runs = PAPER_TABLES[config.table], read_runs(Path(config.runs))
+    project, group = _place(runs, config.runs)
+    found = cells(table, runs)
+    if not found:
+        raise ConfigError(f"no run below {config.runs} has a score of {config.table}")
+    entity = config.entity or _default_entity()
+    content = (entity, project, group, table, found, curves_of(runs))
+    views = {"workspace": workspace(*content), "report": report(*content)}
+    say = Console().print
+    for name, view in views.items():
+        if config.output is not None:
+            file = Path(config.output) / f"{name}.json"
+            model = view._to_model()  # there is no public way to the serialised form
+            write_atomic(file, model.model_dump_json(by_alias=True, exclude_none=True, indent=1))
+            say(f"{name}: {file}", soft_wrap=True, highlight=False)
+        else:
+            try:
+                view.save()
+            except Exception as error:  # of whatever lies between here and the service
+                raise CageError(f"W&B does not take the {name}: {_first_line(error)}") from error
+            say(f"{name}: {view.url}", soft_wrap=True, highlight=False)
+
+
+def _place(runs: list[Run], root: str) -> tuple[str, str]:
+    """Project and group of runs that were logged with W&B."""
+    logged: list[Mapping[str, Any]] = [
+        logger for run in runs if (logger := run.config["logger"].get("wandb")) is not None
+    ]
+    if not logged:
+        raise ConfigError(f"no run below {root} was trained with logger=wandb")
+    places = {(logger["project"], logger["group"]) for logger in logged}
+    if len(places) > 1:
+        names = ", ".join(sorted(f"{group} in {project}" for project, group in places))
+        raise ConfigError(f"the runs below {root} are of several groups ({names}): choose one")
+    return places.pop()
+
+
+def _default_entity() -> str:
+    """Whom W&B takes for the owner of a project."""
+    try:
+        entity: str | None = wandb.Api(timeout=_SECONDS_TO_CONNECT).default_entity
+    except Exception as error:  # no login, no network
+        raise CageError(
+            f"W&B does not answer ({_first_line(error)}): log in with `wandb login`; or "
+            "entity=NAME output=DIR writes both as JSON, without the service"
+        ) from error
+    if entity is None:
+        raise ConfigError("W&B knows no default entity of yours: entity=NAME")
+    return entity
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]

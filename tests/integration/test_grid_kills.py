@@ -1,0 +1,96 @@
+"""A grid that is killed at random moments, again and again, ends as if nothing had happened."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Command, environment
+
+# Two stages: `va` starts from the combined run of its seed.
+GRID = (
+    *("sweep=table6_demo", "data=demo8", "data.size=tiny", "trainer.max_epochs=3"),
+    *("model=maxvit_mini", "data.batch_size=8", "callbacks.last.every_n_steps=4"),
+    "hydra.launcher.cpu_slots=2",
+)
+
+
+def processes(folder: Path, command: str = "") -> list[int]:
+    """Those that work in `folder` and have `command` in their command line."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has ended, or is not ours
+            line = (process / "cmdline").read_text().replace("\0", " ")
+            if (process / "cwd").readlink() == folder and command in line:
+                found.append(int(process.name))
+    return found
+
+
+def saved_since(moment: float, runs: Path) -> Iterator[Path]:
+    """The runs that have got further since then."""
+    for file in runs.rglob("last.ckpt"):
+        if file.stat().st_mtime > moment:
+            yield file
+
+
+def strike(victim: str, launcher: subprocess.Popen[bytes], folder: Path) -> None:
+    """SIGKILL one or all of a grid's processes; returns when the launcher has ended."""
+    pids = {
+        "launcher": lambda: [launcher.pid],
+        "job": lambda: processes(folder, " hydra.mode=RUN ")[:1],
+        "everything": lambda: processes(folder),
+    }[victim]()
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    launcher.wait(300)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_a_grid_that_is_killed_at_random(command: Command, tmp_path: Path, demo_root: Path) -> None:
+    command("train", *GRID, "runs=undisturbed")
+    moments = random.Random(5)
+    finished: dict[Path, int] = {}
+    for victim in itertools.cycle(("everything", "launcher", "job")):
+        launcher = subprocess.Popen(
+            [sys.executable, "-m", "cage_lightning.train", *GRID, "runs=killed"],
+            cwd=tmp_path,
+            env=environment(demo_root),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        began = time.time()
+        while launcher.poll() is None and not any(saved_since(began, tmp_path / "killed")):
+            time.sleep(0.02)
+        with suppress(subprocess.TimeoutExpired):
+            launcher.wait(moments.choice((0, 0.5, 1, 2, 8, 12)))
+        strike(victim, launcher, tmp_path)
+        for file in (tmp_path / "killed").rglob("metrics.json"):
+            changed = file.stat().st_mtime_ns
+            assert finished.setdefault(file, changed) == changed, f"{file} was written again"
+        if launcher.returncode == 0:
+            break
+    last = command("train", *GRID, "runs=killed")
+    assert "6 jobs: 6 skipped" in last.stdout
+    assert len(finished) == 6
+    resumed = [
+        log.read_text().count("resuming from") for log in tmp_path.glob("killed/*/*/train.log")
+    ]
+    assert sum(resumed) > 0
+
+    for runs in ("undisturbed", "killed"):
+        command("collect", "table=table6", f"runs={runs}", f"output={runs}")
+    tables = [(tmp_path / runs / "results.csv").read_bytes() for runs in ("undisturbed", "killed")]
+    assert tables[0] == tables[1]
