@@ -210,12 +210,13 @@ def test_failures_are_named_and_stop_no_other_job(
     assert "4 of 5 jobs failed" in said(tmp_path)
     assert "there is no checkpoint missing.ckpt" in said(tmp_path)
     assert "holds a run with another config" in said(tmp_path)
-    assert said(tmp_path).count("left the queue without a result") == 2
+    assert "s0-wrong, from which this run starts, failed: see" in said(tmp_path)
+    assert said(tmp_path).count("left the queue without a result") == 1
     assert (run_folder(tmp_path / "runs", "plain") / "metrics.json").is_file()
     numbers = [line.split()[0] for line in said(tmp_path).splitlines() if "submitted" in line]
     states = [cluster.job(number)["JobState"] for number in numbers]
     # In the order of submission: what another starts from comes first.
-    assert states == ["COMPLETED", "FAILED", "CANCELLED", "FAILED", "CANCELLED"]
+    assert states == ["COMPLETED", "FAILED", "FAILED", "FAILED", "CANCELLED"]
 
 
 def test_the_next_command_finds_the_jobs_of_one_that_was_killed(
