@@ -100,6 +100,17 @@ def test_a_rank_leaves_because_another_was_asked(handlers: None) -> None:
         preemption.on_train_batch_end(trainer, None, None, None, 0)
 
 
+def test_the_other_ranks_are_taken_along() -> None:
+    told: list[int] = []
+    launcher = SimpleNamespace(kill=told.append)
+    trainer: Any = SimpleNamespace(strategy=SimpleNamespace(launcher=launcher))
+    preemption: Any = Preemption()
+    preemption.on_exception(trainer, None, ValueError())
+    assert told == []
+    preemption.on_exception(trainer, None, SIGTERMException())
+    assert told == [signal.SIGTERM]
+
+
 def test_a_signal_after_the_last_step_counts(job: None, handlers: None) -> None:
     preemption: Any = Preemption()
     preemption.on_train_start(None, None)

@@ -65,6 +65,14 @@ class Preemption(Callback):
         if trainer.strategy.reduce_boolean_decision(self._asked is not None, all=False):
             raise SIGTERMException(143)
 
+    def on_exception(
+        self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
+    ) -> None:
+        """Take along the ranks that this process started: they may wait for it for ever."""
+        launcher = trainer.strategy.launcher
+        if isinstance(exception, SIGTERMException) and launcher is not None:
+            launcher.kill(signal.SIGTERM)
+
     def trained(self) -> None:
         """Leave at any moment from now on, or at once if asked after the last step."""
         self._in_fit = False
