@@ -36,6 +36,7 @@ def saves(*_):
 def main(config):
     devices = os.environ.get("CUDA_VISIBLE_DEVICES", "none")
     seen = {"devices": devices, "rank": os.environ.get("LOCAL_RANK"), "argv": sys.argv[1:]}
+    seen["threads"] = os.environ.get("OMP_NUM_THREADS")
     if config.act == "fail":
         raise CageError("this one fails")
     if config.act == "victim":
@@ -136,6 +137,8 @@ def test_jobs_on_the_cpu_take_cpu_slots(play: Play, tmp_path: Path) -> None:
     assert process.returncode == 0, out + err
     assert out.count(" on cpu\n") == 2
     assert "2 jobs: 1 waiting, 1 done" in out  # one at a time
+    (file, _) = tmp_path.glob("ran-*.json")
+    assert json.loads(file.read_text())["threads"] == "1"  # as the environment says
 
 
 def test_a_failure_stops_no_other_job(play: Play, tmp_path: Path) -> None:

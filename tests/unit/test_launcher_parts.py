@@ -52,6 +52,11 @@ def test_the_emptiest_devices_come_first() -> None:
     assert slots.take(1) == ["6"]
 
 
+def test_jobs_on_the_cpu_share_its_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(8)))
+    assert [Slots([], 1, slots).threads for slots in (1, 3, 8, 20)] == [8, 2, 1, 1]
+
+
 def test_slots_that_run_nothing_are_refused() -> None:
     for places in ((0, 1), (1, 0)):
         with pytest.raises(ConfigError, match="at least 1"):

@@ -53,6 +53,7 @@ def jobs_of(
             log=Path(config.hydra.sweep.dir) / f"{one.number}.log",
             count=count,
             folder=one.folder,
+            threads=slots.threads,
             starts_from=start,
             state=State.SKIPPED if one.finished else State.WAITING,
         )

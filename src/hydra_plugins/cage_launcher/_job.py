@@ -48,6 +48,7 @@ class Job:
         log: Where its output goes.
         count: How many devices it takes; 0: a place on the CPU.
         folder: Where a training leaves its results; None for anything else.
+        threads: How many it may compute with on the CPU.
         starts_from: The job from whose weights it starts.
         devices: Those it runs on.
         result: Why it failed.
@@ -58,6 +59,7 @@ class Job:
     log: Path
     count: int
     folder: RunFolder | None
+    threads: int = 1
     starts_from: Job | None = None
     state: State = State.WAITING
     devices: list[str] = field(default_factory=list)
@@ -79,7 +81,9 @@ class Job:
     def start(self, devices: Sequence[str]) -> None:
         """Start the process on these devices."""
         env = {key: value for key, value in os.environ.items() if key not in _NOT_INHERITED}
-        if CPU not in devices:
+        if CPU in devices:
+            env.setdefault("OMP_NUM_THREADS", str(self.threads))
+        else:
             env["CUDA_VISIBLE_DEVICES"] = ",".join(devices)
         self.devices, self.state, self._began = list(devices), State.RUNNING, time.monotonic()
         self.log.parent.mkdir(parents=True, exist_ok=True)

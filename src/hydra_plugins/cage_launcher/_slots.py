@@ -19,6 +19,9 @@ class Slots:
         jobs_per_device: How many jobs share one device at a time.
         cpu_slots: How many jobs without a device run at a time.
 
+    Attributes:
+        threads: The share of the processor that a job without a device has.
+
     Raises:
         ConfigError: No job would ever run.
     """
@@ -26,6 +29,7 @@ class Slots:
     def __init__(self, devices: Sequence[str], jobs_per_device: int, cpu_slots: int) -> None:
         if jobs_per_device < 1 or cpu_slots < 1:
             raise ConfigError("hydra.launcher: jobs_per_device and cpu_slots are at least 1")
+        self.threads = max(1, len(os.sched_getaffinity(0)) // cpu_slots)
         self._free = {CPU: cpu_slots} | dict.fromkeys(devices, jobs_per_device)
 
     @property
