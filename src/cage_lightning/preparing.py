@@ -21,7 +21,6 @@ from cage_lightning.atomic import locked, write_atomic, write_csv
 from cage_lightning.data.annotations import Annotations
 from cage_lightning.data.checking import FACTS, MISSING, Checked, check_pictures, read_parts
 from cage_lightning.data.datacard import describe, fault_rows, render
-from cage_lightning.data.files import usable_cpus
 from cage_lightning.data.module import ExpressionData
 from cage_lightning.data.store import (
     About,
@@ -33,6 +32,7 @@ from cage_lightning.data.store import (
 )
 from cage_lightning.data.twins import Twins
 from cage_lightning.errors import ConfigError, DataError
+from cage_lightning.machine import usable_cpus
 from cage_lightning.terminal import start_logging
 
 log = logging.getLogger(__name__)

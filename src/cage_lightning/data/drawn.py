@@ -17,8 +17,8 @@ from rich.console import Console
 from rich.progress import track
 
 from cage_lightning.atomic import locked
-from cage_lightning.data.files import usable_cpus
 from cage_lightning.errors import DataError
+from cage_lightning.machine import usable_cpus
 
 Chunk = TypeVar("Chunk")
 Drawn = TypeVar("Drawn")

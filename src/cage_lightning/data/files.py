@@ -161,12 +161,6 @@ def stays_inside(root: Path, path: str) -> bool:
     return any(target.is_relative_to(os.path.realpath(place)) for place in places)
 
 
-def usable_cpus() -> int:
-    """The share of the machine that a cluster job was given, where the system can tell."""
-    has_share = hasattr(os, "sched_getaffinity")
-    return len(os.sched_getaffinity(0)) if has_share else os.cpu_count() or 1
-
-
 def no_release(dataset: str, split: str, root: Path, layouts: Mapping[str, str]) -> DataError:
     """The error for a root that holds no release of a dataset.
 

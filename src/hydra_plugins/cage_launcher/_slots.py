@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Sequence
 
 from cage_lightning.errors import ConfigError
+from cage_lightning.machine import usable_cpus
 
 CPU = "cpu"
 
@@ -29,7 +30,7 @@ class Slots:
     def __init__(self, devices: Sequence[str], jobs_per_device: int, cpu_slots: int) -> None:
         if jobs_per_device < 1 or cpu_slots < 1:
             raise ConfigError("hydra.launcher: jobs_per_device and cpu_slots are at least 1")
-        self.threads = max(1, len(os.sched_getaffinity(0)) // cpu_slots)
+        self.threads = max(1, usable_cpus() // cpu_slots)
         self._free = {CPU: cpu_slots} | dict.fromkeys(devices, jobs_per_device)
 
     @property
