@@ -27,20 +27,18 @@ def dashboard(config: DictConfig) -> None:
     """
     check_choice("table", config.table, tuple(PAPER_TABLES))
     try:
-        from cage_lightning.report.dashboard import curves_of, report, workspace
+        from cage_lightning.report.dashboard import workspace_and_report
     except ModuleNotFoundError as error:
         raise ConfigError(f"{error}: pip install 'cage-lightning[dashboard]'") from error
 
     table, runs = PAPER_TABLES[config.table], read_runs(Path(config.runs))
     project, group = _place(runs, config.runs)
-    found = cells(table, runs)
-    if not found:
+    if not cells(table, runs):
         raise ConfigError(f"no run below {config.runs} has a score of {config.table}")
     entity = config.entity or _default_entity()
-    content = (entity, project, group, table, found, curves_of(runs))
-    views = {"workspace": workspace(*content), "report": report(*content)}
+    views = workspace_and_report(entity, project, group, table, runs)
     say = Console().print
-    for name, view in views.items():
+    for name, view in zip(("workspace", "report"), views, strict=True):
         if config.output is not None:
             file = Path(config.output) / f"{name}.json"
             model = view._to_model()  # there is no public way to the serialised form
