@@ -69,12 +69,12 @@ def _table(
     text = f"# {table.title}\n\n{markdown(table, found)}\n{EXPLANATION}\n{table.note}\n"
     if missing := missing_rows(table, runs):
         commands = "\n".join(missing)
-        text += f"\nMissing are {len(missing)} rows of the paper:\n\n```bash\n{commands}\n```\n"
-        Console().print(f"{len(missing)} rows are missing: results.md has their commands")
+        text += f"\nMissing rows of the paper, {len(missing)}:\n\n```bash\n{commands}\n```\n"
+        Console().print(f"missing rows of the paper: {len(missing)}; results.md has their commands")
     if seeds := missing_seeds(runs):
-        text += f"\nMissing are {len(seeds)} runs of seeds that other rows have; {TAKEN_UP}:\n\n"
+        text += f"\nMissing runs of seeds that other rows have, {len(seeds)}; {TAKEN_UP}:\n\n"
         text += "".join(f"- {run}\n" for run in seeds)
-        Console().print(f"{len(seeds)} runs are missing: results.md names them")
+        Console().print(f"missing runs of seeds: {len(seeds)}; results.md names them")
     write_atomic(folder / "results.md", text)
     write_atomic(folder / "results.tex", latex(table, found))
     write_atomic(folder / "page.html", page(table, found, runs, unfinished))

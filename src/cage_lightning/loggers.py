@@ -48,13 +48,25 @@ class ExpressionWandbLogger(WandbLogger):
     ) -> None:
         """Log the final scores as summary, a table of samples, and charts of the test split.
 
+        A service that is gone costs these, not the run.
+
         Args:
             content: Of metrics.json.
             predictions: Of the test split.
             picture: The picture of a row of the predictions.
         """
-        run = self.experiment
-        run.summary.update({k: v for k, v in content.items() if isinstance(v, int | float)})
+        self.experiment.summary.update(
+            {key: value for key, value in content.items() if isinstance(value, int | float)}
+        )
+        with _service_may_be_gone():
+            self.experiment.log(self._charts(predictions, picture))
+
+    def finalize(self, status: str) -> None:
+        """Upload the checkpoint, where that is asked for."""
+        with _service_may_be_gone():
+            super().finalize(status)
+
+    def _charts(self, predictions: Predictions, picture: Picture) -> dict[str, Any]:
         charts: dict[str, Any] = {"test/samples": self._samples(predictions, picture)}
         true, said = predictions.category, predictions.category_pred
         if true is not None and said is not None and not predictions.space.multi_label:
@@ -77,7 +89,7 @@ class ExpressionWandbLogger(WandbLogger):
             )
             x, y = (f"{name}_pred" for name in CIRCUMPLEX)
             charts["test/circumplex"] = wandb.plot.scatter(table, x, y, "Predicted affect")
-        run.log(charts)
+        return charts
 
     def _samples(self, predictions: Predictions, picture: Picture) -> wandb.Table:
         rows = [dict(row) for row in described(predictions, _evenly(len(predictions), _SAMPLES))]
@@ -152,6 +164,15 @@ def wandb_ends_likewise(loggers: Sequence[Logger]) -> Iterator[None]:
         run.finish()
 
 
+@contextmanager
+def _service_may_be_gone() -> Iterator[None]:
+    """Go on without W&B where it does not answer."""
+    try:
+        yield
+    except (wandb.Error, OSError) as error:
+        log.warning("W&B does not answer (%s): not all is logged", _first_line(error))
+
+
 def _start(settings: dict[str, object]) -> wandb.Run:
     mode = os.environ.get("WANDB_MODE") or ("online" if _logged_in() else "offline")
     limits = wandb.Settings(
@@ -163,7 +184,7 @@ def _start(settings: dict[str, object]) -> wandb.Run:
     try:
         run = wandb.init(**settings, mode=mode, settings=limits)  # type: ignore[arg-type]
     except wandb.Error as error:
-        log.warning("W&B does not answer (%s): logging offline", str(error).splitlines()[0])
+        log.warning("W&B does not answer (%s): logging offline", _first_line(error))
         wandb.teardown()  # it still holds the id
         mode = "offline"
         run = wandb.init(**settings, mode=mode, settings=limits)  # type: ignore[arg-type]
@@ -173,6 +194,10 @@ def _start(settings: dict[str, object]) -> wandb.Run:
     if mode == "offline":
         log.info("W&B is offline; upload later with: wandb sync %s", Path(run.dir).parent)
     return run
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]
 
 
 def _logged_in() -> bool:

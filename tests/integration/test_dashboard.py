@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,7 @@ import pytest
 
 from tests.conftest import Command
 from tests.fabricated_runs import write_run
+from tests.wandb_service import Service
 
 pytest.importorskip("wandb_workspaces", reason="pip install 'cage-lightning[dashboard]'")
 
@@ -74,56 +73,9 @@ def test_both_show_the_rows_of_the_table(command: Command, runs: Path, tmp_path:
     ]
 
 
-class Service(BaseHTTPRequestHandler):
-    """Answers what the client asks before it saves a view; keeps what is saved."""
-
-    saved: list[dict[str, Any]]
-
-    def log_message(self, *_: Any) -> None: ...
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        if self.path == "/graphql":
-            variables = json.loads(body).get("variables") or {}
-            if "spec" in variables:
-                self.saved.append(variables)
-        me = {"id": "u", "username": "me", "entity": "me", "email": "", "flags": "{}"}
-        view = {"id": "v1", "name": "nw-v1", "type": "runs", "displayName": "", "description": ""}
-        project = {"id": "p", "name": "cage_lightning", "entityName": "me", "user": None}
-        dated = {"createdAt": "2026-01-01T00:00:00", "updatedAt": "2026-01-01T00:00:00"}
-        answer = {
-            "viewer": me | {"teams": {"edges": []}},
-            "models": {
-                "edges": [{"node": project | {"isBenchmark": False} | dated, "cursor": "c"}],
-                "pageInfo": {"endCursor": "c", "hasNextPage": False},
-            },
-            "upsertView": {
-                "view": view | dated | {"project": project, "spec": '{"version": 5, "blocks": []}'},
-                "inserted": True,
-            },
-        }
-        content = json.dumps({"data": answer}).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-
-@pytest.fixture
-def service() -> Iterator[dict[str, str]]:
-    Service.saved = []
-    with ThreadingHTTPServer(("127.0.0.1", 0), Service) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        address = f"http://127.0.0.1:{server.server_address[1]}"
-        yield {"WANDB_BASE_URL": address, "WANDB_API_KEY": "a" * 40}
-        server.shutdown()
-
-
-def test_both_are_saved_in_the_project_of_the_runs(
-    command: Command, runs: Path, service: dict[str, str]
-) -> None:
-    done = command("dashboard", "table=table6", "runs=runs/table6", **service)
+def test_both_are_saved_in_the_project_of_the_runs(command: Command, runs: Path) -> None:
+    with Service.running() as service:
+        done = command("dashboard", "table=table6", "runs=runs/table6", **service)
     assert [(view["entityName"], view["projectName"]) for view in Service.saved] == [
         ("me", "cage_lightning")
     ] * 2

@@ -15,6 +15,7 @@ import pytest
 
 from tests.conftest import TINY, Command, environment
 from tests.wandb_files import read_run
+from tests.wandb_service import Service
 
 
 def table(run: Path, key: str) -> dict[str, Any]:
@@ -134,3 +135,23 @@ def test_a_server_that_does_not_answer_turns_it_offline(command: Command, tmp_pa
     done = command("train", *TINY, "trainer.max_epochs=1", "logger=wandb", **server)
     assert "logging offline" in done.stderr
     assert read_run(tmp_path / "runs/default/demo8-tiny-combined-s0")["exit"] == 0
+
+
+@pytest.mark.slow
+def test_a_server_that_is_gone_in_the_middle_costs_no_run(tmp_path: Path, demo_root: Path) -> None:
+    hasty = "import cage_lightning.loggers as l; l._SECONDS_TO_FINISH = 5"
+    main = "from cage_lightning.train import main; main()"
+    with Service.running(goes_dark=True) as service:
+        done = subprocess.run(
+            [sys.executable, "-c", f"{hasty}; {main}", *TINY, "logger=wandb"],
+            cwd=tmp_path,
+            env=environment(demo_root) | service,
+            capture_output=True,
+            text=True,
+            timeout=240,
+            stdin=subprocess.DEVNULL,
+        )
+        assert Service.dark
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "W&B does not answer" in done.stderr
+    assert (tmp_path / "runs/default/demo8-tiny-combined-s0/metrics.json").is_file()

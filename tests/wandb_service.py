@@ -1,0 +1,81 @@
+"""Something like the service of W&B on this machine: it answers what the client must know."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+_PROJECT = {"id": "p", "name": "cage_lightning", "entityName": "me", "user": None}
+_DATED = {"createdAt": "2026-01-01T00:00:00", "updatedAt": "2026-01-01T00:00:00"}
+_VIEW = {"id": "v1", "name": "nw-v1", "type": "runs", "displayName": "", "description": ""}
+
+
+class Service(BaseHTTPRequestHandler):
+    """Keeps the views that are saved. Where it `goes_dark`, it answers no more once a run logs."""
+
+    saved: list[dict[str, Any]]
+    goes_dark: bool
+    over: threading.Event
+    dark = False
+
+    @classmethod
+    @contextmanager
+    def running(cls, goes_dark: bool = False) -> Iterator[dict[str, str]]:
+        """Run it, and yield the environment for its clients."""
+        Service.saved, Service.goes_dark, Service.dark = [], goes_dark, False
+        Service.over = threading.Event()
+        with ThreadingHTTPServer(("127.0.0.1", 0), cls) as server:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            address = f"http://127.0.0.1:{server.server_address[1]}"
+            yield {"WANDB_BASE_URL": address, "WANDB_API_KEY": "a" * 40}
+            Service.over.set()
+            server.shutdown()
+
+    def log_message(self, *_: Any) -> None: ...
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        Service.dark |= self.goes_dark and "file_stream" in self.path
+        if self.dark:
+            self.over.wait()
+            return
+        variables: dict[str, Any] = {}
+        if self.path == "/graphql":
+            variables = json.loads(body).get("variables") or {}
+        if "spec" in variables:
+            self.saved.append(variables)
+        content = json.dumps({"data": _answer(variables)}).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+
+def _answer(variables: dict[str, Any]) -> dict[str, Any]:
+    """To any query: the client takes out what it has asked for."""
+    me = {"id": "u", "username": "me", "entity": "me", "email": "", "flags": "{}"}
+    project = _PROJECT | {"entity": {"id": "e", "name": "me"}}
+    return {
+        "viewer": me | {"teams": {"edges": []}},
+        "models": {
+            "edges": [{"node": _PROJECT | {"isBenchmark": False} | _DATED, "cursor": "c"}],
+            "pageInfo": {"endCursor": "c", "hasNextPage": False},
+        },
+        "upsertView": {
+            "view": _VIEW | _DATED | {"project": _PROJECT, "spec": '{"version": 5, "blocks": []}'},
+            "inserted": True,
+        },
+        "model": {"bucket": None},
+        "upsertBucket": {
+            "bucket": {
+                **{"id": "b", "name": variables.get("name"), "project": project},
+                **{"displayName": "", "sweepName": None, "historyLineCount": 0, "config": "{}"},
+            },
+            "inserted": True,
+        },
+    }
