@@ -14,7 +14,9 @@ from typing import Any
 
 import pytest
 import torch
+from omegaconf import OmegaConf
 
+from cage_lightning.run import RunFolder
 from tests.conftest import TINY, environment
 from tests.slurm_cluster import Cluster, missing, until
 
@@ -238,6 +240,19 @@ def test_the_next_command_finds_the_jobs_of_one_that_was_killed(
     assert "the weights to start from" in (runs["after"] / "train.log").read_text()
     assert sweep("after", "lost", "plain").wait(60) == 0
     assert "3 jobs, 3 finished before" in said(tmp_path)
+
+
+def test_a_job_of_an_earlier_command_with_other_settings_is_no_success(tmp_path: Path) -> None:
+    from hydra_plugins.cage_launcher._plan import Planned
+    from hydra_plugins.cage_slurm._jobs import Submitted, _problem
+
+    mine = OmegaConf.create({"seed": 0, "optimizer": {"lr": 0.1}})
+    planned = Planned(0, [], "", mine, {}, RunFolder(tmp_path), None, False)
+    (tmp_path / "config.yaml").write_text(OmegaConf.to_yaml(mine))
+    (tmp_path / "metrics.json").touch()
+    assert _problem(Submitted(planned, "1", None)) is None
+    (tmp_path / "config.yaml").write_text("{seed: 0, optimizer: {lr: 0.5}}")
+    assert "optimizer.lr is 0.1 here and 0.5 there" in str(_problem(Submitted(planned, "1", None)))
 
 
 @pytest.mark.parametrize(("blow", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

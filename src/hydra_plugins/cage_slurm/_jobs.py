@@ -203,13 +203,23 @@ def _cancel(token: str, ids: set[str]) -> None:
 
 def _problem(one: Submitted) -> str | None:
     """How a job failed that has left the queue; None if it did not."""
-    if one.job is None:
-        folder = one.planned.folder
-        assert folder is not None, "only trainings are recognised in the queue"
-        if _comes(folder.metrics_file):
-            return None
+    return _problem_of_run(one.planned) if one.job is None else _problem_of_job(one.job)
+
+
+def _problem_of_run(planned: Planned) -> str | None:
+    folder = planned.folder
+    assert folder is not None, "only trainings are recognised in the queue"
+    if not _comes(folder.metrics_file):
         return folder.error_file.read_text().strip() if folder.error_file.is_file() else _LOST
-    tasks = [one.job.task(rank) for rank in range(one.job.num_tasks)]
+    try:
+        folder.claim(planned.task)
+    except ConfigError as error:  # the earlier command had other settings
+        return str(error)
+    return None
+
+
+def _problem_of_job(job: submitit.Job[JobReturn]) -> str | None:
+    tasks = [job.task(rank) for rank in range(job.num_tasks)]
     ended = [task for task in tasks if _comes(task.paths.result_pickle)]
     for task in ended:
         if (error := task.exception()) is not None:
