@@ -84,9 +84,11 @@ def _table(
 def _figure11(runs: Sequence[Run], folder: Path) -> list[dict[str, Any]]:
     """Draw the runs on their own test split and wherever they were evaluated; their scores.
 
-    A run is left out that does not predict affect.
+    Runs that were evaluated nowhere else are left out, where others were; also those that do not
+    predict affect.
     """
-    paths = {label: path for run in runs for label, path in run.predictions.items()}
+    across = [run for run in runs if len(run.predictions) > 1] or runs
+    paths = {label: path for run in across for label, path in run.predictions.items()}
     files = read_affect(paths)
     if files:
         save(folder, _FIGURE_11, *absolute_errors(files))

@@ -162,6 +162,11 @@ def test_absolute_errors_of_several_files() -> None:
     assert dimensions["ours"] == {"valence", "arousal"}
     assert dimensions["theirs"] == {"valence", "arousal", "dominance"}
     assert [axes.get_title() for axes in figure.axes] == list(EMOTIC.dimensions)
+    several = {"a": faces(), "a on other": persons(), "b": faces(), "a on third": faces()}
+    lines = absolute_errors(several)[0].axes[0].lines
+    looks = {line.get_label(): (line.get_color(), line.get_linestyle()) for line in lines}
+    assert len(set(looks.values())) == 4
+    assert looks["a"][0] == looks["a on other"][0] == looks["a on third"][0] != looks["b"][0]
     with pytest.raises(DataError, match="nothing of mine"):
         absolute_errors({"nothing of mine": replace(faces(), affect_pred=None)})
 

@@ -7,7 +7,8 @@ Each function returns a figure and the numbers it shows, as rows of a CSV file. 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -79,7 +80,8 @@ def absolute_errors(predictions: Mapping[str, Predictions]) -> Drawing:
     """Figure 11: as Figure 10, several prediction files against each other, a panel per dimension.
 
     Args:
-        predictions: By the name that the legend shows. A file counts in the dimensions it has.
+        predictions: By the name that the legend shows: ``RUN``, ``RUN on DATA``; of a run all lines
+            have one colour. A file counts in the dimensions it has.
 
     Raises:
         DataError: A file has no affect to compare.
@@ -88,19 +90,20 @@ def absolute_errors(predictions: Mapping[str, Predictions]) -> Drawing:
     for name, dimensions in compared.items():
         if not dimensions:
             raise DataError(f"{name}: there is no predicted and annotated affect to compare in it")
+    looks = _looks(predictions)
     shown = list(dict.fromkeys(itertools.chain.from_iterable(compared.values())))
     figure = new_figure(max(4 * len(shown), 6), 4.6, "Absolute error of the predicted affect")
     panels = figure.subplots(1, len(shown), sharey=True, squeeze=False)[0]
     rows: list[Row] = []
     for axes, dimension in zip(panels, shown, strict=True):
-        for (name, file), color in zip(predictions.items(), itertools.cycle(PALETTE), strict=False):
+        for name, file in predictions.items():
             d = compared[name].get(dimension)
             if d is None:
-                axes.plot([], [], color=color, lw=2, label=name)  # the legend has every file
+                axes.plot([], [], **looks[name])  # the legend has every file
                 continue
             assert file.affect_pred is not None
             share = _share_within(file.affect[:, d], file.affect_pred[:, d])
-            axes.plot(_ERRORS, 100 * share, color=color, lw=2, label=name)
+            axes.plot(_ERRORS, 100 * share, **looks[name])
             rows += _error_rows(share, predictor=name, dimension=dimension)
         _error_axes(axes)
         axes.set_title(dimension, fontsize=10)
@@ -155,6 +158,18 @@ def density(predictions: Predictions) -> Drawing:
     panels[0].set_ylabel("arousal")
     legend_below(figure, columns=5, title=f"{DENSITY_NOTE}; symbols: medians")
     return figure, rows
+
+
+def _looks(names: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """A colour for each run, and a kind of line for each of its datasets."""
+    files: dict[str, list[str]] = {}
+    for name in names:
+        files.setdefault(name.partition(" on ")[0], []).append(name)
+    return {
+        name: {"color": color, "linestyle": line, "lw": 2, "label": name}
+        for color, own in zip(itertools.cycle(PALETTE), files.values(), strict=False)
+        for line, name in zip(itertools.cycle(("-", "--", ":", "-.")), own, strict=False)
+    }
 
 
 def _share_within(true: Floats, said: Floats) -> Floats:
