@@ -32,11 +32,11 @@ test-slow: $(READY) ## Run the slow tests: kills and resumes, two processes, eve
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'slow and not browser' -n auto --maxprocesses 8
 
 test-page: $(READY) ## Check the page of an experiment in Chromium; installs it (Debian, as root) if it is missing
-	-command -v chromium > /dev/null || { $(SUDO) apt-get update --quiet; $(SUDO) apt-get install --yes --no-install-recommends chromium; }
+	command -v chromium > /dev/null || { $(SUDO) apt-get update --quiet && $(SUDO) apt-get install --yes --no-install-recommends chromium; }
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m browser tests/integration/test_page.py
 
 test-slurm: $(READY) ## Run sweeps on a real SLURM of two nodes on this machine (Debian, as root or with sudo)
-	-command -v slurmctld munged > /dev/null || { $(SUDO) apt-get update --quiet; $(SUDO) apt-get install --yes --no-install-recommends slurm-wlm munge; }
+	command -v slurmctld > /dev/null && command -v munged > /dev/null || { $(SUDO) apt-get update --quiet && $(SUDO) apt-get install --yes --no-install-recommends slurm-wlm munge; }
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,slurm]'
 	OMP_NUM_THREADS=1 $(SUDO) $(BIN)/python -m pytest -m slurm tests/slurm
 

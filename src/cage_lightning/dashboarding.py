@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from cage_lightning.atomic import write_atomic
-from cage_lightning.errors import CageError, ConfigError, check_choice
+from cage_lightning.errors import CageError, ConfigError, check_choice, first_line
 from cage_lightning.report.paper_tables import PAPER_TABLES
 from cage_lightning.report.run_tables import cells
 from cage_lightning.report.runs import Run, read_runs
@@ -48,7 +48,7 @@ def dashboard(config: DictConfig) -> None:
             try:
                 view.save()
             except Exception as error:  # of whatever lies between here and the service
-                raise CageError(f"W&B does not take the {name}: {_first_line(error)}") from error
+                raise CageError(f"W&B does not take the {name}: {first_line(error)}") from error
             say(f"{name}: {view.url}", soft_wrap=True, highlight=False)
 
 
@@ -72,13 +72,9 @@ def _default_entity() -> str:
         entity: str | None = wandb.Api(timeout=_SECONDS_TO_CONNECT).default_entity
     except Exception as error:  # no login, no network
         raise CageError(
-            f"W&B does not answer ({_first_line(error)}): log in with `wandb login`; or "
+            f"W&B does not answer ({first_line(error)}): log in with `wandb login`; or "
             "entity=NAME output=DIR writes both as JSON, without the service"
         ) from error
     if entity is None:
         raise ConfigError("W&B knows no default entity of yours: entity=NAME")
     return entity
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0]

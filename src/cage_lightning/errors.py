@@ -29,3 +29,8 @@ def check_choice(key: str, value: str, allowed: Iterable[str]) -> None:
     """
     if value not in (choices := tuple(allowed)):
         raise ConfigError(f"{key}={value}: choose one of {', '.join(choices)}")
+
+
+def first_line(error: BaseException) -> str:
+    """What an error of another library says, without its details."""
+    return str(error).strip().partition("\n")[0]

@@ -17,6 +17,7 @@ from lightning.pytorch.loggers import Logger, WandbLogger
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from PIL import Image
 
+from cage_lightning.errors import first_line
 from cage_lightning.predictions import Predictions
 from cage_lightning.report.affect_figures import CIRCUMPLEX, compared_dimensions
 from cage_lightning.report.worst_samples import Picture, described
@@ -28,6 +29,7 @@ _SECONDS_TO_CONNECT = 20.0
 _SECONDS_TO_FINISH = 300.0  # the rest of the upload; `wandb sync` brings what is left
 _SAMPLES = 100  # in the table
 _POINTS = 2000  # in the scatter
+_ROW = ("data", "model", "loss", "tag")
 _LONGEST_TAG = 64  # characters, of W&B
 
 
@@ -42,29 +44,56 @@ class ExpressionWandbLogger(WandbLogger):
     def __init__(self, pictures: bool, **arguments: Any) -> None:
         super().__init__(**arguments)
         self._pictures = pictures
+        self._complained = False
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Log numbers of one step."""
+        with self._service_may_be_gone():
+            super().log_metrics(metrics, step)
 
     def log_results(
         self, content: Mapping[str, Any], predictions: Predictions, picture: Picture
     ) -> None:
         """Log the final scores as summary, a table of samples, and charts of the test split.
 
-        A service that is gone costs these, not the run.
-
         Args:
             content: Of metrics.json.
             predictions: Of the test split.
             picture: The picture of a row of the predictions.
         """
-        self.experiment.summary.update(
-            {key: value for key, value in content.items() if isinstance(value, int | float)}
-        )
-        with _service_may_be_gone():
+        numbers = {key: value for key, value in content.items() if isinstance(value, int | float)}
+        with self._service_may_be_gone():
+            self.experiment.summary.update(numbers)
             self.experiment.log(self._charts(predictions, picture))
 
     def finalize(self, status: str) -> None:
         """Upload the checkpoint, where that is asked for."""
-        with _service_may_be_gone():
+        with self._service_may_be_gone():
             super().finalize(status)
+
+    def end(self, error: BaseException | None) -> None:
+        """End the W&B run as finished, or as failed and why.
+
+        One that SIGTERM stops is only marked: there is no time to wait for the upload. W&B ends it
+        with the process.
+        """
+        with self._service_may_be_gone():
+            if isinstance(error, SIGTERMException):
+                self.experiment.mark_preempting()
+                return
+            if isinstance(error, Exception):
+                self.experiment.summary["error"] = str(error)
+            self.experiment.finish(exit_code=0 if error is None else 1)
+
+    @contextmanager
+    def _service_may_be_gone(self) -> Iterator[None]:
+        """Go on where W&B does not answer: that costs what is logged, not the run."""
+        try:
+            yield
+        except (wandb.Error, OSError) as error:
+            if not self._complained:
+                log.warning("W&B does not answer (%s): not all is logged", first_line(error))
+            self._complained = True
 
     def _charts(self, predictions: Predictions, picture: Picture) -> dict[str, Any]:
         charts: dict[str, Any] = {"test/samples": self._samples(predictions, picture)}
@@ -104,7 +133,6 @@ def wandb_logger(
     run_dir: str,
     project: str,
     group: str,
-    job_type: str,
     tags: Mapping[str, str | int | None],
     log_model: bool,
     pictures: bool,
@@ -118,8 +146,8 @@ def wandb_logger(
         run_dir: The run folder; its name is the run's name.
         project: W&B project.
         group: W&B group: the runs of one experiment.
-        job_type: W&B job type: the runs of one row of a table.
-        tags: W&B tags, by axis: ``{"model": "tiny"}`` is ``model:tiny``.
+        tags: W&B tags, by axis: ``{"model": "tiny"}`` is ``model:tiny``. Those of `_ROW` together
+            are the job type: the runs of one row of a table.
         log_model: Upload the best checkpoint as an artifact.
         pictures: Upload the pictures of the samples in the table.
     """
@@ -130,7 +158,7 @@ def wandb_logger(
         "id": hashlib.sha256(f"{project}/{group}/{folder.name}".encode()).hexdigest()[:16],
         "project": project,
         "group": group,
-        "job_type": job_type,
+        "job_type": "-".join(str(tags[axis]) for axis in _ROW if tags.get(axis) is not None),
         "tags": [f"{axis}:{tag}"[:_LONGEST_TAG] for axis, tag in tags.items() if tag is not None],
         "dir": run_dir,
         "resume": "allow",
@@ -144,33 +172,16 @@ def wandb_logger(
 
 @contextmanager
 def wandb_ends_likewise(loggers: Sequence[Logger]) -> Iterator[None]:
-    """End the W&B runs as the block ends: finished, preempted by SIGTERM, or failed and why."""
-    runs = [
-        logger.experiment
-        for logger in loggers
-        if isinstance(logger, ExpressionWandbLogger) and first_process()
-    ]
+    """End the W&B run among `loggers` as the block ends."""
+    ours = [one for one in loggers if isinstance(one, ExpressionWandbLogger) and first_process()]
     try:
         yield
     except BaseException as error:
-        for run in runs:
-            if isinstance(error, SIGTERMException):
-                run.mark_preempting()
-            elif isinstance(error, Exception):
-                run.summary["error"] = str(error)
-            run.finish(exit_code=1)
+        for logger in ours:
+            logger.end(error)
         raise
-    for run in runs:
-        run.finish()
-
-
-@contextmanager
-def _service_may_be_gone() -> Iterator[None]:
-    """Go on without W&B where it does not answer."""
-    try:
-        yield
-    except (wandb.Error, OSError) as error:
-        log.warning("W&B does not answer (%s): not all is logged", _first_line(error))
+    for logger in ours:
+        logger.end(None)
 
 
 def _start(settings: dict[str, object]) -> wandb.Run:
@@ -184,7 +195,7 @@ def _start(settings: dict[str, object]) -> wandb.Run:
     try:
         run = wandb.init(**settings, mode=mode, settings=limits)  # type: ignore[arg-type]
     except wandb.Error as error:
-        log.warning("W&B does not answer (%s): logging offline", _first_line(error))
+        log.warning("W&B does not answer (%s): logging offline", first_line(error))
         wandb.teardown()  # it still holds the id
         mode = "offline"
         run = wandb.init(**settings, mode=mode, settings=limits)  # type: ignore[arg-type]
@@ -194,10 +205,6 @@ def _start(settings: dict[str, object]) -> wandb.Run:
     if mode == "offline":
         log.info("W&B is offline; upload later with: wandb sync %s", Path(run.dir).parent)
     return run
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0]
 
 
 def _logged_in() -> bool:

@@ -169,6 +169,14 @@ class RunFolder:
             yield
 
 
+def run_of(start: Path) -> RunFolder | None:
+    """The run that `init_from` names, by its folder or a checkpoint in it; None for other files."""
+    if start.parent.name == "checkpoints":
+        return RunFolder(start.parents[1])
+    is_file = start.is_file() or start.suffix in (".ckpt", ".pt", ".pth", ".safetensors")
+    return None if is_file else RunFolder(start)
+
+
 def flat(config: Mapping[str, Any]) -> dict[str, Any]:
     """Nested mappings as one, the keys joined by dots; lists and empty mappings are values."""
     found: dict[str, Any] = {}

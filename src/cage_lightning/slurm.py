@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 from cage_lightning.atomic import write_atomic
 from cage_lightning.errors import ConfigError
 
 _POLL_S = 0.2
 _FAILED = "failed"
+_SLURM_ENDS_JOBS_WITHIN_S = 60
 
 
 def restarted() -> bool:
@@ -20,10 +24,19 @@ def restarted() -> bool:
     return int(os.environ.get("SLURM_RESTART_COUNT", "0")) > 0
 
 
-def requeue() -> None:
-    """Have SLURM end this job and start it again. To be called by every rank; rank 0 asks."""
+def requeue() -> NoReturn:
+    """Have SLURM end this job and start it again. To be called by every rank; rank 0 asks.
+
+    SLURM then ends all ranks with SIGTERM. Until then none may leave: with KillOnBadExit, that
+    would end rank 0 before it has asked.
+    """
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    sys.stdout.flush()
     if os.environ["SLURM_PROCID"] == "0":
         subprocess.run(["scontrol", "requeue", os.environ["SLURM_JOB_ID"]], check=True)
+    time.sleep(_SLURM_ENDS_JOBS_WITHIN_S)
+    sys.exit(143)
 
 
 def one_decision(folder: Path, decide: Callable[[], str], first: bool) -> str:

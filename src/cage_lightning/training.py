@@ -82,7 +82,7 @@ def train(config: DictConfig) -> dict[str, Any] | None:
             try:
                 loggers = build.build_loggers(config)
                 with wandb_ends_likewise(loggers):
-                    if config.init_from:
+                    if config.init_from and stage == "new":
                         wait_for_run(Path(config.init_from), config.init_wait_s)
                         log.info("the weights to start from are those of %s", config.init_from)
                     last = folder.last if stage == "begun" else None
@@ -92,8 +92,8 @@ def train(config: DictConfig) -> dict[str, Any] | None:
                     write_atomic(folder.error_file, f"{error}\n")
                 raise
     except SIGTERMException:
-        if not preemption.requeue():
-            log.warning("stopped by SIGTERM; the same command resumes from %s", folder.last)
+        preemption.left()
+        log.warning("stopped by SIGTERM; the same command resumes from %s", folder.last)
         sys.exit(143)  # Lightning would leave with 0, as if the run were finished
 
 
@@ -113,7 +113,7 @@ def _train_and_test(
         if last:
             log.info("resuming from %s", last)
         trainer.fit(module, datamodule=data, ckpt_path=last, weights_only=True)
-        preemption.trained()
+        preemption.trained(trainer)
         seconds = timer.time_elapsed("train")  # the test loads the timer of the best epoch
         selection = _selection(config, trainer)
         trainer.test(module, datamodule=data, ckpt_path=folder.best, verbose=False)

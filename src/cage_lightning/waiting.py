@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from cage_lightning.errors import CheckpointError, ConfigError
-from cage_lightning.run import RunFolder
+from cage_lightning.run import RunFolder, run_of
 from cage_lightning.terminal import first_process
 
 log = logging.getLogger(__name__)
@@ -24,36 +24,32 @@ def wait_for_run(path: Path, limit_s: float) -> None:
     On a cluster it may be queued for long, so only the limit counts there.
 
     Args:
-        path: The run folder; a checkpoint file needs no waiting.
-        limit_s: Wait no longer than that; 0: do not wait.
+        path: The run folder, or a checkpoint in it; another file needs no waiting.
+        limit_s: Wait no longer than that; 0: do not wait, and take a checkpoint as it is.
 
     Raises:
         CheckpointError: The run failed, nobody trains it, or it is not finished in time.
     """
-    if path.is_file() or (limit_s == 0 and not path.is_dir()):
+    folder, began = run_of(path), time.monotonic()
+    if folder is None or folder.finished or (limit_s == 0 and not path.is_dir()):
         return
-    folder, began = RunFolder(path), time.monotonic()
+    log.info("waiting for %s, from which this run starts", path)
     trained = began  # when it was, the last time
-    if limit_s == 0 and not folder.finished:
-        how = f"failed: see {folder.log_file}" if folder.error_file.is_file() else "is not finished"
-        best = f"; {folder.best} has its best epoch so far" if folder.best.is_file() else ""
-        raise CheckpointError(f"{path}, from which this run starts, {how}{best}")
-    if not folder.finished:
-        log.info("waiting for %s, from which this run starts", path)
     while not folder.finished:
         now = time.monotonic()
         if _is_trained(folder):
             trained = now
         failed = folder.error_file.is_file()  # maybe long ago, and tried again now
         queued = "SLURM_JOB_ID" in os.environ and not failed
-        if now - trained > _SECONDS_TO_START and not queued:
-            problem = f"failed: see {folder.log_file}" if failed else "is not trained by anybody"
-        elif now - began > limit_s:
-            problem = f"took over {limit_s:g} s"
-        else:
+        nobody = now - trained > _SECONDS_TO_START and not queued
+        if not nobody and now - began < limit_s:
             time.sleep(_POLL_S)
             continue
-        raise CheckpointError(f"{path}, from which this run starts, {problem}")
+        problem = "is not trained by anybody" if nobody else f"is not finished after {limit_s:g} s"
+        if failed:
+            problem = f"failed: see {folder.log_file}"
+        best = f"; {folder.best} has its best epoch so far" if folder.best.is_file() else ""
+        raise CheckpointError(f"{path}, from which this run starts, {problem}{best}")
 
 
 def _is_trained(folder: RunFolder) -> bool:

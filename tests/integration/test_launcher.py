@@ -209,6 +209,14 @@ REFUSED = {
         ("seed=0,1", "init_from=${runs}/default/demo8-tiny-combined-s${seed}"),
         "seed=0 would start from a run that starts from it",
     ),
+    "from its own checkpoint": (
+        (
+            "seed=0,1",
+            "init_from=${hydra:runtime.cwd}/${runs}/default/"
+            "demo8-tiny-combined-s${seed}/checkpoints/best.ckpt",
+        ),
+        "seed=0 would start from a run that starts from it",
+    ),
     "of another command": (("sweep=figure11",), "sweep/figure11.yaml: there is no setting"),
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import signal
 from collections.abc import Callable, Iterator
@@ -98,7 +99,7 @@ class Ended:
         )
 
 
-def train(folder: Path, every_n_steps: int, strike: Strike, first: bool) -> bool:
+def train(folder: Path, every_n_steps: int, accumulated: int, strike: Strike, first: bool) -> bool:
     """Start or resume; `first`: strike before the other callbacks, not after them.
 
     Returns:
@@ -122,6 +123,7 @@ def train(folder: Path, every_n_steps: int, strike: Strike, first: bool) -> bool
     trainer = pl.Trainer(
         accelerator="cpu",
         max_epochs=EPOCHS,
+        accumulate_grad_batches=accumulated,
         callbacks=[strike, *callbacks] if first else [*callbacks, strike],
         plugins=[AtomicCheckpointIO()],
         use_distributed_sampler=False,
@@ -143,19 +145,23 @@ def train(folder: Path, every_n_steps: int, strike: Strike, first: bool) -> bool
             ckpt_path=last if last.is_file() else None,
             weights_only=True,
         )
-        preemption.trained()
+        preemption.trained(trainer)
         return True
     return False
 
 
 def stopped(
-    folder: Path, blow: Callable[[], None], every_n_steps: int, *moments: tuple[int, bool]
+    folder: Path,
+    blow: Callable[[], None],
+    every_n_steps: int,
+    accumulated: int,
+    *moments: tuple[int, bool],
 ) -> Ended:
     """A training that is struck in each start at one of `moments`, and then left alone."""
     folder.mkdir()
     for moment, first in (*moments, (0, True)):
         strike = Strike(moment, blow)
-        if train(folder, every_n_steps, strike, first):
+        if train(folder, every_n_steps, accumulated, strike, first):
             break
     last, best = (
         torch.load(folder / f"{name}.ckpt", weights_only=True) for name in ("last", "best")
@@ -171,13 +177,14 @@ def handlers() -> Iterator[None]:
         signal.signal(number, handler)
 
 
-@pytest.mark.parametrize("every_n_steps", [2, BATCHES, 100])
+@pytest.mark.parametrize(("every_n_steps", "accumulated"), [(2, 1), (BATCHES, 1), (100, 1), (1, 2)])
 @pytest.mark.parametrize("blow", [asked_to_leave, killed])
 def test_wherever_it_is_stopped(
-    tmp_path: Path, blow: Callable[[], None], every_n_steps: int
+    tmp_path: Path, blow: Callable[[], None], every_n_steps: int, accumulated: int
 ) -> None:
-    undisturbed = stopped(tmp_path / "undisturbed", blow, every_n_steps)
-    assert undisturbed.step == BATCHES * EPOCHS
+    settings = (blow, every_n_steps, accumulated)
+    undisturbed = stopped(tmp_path / "undisturbed", *settings)
+    assert undisturbed.step == math.ceil(BATCHES / accumulated) * EPOCHS
     total = undisturbed.moments
     chosen = random.Random(every_n_steps)
     once = [[(moment, chosen.random() < 0.5)] for moment in range(1, total + 1)]
@@ -187,5 +194,5 @@ def test_wherever_it_is_stopped(
         for _ in range(40)
     ]
     for number, moments in enumerate(once[chosen.randrange(3) :: 3] + often):
-        got = stopped(tmp_path / str(number), blow, every_n_steps, *moments)
+        got = stopped(tmp_path / str(number), *settings, *moments)
         assert got.same_as(undisturbed), moments

@@ -102,7 +102,7 @@ def test_a_run_that_is_stopped_and_goes_on_is_one_run(
     command("train", *settings)
     stopped, finished = read_run(folder, 0), read_run(folder, 1)
     assert stopped["run"].run_id == finished["run"].run_id
-    assert (stopped["exit"], stopped["preempting"]) == (1, True)
+    assert (stopped["exit"], stopped["preempting"]) == (143, True)
     assert finished["exit"] == 0
     steps = [row["trainer/global_step"] for run in (stopped, finished) for row in run["history"]]
     assert steps == sorted(steps)

@@ -250,9 +250,11 @@ def test_a_job_of_an_earlier_command_with_other_settings_is_no_success(tmp_path:
     planned = Planned(0, [], "", mine, {}, RunFolder(tmp_path), None, False)
     (tmp_path / "config.yaml").write_text(OmegaConf.to_yaml(mine))
     (tmp_path / "metrics.json").touch()
-    assert _problem(Submitted(planned, "1", None)) is None
+    assert _problem(Submitted(planned, "1", None), 0) is None
     (tmp_path / "config.yaml").write_text("{seed: 0, optimizer: {lr: 0.5}}")
-    assert "optimizer.lr is 0.1 here and 0.5 there" in str(_problem(Submitted(planned, "1", None)))
+    assert "optimizer.lr is 0.1 here and 0.5 there" in str(
+        _problem(Submitted(planned, "1", None), 0)
+    )
 
 
 @pytest.mark.parametrize(("blow", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

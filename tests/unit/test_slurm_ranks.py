@@ -6,8 +6,8 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,8 +17,19 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from cage_lightning.callbacks import LastCheckpoint, Preemption
 from cage_lightning.errors import ConfigError
-from cage_lightning.slurm import one_decision, restarted
+from cage_lightning.slurm import one_decision, requeue, restarted
 from hydra_plugins.cage_slurm.launcher import SlurmLauncher
+
+
+def trainer_that(reduce: Callable[[bool], bool]) -> Any:
+    """A trainer whose ranks decide together by `reduce`."""
+    strategy = SimpleNamespace(
+        reduce_boolean_decision=lambda mine, all: reduce(mine), launcher=None
+    )
+    return SimpleNamespace(is_last_batch=False, accumulate_grad_batches=1, strategy=strategy)
+
+
+ALONE = trainer_that(bool)
 
 
 @pytest.fixture
@@ -78,45 +89,59 @@ def test_signals_are_heard_between_steps_only(job: None, handlers: None) -> None
         signal.raise_signal(signal.SIGUSR1)
 
     preemption = Preemption()
-    trainer = SimpleNamespace(
-        is_last_batch=False,
-        strategy=SimpleNamespace(reduce_boolean_decision=lambda decision, all: decision),
-    )
-    preemption.on_train_start(trainer, None)
-    preemption.on_train_batch_end(trainer, None, None, None, 0)
+    preemption.on_train_start(ALONE, None)
+    preemption.on_train_batch_end(ALONE, None, None, None, 0)
     signal.raise_signal(signal.SIGUSR1)  # raises nothing here
     with pytest.raises(SIGTERMException) as left:
-        preemption.on_train_batch_end(trainer, None, None, None, 1)
+        preemption.on_train_batch_end(ALONE, None, None, None, 1)
     assert left.value.code == 143
 
 
-def test_a_rank_leaves_because_another_was_asked(handlers: None) -> None:
+@pytest.mark.parametrize(
+    ("validation_next", "accumulating", "leaves"), [(1, 1, 0), (0, 2, 0), (0, 1, 1)]
+)
+def test_it_leaves_only_where_a_checkpoint_resumes_exactly(
+    handlers: None, validation_next: bool, accumulating: int, leaves: bool
+) -> None:
     preemption: Any = Preemption()
-    strategy = SimpleNamespace(reduce_boolean_decision=lambda decision, all: not all)
-    trainer = SimpleNamespace(is_last_batch=True, strategy=strategy)
-    preemption.on_train_batch_end(trainer, None, None, None, 0)  # the validation comes first
-    trainer.is_last_batch = False
-    with pytest.raises(SIGTERMException):
+    trainer = trainer_that(lambda mine: True)  # another rank was asked
+    trainer.is_last_batch, trainer.accumulate_grad_batches = validation_next, accumulating
+    with pytest.raises(SIGTERMException) if leaves else nullcontext():
         preemption.on_train_batch_end(trainer, None, None, None, 0)
+
+
+def test_all_ranks_agree_on_the_requeue(
+    job: None, handlers: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr("cage_lightning.callbacks.preemption.requeue", lambda: asked.append("yes"))
+    preemption: Any = Preemption()
+    with pytest.raises(SIGTERMException):
+        preemption.on_train_batch_end(trainer_that(lambda mine: True), None, None, None, 0)
+    preemption.left()
+    assert asked == ["yes"]  # though this rank has heard nothing
 
 
 def test_the_other_ranks_are_taken_along() -> None:
     told: list[int] = []
-    launcher = SimpleNamespace(kill=told.append)
-    trainer: Any = SimpleNamespace(strategy=SimpleNamespace(launcher=launcher))
+    trainer = trainer_that(bool)
+    trainer.strategy.launcher = SimpleNamespace(kill=told.append)
     preemption: Any = Preemption()
-    preemption.on_exception(trainer, None, ValueError())
-    assert told == []
-    preemption.on_exception(trainer, None, SIGTERMException())
+    preemption.setup(trainer, None, "fit")
+    preemption.left()
     assert told == [signal.SIGTERM]
 
 
-def test_a_signal_after_the_last_step_counts(job: None, handlers: None) -> None:
+def test_a_signal_after_the_last_step_counts_on_every_rank(job: None, handlers: None) -> None:
     preemption: Any = Preemption()
     preemption.on_train_start(None, None)
-    signal.raise_signal(signal.SIGUSR1)
     with pytest.raises(SIGTERMException):
-        preemption.trained()
+        preemption.trained(trainer_that(lambda mine: True))
+    preemption = Preemption()
+    preemption.on_train_start(None, None)
+    preemption.trained(ALONE)
+    with pytest.raises(SIGTERMException):  # from now on at once
+        signal.raise_signal(signal.SIGUSR1)
 
 
 def test_only_the_state_of_the_training_is_saved() -> None:
@@ -149,12 +174,29 @@ def test_workers_are_not_asked(
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == code
 
 
-def test_sigterm_asks_for_no_requeue(job: None, handlers: None) -> None:
+def test_sigterm_asks_for_no_requeue(
+    job: None, handlers: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cage_lightning.callbacks.preemption.requeue", pytest.fail)
     preemption = Preemption()
     preemption.listen()
     with pytest.raises(SIGTERMException):
         signal.raise_signal(signal.SIGTERM)
-    assert not preemption.requeue()
+    preemption.left()
+
+
+def test_no_rank_leaves_before_slurm_ends_it(
+    job: None, handlers: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    # `scontrol` ends this rank; it would else wait for a minute.
+    (tmp_path / "scontrol").write_text("#!/bin/sh\nkill -TERM $PPID\n")
+    (tmp_path / "scontrol").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.setenv("SLURM_PROCID", "0")
+    child = os.fork()
+    if child == 0:
+        requeue()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGTERM
 
 
 def test_outside_slurm_usr1_is_not_ours(handlers: None) -> None:

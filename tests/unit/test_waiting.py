@@ -27,15 +27,25 @@ def test_a_finished_run_and_a_file_need_no_waiting(tmp_path: Path) -> None:
 
 
 def test_without_waiting_an_unfinished_run_is_no_start(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match=r"starts, is not finished$"):
+    with pytest.raises(CheckpointError, match=r"starts, is not finished after 0 s$"):
         waiting.wait_for_run(tmp_path, 0)
     (tmp_path / "checkpoints").mkdir()
     (tmp_path / "checkpoints/best.ckpt").touch()
-    with pytest.raises(CheckpointError, match=r"is not finished; .*/best.ckpt has its best epoch"):
+    with pytest.raises(CheckpointError, match=r"is not finished .*; .*best.ckpt has its best"):
         waiting.wait_for_run(tmp_path, 0)
     (tmp_path / "error.txt").touch()
     with pytest.raises(CheckpointError, match=r"failed: see .*train.log"):
         waiting.wait_for_run(tmp_path, 0)
+
+
+def test_a_checkpoint_of_an_unfinished_run_is_waited_for_or_taken_as_it_is(tmp_path: Path) -> None:
+    best = tmp_path / "run/checkpoints/best.ckpt"
+    best.parent.mkdir(parents=True)
+    best.touch()
+    waiting.wait_for_run(best, 0)
+    with pytest.raises(CheckpointError, match="is not finished"):
+        waiting.wait_for_run(best, 0.1)
+    waiting.wait_for_run(tmp_path / "model.pt", 10)  # another file, if a missing one
 
 
 def test_it_waits_while_the_run_is_trained(tmp_path: Path) -> None:
@@ -53,7 +63,10 @@ def test_it_gives_up_on_a_run_that_nobody_trains(tmp_path: Path) -> None:
 
 
 def test_it_gives_up_after_the_limit(tmp_path: Path) -> None:
-    with locked_elsewhere(tmp_path / ".lock"), pytest.raises(CheckpointError, match="took over"):
+    with (
+        locked_elsewhere(tmp_path / ".lock"),
+        pytest.raises(CheckpointError, match="is not finished"),
+    ):
         waiting.wait_for_run(tmp_path, 0.4)
 
 
@@ -70,5 +83,5 @@ def test_it_gives_up_on_a_run_that_failed(
 
 def test_on_a_cluster_a_run_may_be_queued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLURM_JOB_ID", "1")
-    with pytest.raises(CheckpointError, match="took over"):
+    with pytest.raises(CheckpointError, match="is not finished"):
         waiting.wait_for_run(tmp_path, 0.5)

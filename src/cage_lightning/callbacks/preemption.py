@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import time
 from types import FrameType
 from typing import Any
 
@@ -13,11 +12,10 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
+from cage_lightning.callbacks.resume import resumable_here
 from cage_lightning.slurm import requeue
 
 log = logging.getLogger(__name__)
-
-_SLURM_ENDS_JOBS_WITHIN_S = 60
 
 
 class Preemption(Callback):
@@ -32,6 +30,7 @@ class Preemption(Callback):
         self._asked: signal.Signals | None = None
         self._in_fit = False
         self._process = os.getpid()
+        self._trainer: Trainer | None = None
 
     def listen(self) -> None:
         """Hear the signals from now on."""
@@ -48,50 +47,49 @@ class Preemption(Callback):
         if not self._in_fit:  # nothing is half done that has to be saved
             raise SIGTERMException(143)
 
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Know the other ranks."""
+        self._trainer = trainer
+
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """From here on steps are not interrupted; Lightning has just set its own handlers."""
         self._in_fit = True
         self.listen()
 
+    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Lightning has set its own handlers again."""
+        self.listen()
+
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Leave as soon as any rank was asked to: all at the same step.
+        """Leave as soon as any rank was asked to: all at the same step."""
+        if resumable_here(trainer, batch_idx):
+            self._leave_together(trainer)
 
-        Not before the validation of an epoch: Lightning would take it for done when it resumes.
-        """
-        if trainer.is_last_batch:
-            return
-        if trainer.strategy.reduce_boolean_decision(self._asked is not None, all=False):
-            raise SIGTERMException(143)
-
-    def on_exception(
-        self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
-    ) -> None:
-        """Take along the ranks that this process started: they may wait for it for ever."""
-        launcher = trainer.strategy.launcher
-        if isinstance(exception, SIGTERMException) and launcher is not None:
-            launcher.kill(signal.SIGTERM)
-
-    def trained(self) -> None:
-        """Leave at any moment from now on, or at once if asked after the last step."""
+    def trained(self, trainer: Trainer) -> None:
+        """Leave if any rank was asked to after its last step; at any moment from now on."""
+        self._leave_together(trainer)
         self._in_fit = False
-        if self._asked is not None:
+
+    def _leave_together(self, trainer: Trainer) -> None:
+        def any_rank(decision: bool) -> bool:
+            return trainer.strategy.reduce_boolean_decision(decision, all=False)
+
+        if any_rank(self._asked is not None):
+            if any_rank(self._asked is signal.SIGUSR1):
+                self._asked = signal.SIGUSR1  # also where it was not heard yet
             raise SIGTERMException(143)
 
-    def requeue(self) -> bool:
-        """Have SLURM start this job again, if that was asked for. To be called by every rank.
+    def left(self) -> None:
+        """Do what is to be done when all is saved; to be called by every rank.
 
-        Returns:
-            Whether the job was to be queued again.
+        Tells the ranks that this process started, which may wait for it for ever. Has SLURM start
+        the job again, if that was asked for, and does not return then.
         """
-        if self._asked is not signal.SIGUSR1:
-            return False
-        log.info("near the time limit: the job goes back into the queue")
-        requeue()
-        # SLURM ends all ranks with SIGTERM. With KillOnBadExit, one that left before would end
-        # rank 0 too early.
-        patience = time.monotonic() + _SLURM_ENDS_JOBS_WITHIN_S
-        while self._asked is signal.SIGUSR1 and time.monotonic() < patience:
-            time.sleep(0.1)
-        return True
+        launcher = self._trainer.strategy.launcher if self._trainer else None
+        if launcher is not None:
+            launcher.kill(signal.SIGTERM)
+        if self._asked is signal.SIGUSR1:
+            log.info("near the time limit: the job goes back into the queue")
+            requeue()

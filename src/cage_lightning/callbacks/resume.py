@@ -34,6 +34,16 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             torch.save(checkpoint, file)
 
 
+def resumable_here(trainer: Trainer, batch_idx: int) -> bool:
+    """Whether a checkpoint of the end of this batch resumes exactly.
+
+    It does not before the validation of an epoch, which Lightning would take for done, and not
+    before an optimisation step, since accumulated gradients are in no checkpoint.
+    """
+    accumulated = (batch_idx + 1) % trainer.accumulate_grad_batches
+    return not trainer.is_last_batch and accumulated == 0
+
+
 class LastCheckpoint(Checkpoint):
     """Keep the latest state at `path`: after every epoch, every so many steps, and on SIGTERM.
 
@@ -61,13 +71,9 @@ class LastCheckpoint(Checkpoint):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Save in the middle of a long epoch.
-
-        Not before its validation: Lightning would take that for done when it resumes.
-        """
-        if trainer.is_last_batch:
-            return
-        if trainer.global_step - self._saved_step >= self.every_n_steps:
+        """Save in the middle of a long epoch."""
+        late = trainer.global_step - self._saved_step >= self.every_n_steps
+        if late and resumable_here(trainer, batch_idx):
             self._save(trainer)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -14,7 +14,7 @@ from cage_lightning.errors import CageError, ConfigError
 from cage_lightning.run import RunFolder
 from hydra_plugins.cage_launcher._job import Job, State
 from hydra_plugins.cage_launcher._overview import Overview
-from hydra_plugins.cage_launcher._plan import Planned
+from hydra_plugins.cage_launcher._plan import SHORT_WAIT, Planned
 from hydra_plugins.cage_launcher._slots import Slots, devices_needed
 
 
@@ -49,7 +49,7 @@ def jobs_of(
         start = owners.get(one.starts_from)
         job = Job(
             label=one.label,
-            command=_command(config, one, ["init_wait_s=0"] if start else []),
+            command=_command(config, one, [SHORT_WAIT] if start else []),
             log=Path(config.hydra.sweep.dir) / f"{one.number}.log",
             count=count,
             folder=one.folder,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,10 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from cage_lightning.errors import ConfigError
-from cage_lightning.run import RunFolder
+from cage_lightning.run import RunFolder, run_of
+
+# For a job that comes after the one it starts from: that has ended, well or not.
+SHORT_WAIT = "init_wait_s=1"
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,7 @@ def plan(
             task=task,
             launcher=launcher,
             folder=folder,
-            starts_from=RunFolder(Path(start)) if folder and start else None,
+            starts_from=run_of(Path(start)) if folder and start else None,
             finished=folder is not None and folder.finished,
         )
         if folder is not None and owners.setdefault(folder, job) is not job:
@@ -87,7 +90,16 @@ def plan(
     for job in jobs:
         if job.folder is not None and job.finished:
             job.folder.claim(job.task)  # refuses another config under its name
-    return _ordered(jobs)
+    # However the start was written, it is the folder of that job.
+    places = {folder.path.absolute(): folder for folder in owners}
+    return _ordered(
+        [
+            replace(job, starts_from=places.get(job.starts_from.path.absolute(), job.starts_from))
+            if job.starts_from
+            else job
+            for job in jobs
+        ]
+    )
 
 
 def _ordered(jobs: Sequence[Planned]) -> list[Planned]:

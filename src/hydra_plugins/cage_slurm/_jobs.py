@@ -29,7 +29,7 @@ from cage_lightning.cli import sigterm_exits
 from cage_lightning.errors import CageError, ConfigError
 from cage_lightning.run import RunFolder
 from cage_lightning.slurm import requeue
-from hydra_plugins.cage_launcher._plan import Planned, plan
+from hydra_plugins.cage_launcher._plan import SHORT_WAIT, Planned, plan
 
 _POLL_S = 2
 _GONE_S = 60  # SLURM kills after KillWait, 30 s by default
@@ -116,10 +116,14 @@ def run(
                     waiting.remove(one)
                     left = f"; {len(waiting)} left" if waiting else ""
                     print(f"{one.id} has left the queue: {one.planned.label}{left}", flush=True)
-        except BaseException:
+        except Exception:
+            _cancel(token, set())
+            raise
+        except BaseException:  # Ctrl-C, SIGTERM: those of an earlier command as well
             _cancel(token, {one.id for one in jobs})
             raise
-    failed = [(one, problem) for one in jobs if (problem := _problem(one))]
+    patience = time.monotonic() + _VISIBLE_S
+    failed = [(one, problem) for one in jobs if (problem := _problem(one, patience))]
     if failed:
         said = (f"\n  {one.planned.label}: {problem}{_log_of(one)}" for one, problem in failed)
         raise CageError(f"{len(failed)} of {len(jobs)} jobs failed{''.join(said)}")
@@ -139,6 +143,8 @@ def _settings(job: Planned, token: str) -> dict[str, Any]:
         settings["gpus_per_node"] = None
     if settings["cpus_per_task"] is None:
         settings["cpus_per_task"] = job.task.data.num_workers + 1
+    # From SLURM 22.05 to 23.02 srun does not take it over from sbatch.
+    settings["srun_args"] = [f"--cpus-per-task={settings['cpus_per_task']}"]
     settings["name"] = "cage_lightning" if job.folder is None else job.folder.path.name
     settings["comment"] = f"{token}:{_run(job.folder)}"
     return settings
@@ -156,9 +162,8 @@ def _submit(task: Task, job: Planned, settings: dict[str, Any], there: dict[str,
         return Submitted(job, there[run], None)
     overrides = list(job.overrides)
     if start := there.get(_run(job.starts_from)):
-        # However that one ends: a start then says what is wrong.
         settings["additional_parameters"] |= {"dependency": f"afterany:{start}"}
-        overrides.append("init_wait_s=0")
+        overrides.append(SHORT_WAIT)
     executor = submitit.AutoExecutor(settings.pop("submitit_folder"), cluster="slurm")
     executor.update_parameters(
         **{
@@ -201,15 +206,22 @@ def _cancel(token: str, ids: set[str]) -> None:
     print("the jobs are cancelled")
 
 
-def _problem(one: Submitted) -> str | None:
-    """How a job failed that has left the queue; None if it did not."""
-    return _problem_of_run(one.planned) if one.job is None else _problem_of_job(one.job)
+def _problem(one: Submitted, patience: float) -> str | None:
+    """How a job failed that has left the queue; None if it did not.
+
+    Args:
+        one: The job.
+        patience: The moment until which its files may become visible here.
+    """
+    if one.job is None:
+        return _problem_of_run(one.planned, patience)
+    return _problem_of_job(one.job, patience)
 
 
-def _problem_of_run(planned: Planned) -> str | None:
+def _problem_of_run(planned: Planned, patience: float) -> str | None:
     folder = planned.folder
     assert folder is not None, "only trainings are recognised in the queue"
-    if not _comes(folder.metrics_file):
+    if not _comes(folder.metrics_file, patience):
         return folder.error_file.read_text().strip() if folder.error_file.is_file() else _LOST
     try:
         folder.claim(planned.task)
@@ -218,9 +230,9 @@ def _problem_of_run(planned: Planned) -> str | None:
     return None
 
 
-def _problem_of_job(job: submitit.Job[JobReturn]) -> str | None:
+def _problem_of_job(job: submitit.Job[JobReturn], patience: float) -> str | None:
     tasks = [job.task(rank) for rank in range(job.num_tasks)]
-    ended = [task for task in tasks if _comes(task.paths.result_pickle)]
+    ended = [task for task in tasks if _comes(task.paths.result_pickle, patience)]
     for task in ended:
         if (error := task.exception()) is not None:
             # submitit frames the traceback; the error itself is its last line.
@@ -228,9 +240,8 @@ def _problem_of_job(job: submitit.Job[JobReturn]) -> str | None:
     return _LOST if len(ended) < len(tasks) else None
 
 
-def _comes(file: Path) -> bool:
+def _comes(file: Path, patience: float) -> bool:
     """Whether a file is there, perhaps after some time."""
-    patience = time.monotonic() + _VISIBLE_S
     while not file.is_file():
         if time.monotonic() > patience:
             return False
