@@ -83,6 +83,8 @@ class ExpressionWandbLogger(WandbLogger):
                 return
             if isinstance(error, Exception):
                 self.experiment.summary["error"] = str(error)
+            elif self.experiment.summary.get("error"):
+                self.experiment.summary["error"] = None  # that of an earlier start
             self.experiment.finish(exit_code=0 if error is None else 1)
 
     @contextmanager
