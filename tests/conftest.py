@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -58,25 +58,53 @@ def demo_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def command(tmp_path: Path, demo_root: Path) -> Command:
-    """Run `python -m cage_lightning.<door> ...` in tmp_path, without network or terminal."""
+    """Run `python -m cage_lightning.<door> ...` in tmp_path, without network or terminal.
+
+    It runs inside the process of the tests; `process=True` gives it one of its own, where that
+    matters: its imports, W&B's service, ranks, signals.
+    """
 
     def run(
-        door: str, *arguments: str, check: bool = True, **env: str
+        door: str, *arguments: str, check: bool = True, process: bool = False, **env: str
     ) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [sys.executable, "-m", f"cage_lightning.{door}", *arguments],
-            cwd=tmp_path,
-            env=environment(demo_root) | env,
-            capture_output=True,
-            text=True,
-            timeout=240,
-            stdin=subprocess.DEVNULL,
-        )
+        start = run_in_a_process if process else in_process()
+        done = start(door, arguments, tmp_path, environment(demo_root) | env)
         if check:
             assert done.returncode == 0, done.stdout + done.stderr
         return done
 
     return run
+
+
+def run_in_a_process(
+    door: str, arguments: tuple[str, ...], cwd: Path, env: Mapping[str, str]
+) -> subprocess.CompletedProcess[str]:
+    """Run the command as a person does."""
+    return subprocess.run(
+        [sys.executable, "-m", f"cage_lightning.{door}", *arguments],
+        cwd=cwd,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+def in_process() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """`run_in_process`, which imports torch: only for the tests that run a command."""
+    from tests.in_process import run_in_process
+
+    return run_in_process
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory, demo_root: Path) -> Path:
+    """A folder with runs/default/demo8-tiny-combined-s0, trained once; tests work on copies."""
+    folder = tmp_path_factory.mktemp("trained")
+    done = in_process()("train", (*TINY, "loss=combined"), folder, environment(demo_root))
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
 
 
 @contextmanager

@@ -13,24 +13,10 @@ import numpy as np
 import pytest
 
 from cage_lightning.prediction_files import read_predictions
-from tests.conftest import TINY, Command, environment
+from tests.conftest import Command
 
 RUN = "runs/default/demo8-tiny-{}-s{}"
 PUBLISHED = "cat_true,cat_pred,val_true,val_pred,aro_true,aro_pred\n"
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory, demo_root: Path) -> Path:
-    """A folder in which one run was trained."""
-    folder = tmp_path_factory.mktemp("trained")
-    subprocess.run(
-        [sys.executable, "-m", "cage_lightning.train", *TINY, "loss=combined"],
-        cwd=folder,
-        env=environment(demo_root),
-        check=True,
-        capture_output=True,
-    )
-    return folder
 
 
 @pytest.fixture
@@ -183,7 +169,15 @@ def test_no_network_is_needed(module: str) -> None:
 def test_results_do_not_depend_on_how_they_were_computed(
     command: Command, run: Path, how: tuple[str, ...]
 ) -> None:
-    command("evaluate", f"checkpoint={run}", "data=demo8", "data.size=tiny", *how, "output=out")
+    command(
+        "evaluate",
+        f"checkpoint={run}",
+        "data=demo8",
+        "data.size=tiny",
+        *how,
+        "output=out",
+        process=True,
+    )
     folders = (run, run.parents[2] / "out")
     one, other = (read_predictions(folder / "predictions.parquet") for folder in folders)
     assert one.id.tolist() == other.id.tolist()

@@ -25,7 +25,9 @@ def table(run: Path, key: str) -> dict[str, Any]:
 
 
 def test_a_run_is_logged_offline(command: Command, tmp_path: Path) -> None:
-    command("train", *TINY, "logger=wandb", "group=paper", "trainer.log_every_n_steps=1")
+    command(
+        "train", *TINY, "logger=wandb", "group=paper", "trainer.log_every_n_steps=1", process=True
+    )
     folder = tmp_path / "runs/paper/demo8-tiny-combined-s0"
     found = read_run(folder)
     assert found["exit"] == 0
@@ -65,7 +67,7 @@ def test_a_run_is_logged_offline(command: Command, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_what_is_off_by_default(command: Command, tmp_path: Path) -> None:
     more = ("logger.wandb.log_model=true", "logger.wandb.pictures=true", "loss=discrete")
-    command("train", *TINY, "logger=wandb", *more, "trainer.max_epochs=1")
+    command("train", *TINY, "logger=wandb", *more, "trainer.max_epochs=1", process=True)
     folder = tmp_path / "runs/default/demo8-tiny-discrete-s0"
     files = [
         (artifact.type, Path(entry.path).suffix)
@@ -99,7 +101,7 @@ def test_a_run_that_is_stopped_and_goes_on_is_one_run(
         time.sleep(0.02)
     process.terminate()
     assert process.wait(60) == 143
-    command("train", *settings)
+    command("train", *settings, process=True)
     stopped, finished = read_run(folder, 0), read_run(folder, 1)
     assert stopped["run"].run_id == finished["run"].run_id
     assert (stopped["exit"], stopped["preempting"]) == (143, True)
@@ -109,7 +111,7 @@ def test_a_run_that_is_stopped_and_goes_on_is_one_run(
 
 
 def test_a_run_that_never_begins_says_why(command: Command, tmp_path: Path) -> None:
-    command("train", *TINY, "logger=wandb", "init_from=nowhere.ckpt", check=False)
+    command("train", *TINY, "logger=wandb", "init_from=nowhere.ckpt", check=False, process=True)
     found = read_run(tmp_path / "runs/default/demo8-tiny-combined-s0")
     assert found["exit"] == 1
     assert "there is no checkpoint nowhere.ckpt" in found["summary"]["error"]
@@ -120,9 +122,11 @@ def test_every_job_of_a_sweep_has_a_run_and_a_failure_says_so(
 ) -> None:
     jobs = (*TINY, "trainer.max_epochs=1", "optimizer._target_=torch.optim.SGD")
     sweep = ("-m", "hydra/launcher=basic", *jobs, "optimizer.lr=1e-4,1e6")
-    done = command("train", *sweep, "logger=wandb", check=False)
+    done = command("train", *sweep, "logger=wandb", check=False, process=True)
     assert done.returncode == 1
-    done = command("train", *jobs, "logger=wandb", "optimizer.lr=1e6", "tag=bad", check=False)
+    done = command(
+        "train", *jobs, "logger=wandb", "optimizer.lr=1e6", "tag=bad", check=False, process=True
+    )
     assert done.returncode == 1
     assert read_run(tmp_path / "runs/default/demo8-tiny-combined-s0")["exit"] == 0
     assert read_run(tmp_path / "runs/default/demo8-tiny-combined-s0-bad")["exit"] == 1
@@ -132,7 +136,7 @@ def test_every_job_of_a_sweep_has_a_run_and_a_failure_says_so(
 def test_a_server_that_does_not_answer_turns_it_offline(command: Command, tmp_path: Path) -> None:
     # Nothing listens there; with a key W&B would try for a minute and a half.
     server = {"WANDB_API_KEY": "a" * 40, "WANDB_BASE_URL": "http://127.0.0.1:9"}
-    done = command("train", *TINY, "trainer.max_epochs=1", "logger=wandb", **server)
+    done = command("train", *TINY, "trainer.max_epochs=1", "logger=wandb", process=True, **server)
     assert "logging offline" in done.stderr
     assert read_run(tmp_path / "runs/default/demo8-tiny-combined-s0")["exit"] == 0
 
