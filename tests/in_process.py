@@ -131,11 +131,12 @@ def _logging() -> Iterator[None]:
 
 @contextmanager
 def _rest() -> Iterator[None]:
-    """Hydra, random states, switches of torch, signals, figures and warning filters."""
+    """Hydra, random states, switches of torch, signals, W&B, figures and warning filters."""
     hydra, config = GlobalHydra.instance().hydra, HydraConfig.instance().cfg
     rank = getattr(rank_zero_only, "rank", None)
     deterministic = torch.are_deterministic_algorithms_enabled()
     cudnn = torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic
+    leave, tell = sys.exit, sys.excepthook  # W&B puts its own in their place
     heard = [(number, signal.getsignal(number)) for number in signal.Signals]
     with isolate_rng(), mpl.rc_context(), warnings.catch_warnings():
         GlobalHydra.instance().clear()
@@ -152,6 +153,9 @@ def _rest() -> Iterator[None]:
             for number, handler in heard:
                 if signal.getsignal(number) is not handler:
                     signal.signal(number, handler)
+            sys.exit, sys.excepthook = leave, tell
+            if "wandb" in sys.modules:
+                sys.modules["wandb"].teardown()  # its service process; it remembers the environment
             plt.close("all")
             gc.collect()  # while a file left open is no error yet, as where a process ends
 

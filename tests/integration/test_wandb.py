@@ -67,7 +67,7 @@ def test_a_run_is_logged_offline(command: Command, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_what_is_off_by_default(command: Command, tmp_path: Path) -> None:
     more = ("logger.wandb.log_model=true", "logger.wandb.pictures=true", "loss=discrete")
-    command("train", *TINY, "logger=wandb", *more, "trainer.max_epochs=1", process=True)
+    command("train", *TINY, "logger=wandb", *more, "trainer.max_epochs=1")
     folder = tmp_path / "runs/default/demo8-tiny-discrete-s0"
     files = [
         (artifact.type, Path(entry.path).suffix)
@@ -101,7 +101,7 @@ def test_a_run_that_is_stopped_and_goes_on_is_one_run(
         time.sleep(0.02)
     process.terminate()
     assert process.wait(60) == 143
-    command("train", *settings, process=True)
+    command("train", *settings)
     stopped, finished = read_run(folder, 0), read_run(folder, 1)
     assert stopped["run"].run_id == finished["run"].run_id
     assert (stopped["exit"], stopped["preempting"]) == (143, True)
@@ -111,7 +111,7 @@ def test_a_run_that_is_stopped_and_goes_on_is_one_run(
 
 
 def test_a_run_that_never_begins_says_why(command: Command, tmp_path: Path) -> None:
-    command("train", *TINY, "logger=wandb", "init_from=nowhere.ckpt", check=False, process=True)
+    command("train", *TINY, "logger=wandb", "init_from=nowhere.ckpt", check=False)
     found = read_run(tmp_path / "runs/default/demo8-tiny-combined-s0")
     assert found["exit"] == 1
     assert "there is no checkpoint nowhere.ckpt" in found["summary"]["error"]
@@ -122,11 +122,9 @@ def test_every_job_of_a_sweep_has_a_run_and_a_failure_says_so(
 ) -> None:
     jobs = (*TINY, "trainer.max_epochs=1", "optimizer._target_=torch.optim.SGD")
     sweep = ("-m", "hydra/launcher=basic", *jobs, "optimizer.lr=1e-4,1e6")
-    done = command("train", *sweep, "logger=wandb", check=False, process=True)
+    done = command("train", *sweep, "logger=wandb", check=False)
     assert done.returncode == 1
-    done = command(
-        "train", *jobs, "logger=wandb", "optimizer.lr=1e6", "tag=bad", check=False, process=True
-    )
+    done = command("train", *jobs, "logger=wandb", "optimizer.lr=1e6", "tag=bad", check=False)
     assert done.returncode == 1
     assert read_run(tmp_path / "runs/default/demo8-tiny-combined-s0")["exit"] == 0
     assert read_run(tmp_path / "runs/default/demo8-tiny-combined-s0-bad")["exit"] == 1
@@ -136,7 +134,7 @@ def test_every_job_of_a_sweep_has_a_run_and_a_failure_says_so(
 def test_a_server_that_does_not_answer_turns_it_offline(command: Command, tmp_path: Path) -> None:
     # Nothing listens there; with a key W&B would try for a minute and a half.
     server = {"WANDB_API_KEY": "a" * 40, "WANDB_BASE_URL": "http://127.0.0.1:9"}
-    done = command("train", *TINY, "trainer.max_epochs=1", "logger=wandb", process=True, **server)
+    done = command("train", *TINY, "trainer.max_epochs=1", "logger=wandb", **server)
     assert "logging offline" in done.stderr
     assert read_run(tmp_path / "runs/default/demo8-tiny-combined-s0")["exit"] == 0
 
