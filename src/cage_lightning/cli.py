@@ -102,6 +102,9 @@ def _explain(error: Exception, config_name: str) -> str:
     text = " ".join(str(error).split())
     if missing := re.match(r"Missing mandatory value: (\S+)", text):
         return f"{missing.group(1)}=... is needed; --help shows how"
+    if nowhere := re.match(r"Interpolation key 'starts\.([^']+)' not found", text):
+        name = nowhere.group(1)
+        return f"nothing says what '{name}' starts from: set +starts.{name}=RUN"
     wrong = re.search(r"Could not override '([^']+)'", text) or re.search(
         r"Key '([^']+)' not in '", text
     )

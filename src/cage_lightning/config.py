@@ -46,6 +46,8 @@ class TrainConfig:
     choices: dict[str, str | None] = MISSING
     init_from: str | None = None
     init_wait_s: float = 0.0
+    start_group: str = MISSING
+    starts: dict[str, str | None] = field(default_factory=dict)  # by loss
     figures: bool = False
     warmup: float = 0.0
 
@@ -67,6 +69,7 @@ class EvaluateConfig:
     figures: bool = False
     seed: int = MISSING
     choices: dict[str, str | None] = MISSING
+    starts: dict[str, str] = field(default_factory=dict)  # the checkpoint, by data
 
 
 @dataclass

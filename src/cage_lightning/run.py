@@ -31,6 +31,8 @@ EXECUTION = (
     "logger",
     "figures",
     "init_wait_s",
+    "start_group",  # these two only lead to init_from
+    "starts",
     "callbacks.progress",
     "callbacks.progress_log",
     "callbacks.last",

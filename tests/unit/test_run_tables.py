@@ -87,8 +87,8 @@ def test_missing_rows_are_named_with_their_command() -> None:
     commands = missing_rows(table, runs)
     assert len(commands) == 11
     assert (
-        "python -m cage_lightning.train -m data=affectnet8 model=maxvit loss=va seed=0,1 group=g "
-        "'init_from=runs/g/affectnet8-maxvit-combined-s${seed}' init_wait_s=172800"
+        "python -m cage_lightning.train -m data=affectnet8 model=maxvit loss=va start=combined "
+        "seed=0,1 group=g"
     ) in commands
     assert not any("model=maxvit loss=combined" in c and "affectnet8" in c for c in commands)
     drawn = replace(runs[0], config=runs[0].config | {"choices": DEMO})

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import re
 from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
+from omegaconf.errors import InterpolationKeyError
 
+from cage_lightning.cli import _explain
 from cage_lightning.config import CONF_DIR, register
 from cage_lightning.run import RunFolder
 from tests.conftest import composed
@@ -25,6 +28,64 @@ def jobs(sweep: str) -> list[tuple[str, ...]]:
     params["seed"] = params["seed"][:1]
     choices = ([f"{key}={value}" for value in values] for key, values in params.items())
     return [(f"sweep={sweep}", *choice) for choice in itertools.product(*choices)]
+
+
+# Which run `va` starts from in a sweep of AffectNet-8 or its drawn twin.
+STARTS = {
+    "table6": "table6/affectnet8-maxvit-combined-s1",
+    "table7": "table6/affectnet8-maxvit-combined-s1",
+    "ablation": "table6/affectnet8-maxvit-combined-s1",
+    "table6_demo": "table6_demo/demo8-tiny-combined-s1",
+    "table7_demo": "table6_demo/demo8-tiny-combined-s1",
+    "ablation_demo": "table6_demo/demo8-tiny-combined-s1",
+}
+
+
+@pytest.mark.parametrize("sweep", [name for name in SWEEPS if not name.startswith("table8")])
+def test_valence_and_arousal_start_from_the_combined_run_in_every_sweep(sweep: str) -> None:
+    drawn = ("data=demo8", "model=tiny") if sweep.endswith("_demo") else ()
+    config = composed(f"sweep={sweep}", *drawn, "loss=va", "seed=1")
+    start = STARTS[re.sub(r"ablation_[a-z]+", "ablation", sweep)]
+    assert config.init_from == f"runs/{start}"
+    assert config.init_wait_s > 0
+    assert (config.starts.discrete, config.starts.combined) == (None, None)
+
+
+@pytest.mark.parametrize("loss", ["discrete", "combined", "va"])
+def test_emotic_starts_from_affectnet_in_every_mode(loss: str) -> None:
+    for sweep, start in (
+        ("table8", "table6/affectnet8-maxvit-combined-s0"),
+        ("table8_demo", "table6_demo/demo8-tiny-combined-s0"),
+    ):
+        model = "model=tiny" if sweep.endswith("_demo") else "model=maxvit"
+        assert composed(f"sweep={sweep}", model, f"loss={loss}").init_from == f"runs/{start}"
+
+
+@pytest.mark.parametrize("sweep", ["table6", "table8", "ablation_beta"])
+def test_what_a_sweep_starts_from_is_a_choice(sweep: str) -> None:
+    assert composed(f"sweep={sweep}", "loss=va", "start=none").init_from is None
+    config = composed(f"sweep={sweep}", "loss=va", "start_group=mine")
+    assert config.init_from.startswith("runs/mine/")
+
+
+def test_a_loss_without_a_start_is_an_error(tmp_path: Path) -> None:
+    loss = tmp_path / "loss/mine.yaml"
+    loss.parent.mkdir()
+    loss.write_text((CONF_DIR / "loss/va.yaml").read_text())
+    job = (f"hydra.searchpath=[file://{tmp_path}]", "sweep=table6", "loss=mine")
+    with pytest.raises(InterpolationKeyError, match=r"'starts.mine' not found") as error:
+        _ = composed(*job).init_from
+    assert _explain(error.value, "train") == (
+        "nothing says what 'mine' starts from: set +starts.mine=RUN"
+    )
+    for said in ("+starts.mine=null", "start=none"):
+        assert composed(*job, said).init_from is None
+
+
+def test_figure_11_of_other_data_is_an_error() -> None:
+    config = composed("sweep=figure11", "data=affectnet7", config_name="evaluate")
+    with pytest.raises(InterpolationKeyError, match=r"'starts.affectnet7' not found"):
+        _ = config.checkpoint
 
 
 @pytest.mark.parametrize("sweep", SWEEPS)

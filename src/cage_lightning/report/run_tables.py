@@ -172,11 +172,8 @@ def missing_rows(table: PaperTable, runs: Sequence[Run]) -> list[str]:
     for data, model, loss in table.published:
         if (data, model, loss) in there:
             continue
-        command = f"-m data={data} model={model} loss={loss} seed={seeds} group={group}"
-        if loss == "va":
-            start = f"runs/{group}/{data}-{model}-combined-s${{seed}}"
-            command += f" 'init_from={start}' init_wait_s=172800"
-        commands.append(f"python -m cage_lightning.train {command}")
+        choices = f"data={data} model={model} loss={loss} start=combined"
+        commands.append(f"python -m cage_lightning.train -m {choices} seed={seeds} group={group}")
     return commands
 
 
