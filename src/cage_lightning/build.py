@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -65,11 +66,10 @@ def build_module(config: DictConfig, data: ExpressionData) -> ExpressionModule:
     )
     if config.init_from:
         load_weights(network, checkpoint_of(config.init_from))
-    loss = {"class_weights": data.class_weights()} if "class_weights" in config.loss else {}
     return mode(
         network,
         data.label_space,
-        loss=build(config.loss, **loss),
+        loss=_loss(config, data),
         optimizer=build(config.optimizer),
         scheduler=build(config.scheduler),
         warmup=config.warmup,
@@ -154,6 +154,17 @@ def module_for_weights(config: DictConfig, space: LabelSpace, file: Path) -> Exp
 
 def _mode(node: DictConfig) -> type[ExpressionModule]:
     return get_class(node._target_)
+
+
+def _loss(config: DictConfig, data: ExpressionData) -> nn.Module:
+    """The loss, with the weights of the categories if it takes any."""
+    # Older configs repeat the setting there.
+    if config.loss.get("class_weights", config.data.class_weights) != config.data.class_weights:
+        raise ConfigError("loss.class_weights has no effect: set data.class_weights")
+    weighted = "class_weights" in signature(get_class(config.loss._target_)).parameters
+    weights = {"class_weights": data.class_weights()} if weighted else {}
+    loss: nn.Module = build(config.loss, **weights)
+    return loss
 
 
 def _channels_last(network: nn.Module) -> nn.Module:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
+from typing import Any
 
-from cage_lightning.errors import DataError
+from cage_lightning.errors import ConfigError, DataError
+from cage_lightning.labels import LabelSpace
 
 PAPER_CLASS_WEIGHTS: Mapping[str, tuple[float, ...]] = MappingProxyType(
     {
@@ -28,6 +31,42 @@ The paper calls them frequencies; they are inverse frequencies. Those of ``affec
 `inverse_frequency` of the training counts to six digits, those of ``affectnet8`` only nearly
 (up to 1.4 % off), so both are kept as constants.
 """
+
+
+def weighting(setting: Any, space: LabelSpace) -> str | tuple[float, ...]:
+    """The setting ``data.class_weights``, as a name that the data set can follow or as weights.
+
+    Args:
+        setting: ``inverse_frequency`` or ``none``; ``paper`` where Table 4 has the label space,
+            ``positive`` where several categories may apply; or one weight per category, positive,
+            in the order of `space`.
+        space: Of the data set.
+
+    Raises:
+        ConfigError: It is none of these.
+    """
+    named = ("positive",) if space.multi_label else ("paper",)
+    own = named if space.multi_label or space.name in PAPER_CLASS_WEIGHTS else ()
+    names, n = (*own, "inverse_frequency", "none"), len(space.categories)
+    if isinstance(setting, str) and setting in names:
+        return setting
+    if not isinstance(setting, Sequence) or isinstance(setting, str):
+        raise ConfigError(
+            f"data.class_weights={setting}: choose one of {', '.join(names)}, or a list of "
+            f"{n} numbers"
+        )
+    if len(setting) != n:
+        raise ConfigError(
+            f"data.class_weights has {len(setting)} numbers, and {space.name} {n} categories: "
+            f"{', '.join(space.categories)}"
+        )
+    for name, weight in zip(space.categories, setting, strict=True):
+        number = isinstance(weight, int | float) and not isinstance(weight, bool)
+        if not number or not 0 < weight < math.inf:
+            raise ConfigError(
+                f"data.class_weights: the weight of {name}, {weight!r}, is not a positive number"
+            )
+    return tuple(float(weight) for weight in setting)
 
 
 def inverse_frequency(counts: Sequence[int]) -> tuple[float, ...]:
@@ -83,5 +122,5 @@ def _check_occurring(counts: Sequence[int]) -> None:
     if missing:
         raise DataError(
             f"No sample of category {missing} (columns of the label space): its weight is "
-            "undefined. Add samples, or give class weights explicitly."
+            "undefined. Add samples, or set data.class_weights=none or to a list of numbers."
         )

@@ -40,6 +40,7 @@ EXECUTION = (
     "data.root",
     "data.store",
     "data.num_workers",
+    "loss.class_weights",  # of older runs, where it repeats data.class_weights
     "trainer.accelerator",
     "trainer.devices",
     "trainer.num_nodes",

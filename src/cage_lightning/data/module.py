@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -17,6 +18,7 @@ from cage_lightning.class_weights import (
     inverse_frequency,
     inverse_occurrence,
     positive_weights,
+    weighting,
 )
 from cage_lightning.data.annotations import Annotations
 from cage_lightning.data.images import decode_image, without_broken
@@ -82,8 +84,7 @@ class ExpressionData(pl.LightningDataModule, ABC):
             do.
         holdout_fraction: Share of each category that is held out; only for ``holdout``.
         balance: Train on as many samples of each category as the rarest one has (section 5.3).
-        class_weights: ``inverse_frequency`` or ``none``; ``paper`` where one category applies to a
-            sample, ``positive`` where several may.
+        class_weights: See `class_weights.weighting`.
         on_error: ``raise``, or ``skip`` to leave out and count missing and broken pictures.
         seed: Seed of the hold-out, the balanced subset, the order and the augmentation.
         augment: The training augmentation.
@@ -103,7 +104,7 @@ class ExpressionData(pl.LightningDataModule, ABC):
         num_workers: int,
         selection: str,
         balance: bool,
-        class_weights: str,
+        class_weights: str | Sequence[float],
         on_error: str,
         seed: int,
         augment: Augment,
@@ -111,8 +112,6 @@ class ExpressionData(pl.LightningDataModule, ABC):
     ) -> None:
         super().__init__()
         check_choice("data.label_space", label_space, tuple(LABEL_SPACES))
-        own = "positive" if LABEL_SPACES[label_space].multi_label else "paper"
-        check_choice("data.class_weights", class_weights, (own, "inverse_frequency", "none"))
         check_choice("data.selection", selection, self.selections)
         check_choice("data.on_error", on_error, ("raise", "skip"))
         if not 0 < holdout_fraction < 1:
@@ -140,7 +139,7 @@ class ExpressionData(pl.LightningDataModule, ABC):
         self.selection = selection
         self.holdout_fraction = holdout_fraction
         self.balance = balance
-        self.weighting = class_weights
+        self.weighting = weighting(class_weights, self.label_space)
         self.on_error = on_error
         self.seed = seed
         self.augment = augment
@@ -222,6 +221,8 @@ class ExpressionData(pl.LightningDataModule, ABC):
         Raises:
             DataError: A category does not occur in the training split.
         """
+        if not isinstance(self.weighting, str):
+            return list(self.weighting)
         if self.weighting == "none":
             return None
         if self.weighting == "paper":

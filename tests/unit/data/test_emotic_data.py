@@ -56,7 +56,7 @@ def test_balancing_says_what_to_do(module):
 @pytest.mark.parametrize(
     ("setting", "choices"),
     [
-        ("class_weights=paper", "positive, inverse_frequency, none"),
+        ("class_weights=paper", "positive, inverse_frequency, none, or a list of 26 numbers"),
         ("selection=holdout", "val"),
         ("label_space=affectnet8", "emotic"),
         ("release=json", "auto, mat, csv"),
