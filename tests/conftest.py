@@ -16,6 +16,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, open_dict
 
 from cage_lightning.config import CONF_DIR, register
+from cage_lightning.run import RunFolder
 
 # The smallest real training: the tiny demo faces, a small network, two epochs, no worker process.
 TINY = (
@@ -28,6 +29,7 @@ TINY = (
 )
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
+Train = Callable[..., RunFolder]
 
 
 def pytest_configure() -> None:
@@ -105,6 +107,24 @@ def trained(tmp_path_factory: pytest.TempPathFactory, demo_root: Path) -> Path:
     done = in_process()("train", (*TINY, "loss=combined"), folder, environment(demo_root))
     assert done.returncode == 0, done.stdout + done.stderr
     return folder
+
+@pytest.fixture
+def train_here(tmp_path: Path, demo_root: Path) -> Iterator[Train]:
+    """Train in this process, in tmp_path/runs, one epoch unless told otherwise; the run's folder.
+
+    Unlike `command` it raises what a run raises; what a run says is in its train.log.
+    """
+    from cage_lightning.training import train
+    from tests.in_process import as_a_process
+
+    def run(*overrides: str) -> RunFolder:
+        runs = f"runs={tmp_path / 'runs'}"
+        config = composed(*TINY, "trainer.max_epochs=1", "model=tiny", runs, *overrides)
+        train(config)
+        return RunFolder.of(config)
+
+    with as_a_process(tmp_path, environment(demo_root)):
+        yield run
 
 
 @contextmanager

@@ -17,7 +17,7 @@ import tempfile
 import traceback
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, chdir, contextmanager
+from contextlib import chdir, contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -46,15 +46,19 @@ def run_in_process(
     """
     encoding = env.get("PYTHONIOENCODING", "utf-8")
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        with ExitStack() as stack:
-            stack.enter_context(chdir(cwd))
-            for part in (_environment(env), _streams(out, err, encoding), _logging(), _rest()):
-                stack.enter_context(part)
+        with _streams(out, err, encoding), as_a_process(cwd, env):
             code = _exit_code(f"cage_lightning.{door}", arguments)
         for file in (out, err):
             file.seek(0)
         said = (file.read().decode(encoding) for file in (out, err))
         return subprocess.CompletedProcess([door, *arguments], code, *said)
+
+
+@contextmanager
+def as_a_process(cwd: Path, env: Mapping[str, str]) -> Iterator[None]:
+    """Everything but the streams as a process finds it at its start; nothing of it stays."""
+    with chdir(cwd), _environment(env), _logging(), _rest():
+        yield
 
 
 def _exit_code(module: str, arguments: tuple[str, ...]) -> int:

@@ -21,6 +21,10 @@ class CheckpointError(CageError):
     """A weight file that is missing, unreadable, or made for another network."""
 
 
+class DivergedError(CageError):
+    """A loss or an output that is not finite: there is no result, whatever the scores would say."""
+
+
 def check_choice(key: str, value: str, allowed: Iterable[str]) -> None:
     """Refuse a setting that is not among the allowed values.
 

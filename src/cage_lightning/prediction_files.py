@@ -104,6 +104,18 @@ def read_predictions(path: Path, label_space: str | None = None) -> Predictions:
     )
 
 
+def has_finite_outputs(path: Path) -> bool:
+    """Whether every probability and predicted affect of one of our parquet files is a number."""
+    file = pq.ParquetFile(path)
+    outputs = [
+        name
+        for name in file.schema_arrow.names
+        if name.startswith("prob_") or (name.endswith("_pred") and name != "category_pred")
+    ]
+    columns = file.read(columns=outputs).itercolumns()
+    return all(np.isfinite(column.to_numpy()).all() for column in columns)
+
+
 def _read_parquet(path: Path) -> pa.Table:
     return pq.read_table(path)
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cage_lightning.errors import ConfigError
+from cage_lightning.errors import ConfigError, DivergedError
 from cage_lightning.labels import LabelSpace
 
 Floats = npt.NDArray[np.float64]
@@ -138,8 +138,12 @@ def predictions_of(
 
     Raises:
         ConfigError: The label spaces have nothing in common.
+        DivergedError: An output is not finite.
     """
     space = common_space(model_space, data_space)
+    for values in (logits, affect_pred):
+        if values is not None:
+            _check_finite(ids, values)
     outputs = [model_space.categories.index(name) for name in space.categories]
     labels = [data_space.categories.index(name) for name in space.categories]
     dimensions = [model_space.dimensions.index(name) for name in space.dimensions]
@@ -165,6 +169,17 @@ def predictions_of(
         affect_pred=None if affect_pred is None else affect_pred[:, dimensions].astype(float),
         training=None if training is None else training.select(outputs, dimensions),
     )
+
+
+def _check_finite(ids: npt.NDArray[np.str_], outputs: npt.NDArray[Any]) -> None:
+    """A category can be read from NaN as from any number, but it says nothing."""
+    broken = np.flatnonzero(~np.isfinite(outputs).all(axis=1))
+    if len(broken):
+        raise DivergedError(
+            f"the outputs of the model are not finite for {len(broken)} of {len(ids)} samples "
+            f"(the first: {ids[broken[0]]}): its training diverged, or its weights are broken; "
+            "there is no result"
+        )
 
 
 def _decide(

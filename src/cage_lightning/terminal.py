@@ -11,6 +11,7 @@ from lightning.pytorch.utilities import rank_zero_only
 _NO_CONCERN = (
     ".*does not have many workers.*",  # depends on the machine, not on the run
     ".*is smaller than the logging interval.*",
+    ".*exists and is not empty.*",  # the folder of a run that is taken up again
     ".*sync_dist=True.*",  # what is logged is that of all ranks already
     ".*`srun` command is available.*",  # a login node may train as well
     r".*isinstance\(treespec, LeafSpec\).*",  # inside Lightning

@@ -22,7 +22,7 @@ from cage_lightning.atomic import write_atomic
 from cage_lightning.callbacks import Preemption
 from cage_lightning.cli import in_sweep, multirun
 from cage_lightning.data.module import ExpressionData
-from cage_lightning.errors import ConfigError
+from cage_lightning.errors import ConfigError, DivergedError
 from cage_lightning.evaluation import draw_figures, gather, pictures, results, save_results
 from cage_lightning.loggers import ExpressionWandbLogger, wandb_ends_likewise
 from cage_lightning.modules import ExpressionModule
@@ -183,9 +183,9 @@ def _selection(config: DictConfig, trainer: pl.Trainer) -> dict[str, Any]:
     """How the epoch was chosen, and which one."""
     best = next(c for c in trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint))
     if best.best_model_score is None or not math.isfinite(best.best_model_score):
-        raise ConfigError(
-            f"no epoch has a finite {config.monitor.metric}: the training diverged; lower "
-            "optimizer.lr, and start again with another tag=NAME"
+        raise DivergedError(
+            f"no epoch has a finite {config.monitor.metric}: choose another monitor.metric, or "
+            "lower optimizer.lr, under another tag=NAME"
         )
     return {
         "split": config.data.selection,

@@ -90,7 +90,13 @@ class LastCheckpoint(Checkpoint):
 
     def _save(self, trainer: Trainer) -> None:
         self._saved_step = trainer.global_step
-        trainer.save_checkpoint(self.path)
+        if _finite(trainer.lightning_module):  # else the loss of the next step ends the run
+            trainer.save_checkpoint(self.path)
+
+
+def _finite(module: LightningModule) -> bool:
+    """Whether every weight is; the same on all ranks, which buffers are not."""
+    return bool(torch.stack([weight.isfinite().all() for weight in module.parameters()]).all())
 
 
 class StepSeed(Callback):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import asdict
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from cage_lightning.errors import DivergedError
 from cage_lightning.labels import Batch, LabelSpace, Prediction
 from cage_lightning.metrics import ExpressionMetrics
 from cage_lightning.predictions import TrainingStatistics
@@ -67,6 +69,7 @@ class ExpressionModule(pl.LightningModule, ABC):
             label_space, categories=self.predicts_categories, affect=self.predicts_affect
         )
         self.seen: list[tuple[Prediction, Batch]] = []
+        self._last_loss: float | None = None
 
     @staticmethod
     @abstractmethod
@@ -82,9 +85,14 @@ class ExpressionModule(pl.LightningModule, ABC):
         return self.read(self.network(image))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """The loss of one batch: that of the whole batch on every rank."""
+        """The loss of one batch: that of the whole batch on every rank.
+
+        Raises:
+            DivergedError: It is not finite; on every rank at the same step.
+        """
         assert self.loss is not None
         parts = self.loss(self(batch.image), batch)
+        self._check_finite(parts["loss"], f"train/loss of step {self.global_step + 1}")
         self.log("train/loss", parts["loss"], prog_bar=True)
         self.log_dict({f"train/{name}": v for name, v in parts.items() if name != "loss"})
         return parts["loss"]  # type: ignore[no-any-return]
@@ -109,10 +117,15 @@ class ExpressionModule(pl.LightningModule, ABC):
         self._keep(self.read(outputs), batch)
 
     def on_validation_epoch_end(self) -> None:
-        """Loss and metrics of the whole split: never a mean over batches."""
+        """Loss and metrics of the whole split: never a mean over batches.
+
+        Raises:
+            DivergedError: The loss is not finite; before any checkpoint of this epoch.
+        """
         assert self.loss is not None
         prediction, batch = self._seen_as_one()
         loss = self.loss(prediction, batch)
+        self._check_finite(loss["loss"], f"val/loss after step {self.global_step}")
         if len(batch.index):
             self.metrics.update(prediction, batch)
         self.log_dict({f"val/{name}": v for name, v in (loss | self.metrics.compute()).items()})
@@ -135,6 +148,20 @@ class ExpressionModule(pl.LightningModule, ABC):
         checkpoint["config"] = self.config
         statistics = self.training_statistics
         checkpoint["training"] = None if statistics is None else asdict(statistics)
+
+    def _check_finite(self, loss: Tensor, name: str) -> None:
+        # Waits for the forward pass on a GPU. The backward pass, queued next, takes it longer than
+        # the host needs for the step that follows, so the GPU does not run dry.
+        value = loss.item()
+        if math.isfinite(value):
+            self._last_loss = value
+            return
+        before = "" if self._last_loss is None else f" (the loss before it: {self._last_loss:.4g})"
+        raise DivergedError(
+            f"the training diverged: {name}, in epoch {self.current_epoch + 1}, is {value}{before}"
+            ". Nothing was saved since, and the same command would end here again: lower "
+            "optimizer.lr or raise warmup, under another tag=NAME"
+        )
 
     def _seen_as_one(self) -> tuple[Prediction, Batch]:
         """This rank's share of the split as one prediction and one batch without images."""

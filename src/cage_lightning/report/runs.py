@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 from yaml import YAMLError
 
 from cage_lightning.errors import ConfigError, DataError
-from cage_lightning.prediction_files import read_predictions
+from cage_lightning.prediction_files import has_finite_outputs, read_predictions
 from cage_lightning.predictions import Predictions
 from cage_lightning.report.affect_figures import compared_dimensions
 from cage_lightning.run import RunFolder
@@ -77,17 +77,24 @@ def read_runs(root: Path) -> list[Run]:
 
     Raises:
         ConfigError: There is none.
-        DataError: A file of a run cannot be read.
+        DataError: A file of a run cannot be read, or its model had diverged.
     """
     runs = []
     for file in sorted(root.glob("**/metrics.json")):
         config = file.with_name("config.yaml")
         if not config.is_file():
             continue  # an evaluation of a run, not a run
+        predictions = file.with_name("predictions.parquet")
         try:
             runs.append(Run(file.parent, _settings(config), json.loads(file.read_text())))
+            diverged = predictions.is_file() and not has_finite_outputs(predictions)
         except (OSError, ValueError) as error:
             raise DataError(f"{file} is unreadable: {error}") from error
+        if diverged:
+            raise DataError(
+                f"{predictions} holds outputs that are not finite: the training diverged; delete "
+                f"{file.parent}, and train that run with a lower optimizer.lr"
+            )
     if not runs:
         raise ConfigError(f"{root} holds no finished run (a metrics.json beside a config.yaml)")
     return runs
