@@ -154,7 +154,7 @@ def _module(config: DictConfig, file: Path) -> tuple[ExpressionModule, int]:
     if config.model is None or config.module is None:
         raise CheckpointError("a plain state_dict needs both model=... and loss=...")
     if "head_dropout" in config.model and "classifier.6.weight" in read_state_dict(file):
-        config.model.head_dropout = 0.3  # a published valence-arousal model
+        config.model.head_dropout = 0.0  # a published valence-arousal model has the layer
     space = LABEL_SPACES[config.data.label_space]
     return build.module_for_weights(config, space, file), config.model.image_size
 

@@ -8,13 +8,15 @@ import torch
 from scipy.special import expit, log_softmax
 from torch import nn
 
+from cage_lightning.affectnet_statistics import AFFECTNET_TRAINING
 from cage_lightning.class_weights import PAPER_CLASS_WEIGHTS, inverse_frequency, positive_weights
 from cage_lightning.errors import ConfigError, DataError
 from cage_lightning.labels import Batch, Prediction
 from cage_lightning.losses import CombinedLoss, DiscreteLoss, ValenceArousalLoss
 
 WEIGHTS = PAPER_CLASS_WEIGHTS["affectnet8"]
-TRAIN_COUNTS = (74874, 134415, 25459, 14090, 6378, 3803, 24882)  # AffectNet without contempt
+# AffectNet without contempt.
+TRAIN_COUNTS = [row.samples for row in AFFECTNET_TRAINING.values()][:7]
 
 
 def sample(n=37, k=8, d=2, multi_label=False, missing=0.2, dtype=torch.float32, seed=0):

@@ -11,12 +11,13 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from cage_lightning.affectnet_statistics import AFFECTNET_TRAINING
 from cage_lightning.data.annotations import Annotations
 from cage_lightning.data.checking import Checked
 from cage_lightning.data.duplicates import GREY_LEVELS
 from cage_lightning.data.twins import Twins
 
-_TRAIN = (74_874, 134_415, 25_459, 14_090, 6_378, 3_803, 24_882, 3_750)
+_TRAIN = tuple(row.samples for row in AFFECTNET_TRAINING.values())
 _TEST = (500, 500, 500, 500, 500, 500, 500, 499)
 _RAFDB_TEST = (680, 1_185, 478, 329, 74, 160, 162)
 

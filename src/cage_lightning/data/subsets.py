@@ -43,8 +43,8 @@ def stratified_holdout(category: Category, fraction: float, seed: int) -> tuple[
 def balanced_subset(category: Category, seed: int) -> Rows:
     """As many rows of every class as the rarest class that occurs has, without replacement.
 
-    The published scripts train the valence-arousal models on such a draw: 8 x 3,750 rows
-    (Contempt is the rarest), or 7 x 3,803 (Disgust).
+    The published scripts train the valence-arousal models on such a draw: the rarest of the eight
+    categories of AffectNet is Contempt, of the seven Disgust.
 
     Args:
         category: int64 ``[N]``.

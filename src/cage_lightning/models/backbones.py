@@ -47,7 +47,7 @@ def build_network(
         num_outputs: Width of the output.
         weights: ``imagenet``, ``none`` (random) or a file for `load_weights`.
         image_size: Height and width of the pictures in pixels.
-        head_dropout: Probability of dropout before the last layer of a MaxViT, .3 in the published
+        head_dropout: Probability of dropout before the last layer of a MaxViT, as in the published
             valence-arousal models; None for no such layer. It moves the last layer from
             ``classifier.5`` to ``classifier.6``.
 

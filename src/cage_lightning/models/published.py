@@ -44,7 +44,7 @@ class PublishedLayout:
         backbone: Name for `build_network`.
         num_outputs: Width of the last layer.
         head_dropout: Whether the head has a dropout layer (MaxViT trained on valence and arousal
-            only, dropout .3).
+            only); the file does not tell its probability.
         mode: ``discrete``, ``combined`` or ``va``.
         label_space: What the outputs mean; None for ``va``, where the number of outputs does not
             tell on which categories the network was trained.
@@ -57,7 +57,9 @@ class PublishedLayout:
     label_space: LabelSpace | None
 
     def __str__(self) -> str:
-        dropout = " and a dropout head (head_dropout=0.3)" if self.head_dropout else ""
+        dropout = (
+            " and a dropout head (model.head_dropout=PROBABILITY)" if self.head_dropout else ""
+        )
         labels = f" on {self.label_space.name}" if self.label_space else ""
         return f"{self.backbone}, {self.mode}{labels}, {self.num_outputs} outputs{dropout}"
 

@@ -8,25 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from cage_lightning.affectnet_statistics import AFFECTNET_TRAINING, SOURCE
 from cage_lightning.labels import LabelSpace
 from cage_lightning.predictions import Categories, Floats, Predictions, TrainingStatistics
 from cage_lightning.scores.multilabel import TOP
-
-_SOURCE = (
-    "AffectNet, 287,651 training samples: counts and class means from the valence-arousal "
-    "histograms in armand-07/emotion_recognition, data_exploration_interim_AffectNet.ipynb"
-)
-# Count, mean valence, mean arousal.
-_AFFECTNET = {
-    "Neutral": (74_874, -0.0593, -0.0177),
-    "Happiness": (134_415, 0.6647, 0.0713),
-    "Sadness": (25_459, -0.6371, -0.2567),
-    "Surprise": (14_090, 0.1810, 0.6895),
-    "Fear": (6_378, -0.1261, 0.7663),
-    "Disgust": (3_803, -0.6934, 0.4580),
-    "Anger": (24_882, -0.4526, 0.5672),
-    "Contempt": (3_750, -0.5145, 0.5844),
-}
 
 
 def published_training(space: LabelSpace) -> TrainingStatistics | None:
@@ -37,10 +22,10 @@ def published_training(space: LabelSpace) -> TrainingStatistics | None:
     """
     if space.name not in ("affectnet7", "affectnet8"):
         return None
-    rows = np.array([_AFFECTNET[name] for name in space.categories])
+    rows = np.array([AFFECTNET_TRAINING[name] for name in space.categories])
     counts, means = rows[:, 0], rows[:, 1:]
     return TrainingStatistics(
-        source=_SOURCE,
+        source=SOURCE,
         n=int(counts.sum()),
         counts=counts.astype(int).tolist(),
         affect=(counts @ means / counts.sum()).tolist(),

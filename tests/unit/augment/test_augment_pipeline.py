@@ -1,14 +1,11 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 from hydra.utils import instantiate
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from omegaconf import OmegaConf
 from torchvision import transforms as T
 from torchvision.transforms import functional as TF
 
@@ -21,16 +18,14 @@ from cage_lightning.augment import (
     sample_generator,
 )
 from cage_lightning.errors import ConfigError, DataError
+from tests.conftest import composed
 
-CONF = Path(__file__).parents[3] / "conf" / "augment"
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 NAMES = ("paper", "published_discrete", "none")
 
 
 def load(name: str, seed: int = 3) -> Augment:
-    config = OmegaConf.load(CONF / f"{name}.yaml")
-    config.seed = seed
-    return instantiate(config)
+    return instantiate(composed(f"augment={name}", f"seed={seed}").augment)
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cage_lightning.affectnet_statistics import AFFECTNET_TRAINING
 from cage_lightning.data.subsets import balanced_subset, stratified_holdout
 from cage_lightning.errors import ConfigError, DataError
 
@@ -100,8 +101,7 @@ def test_balanced_subset_is_a_random_draw():
 
 
 def test_published_sizes():
-    # Training rows of the 2021 release: 8 x 3,750 and 7 x 3,803.
-    counts = [74874, 134415, 25459, 14090, 6378, 3803, 24882, 3750]
+    counts = [row.samples for row in AFFECTNET_TRAINING.values()]
     category = np.repeat(np.arange(8), counts)
     assert len(balanced_subset(category, 0)) == 30_000
     assert len(balanced_subset(category[category < 7], 0)) == 26_621

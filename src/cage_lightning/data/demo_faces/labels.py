@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from cage_lightning.affectnet_statistics import AFFECTNET_TRAINING
 from cage_lightning.errors import ConfigError
 from cage_lightning.labels import AFFECTNET_8
 
@@ -18,23 +19,9 @@ CATEGORIES = len(AFFECTNET_8.categories)
 
 SPLIT_IDS = {"train": 0, "val": 1}
 
-# Images per category in the training split of AffectNet (2021 release).
-TRAIN_COUNTS = np.array([74_874, 134_415, 25_459, 14_090, 6_378, 3_803, 24_882, 3_750])
+TRAIN_COUNTS = np.array([row.samples for row in AFFECTNET_TRAINING.values()])
 _TRAIN_CUMULATIVE = np.cumsum(TRAIN_COUNTS) / TRAIN_COUNTS.sum()
-
-# Mean valence and arousal of each category in that split.
-CATEGORY_MEANS = np.array(
-    [
-        [-0.0593, -0.0177],
-        [+0.6647, +0.0713],
-        [-0.6371, -0.2567],
-        [+0.1810, +0.6895],
-        [-0.1261, +0.7663],
-        [-0.6934, +0.4580],
-        [-0.4526, +0.5672],
-        [-0.5145, +0.5844],
-    ]
-)
+CATEGORY_MEANS = np.array([(row.valence, row.arousal) for row in AFFECTNET_TRAINING.values()])
 
 # Three Gaussians per category: weight, mean V, mean A, sd V, sd A, correlation.
 _MIXTURES = np.array(

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from cage_lightning.data.demo_faces.drawing import DRAWING_VERSION, draw_face
-from cage_lightning.data.demo_faces.labels import SPLIT_IDS
+from cage_lightning.data.demo_faces.labels import SPLIT_IDS, TRAIN_COUNTS
 from cage_lightning.data.drawn import draw_chunks, write_once
 from cage_lightning.errors import ConfigError
 
@@ -41,7 +41,7 @@ SIZES: Mapping[str, Size] = MappingProxyType(
 )
 
 # The 2021 release kept these shares of the rows of 2017, whose row numbers are its ids.
-_KEPT_SHARES = {"train": 287_651 / 414_799, "val": 3_999 / 5_500}
+_KEPT_SHARES = {"train": int(TRAIN_COUNTS.sum()) / 414_799, "val": 3_999 / 5_500}
 
 _CHUNK = 128
 

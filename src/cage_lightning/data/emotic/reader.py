@@ -38,8 +38,8 @@ def read_emotic(
     Boxes are clamped to the picture and cut to whole pixels. A person is left out, and counted in
     ``left_out``, whose box is then empty, who has no category (a row without any would say that
     none of the 26 applies), or, by `drop_invalid`, whose affect is unknown. That is the rule by
-    which the published converter keeps 23,266, 3,315 and 7,203 persons of the full release, but for
-    one point: it would keep a train person with an empty list of categories.
+    which the published converter keeps the persons of Table 3 (`datacard.PUBLISHED_SAMPLES`) of the
+    full release, but for one point: it would keep a train person with an empty list of categories.
 
     Args:
         root: Folder that holds the release; the pictures lie in ``emotic/{folder}/`` or
