@@ -30,6 +30,7 @@ from cage_lightning.provenance import provenance
 from cage_lightning.report.summary import print_results
 from cage_lightning.run import RunFolder
 from cage_lightning.slurm import one_decision, restarted
+from cage_lightning.sweeps import automatic_tag, chosen_for_this_process
 from cage_lightning.terminal import first_process, start_logging
 from cage_lightning.waiting import wait_for_run
 
@@ -46,6 +47,8 @@ def train(config: DictConfig) -> dict[str, Any] | None:
     Raises:
         CageError: What the user can put right.
     """
+    if config.tag is None:
+        config.tag = automatic_tag(config, chosen_for_this_process())
     folder = RunFolder.of(config)
     config.run_dir = str(folder.path)
     _check_processes(config)

@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from cage_lightning.errors import ConfigError
 from cage_lightning.run import RunFolder, run_of
+from cage_lightning.sweeps import automatic_tag, chosen_by_sweep, chosen_by_wandb
 
 # For a job that comes after the one it starts from: that has ended, well or not.
 SHORT_WAIT = "init_wait_s=1"
@@ -24,7 +25,7 @@ class Planned:
 
     Attributes:
         number: In the sweep.
-        overrides: What the sweep says of it.
+        overrides: What the sweep says of it, and the tag that this gives its run.
         label: What tells it from the other jobs.
         task: Its own config; resolved for a training.
         launcher: The settings of the launcher, by its own config.
@@ -65,6 +66,9 @@ def plan(
         composed = loader.load_sweep_config(config, list(overrides))
         HydraConfig.instance().set_config(composed)
         task = OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
+        tag = _tag(config, task, overrides)
+        if tag is not None:
+            task.tag = tag
         folder = _folder(task)
         if folder is not None:
             task.run_dir = str(folder.path)
@@ -73,7 +77,7 @@ def plan(
         launcher: Any = OmegaConf.to_container(composed.hydra.launcher, resolve=True)
         job = Planned(
             number=number,
-            overrides=overrides,
+            overrides=overrides if tag is None else [*overrides, f"tag={tag}"],
             label=" ".join(o for o in overrides if o not in common) or f"job {number}",
             task=task,
             launcher=launcher,
@@ -83,8 +87,8 @@ def plan(
         )
         if folder is not None and owners.setdefault(folder, job) is not job:
             raise ConfigError(
-                f"{owners[folder].label} and {job.label} would both be {folder.path}: "
-                "give each a name of its own with tag=NAME or group=NAME"
+                f"{owners[folder].label} and {job.label} would both be {folder.path}: leave tag= "
+                "away, and what is swept becomes the tag; or give each one of its own"
             )
         jobs.append(job)
     for job in jobs:
@@ -115,8 +119,20 @@ def _ordered(jobs: Sequence[Planned]) -> list[Planned]:
     return placed
 
 
+def _tag(config: DictConfig, task: DictConfig, overrides: Sequence[str]) -> str | None:
+    """The tag of a training that was given none."""
+    if not _keeps_something(task) or task.tag is not None:
+        return None
+    return automatic_tag(
+        task, chosen_by_wandb(overrides) | chosen_by_sweep(config.hydra, overrides)
+    )
+
+
 def _folder(task: DictConfig) -> RunFolder | None:
     """The run folder of a training that keeps something."""
-    if not OmegaConf.is_missing(task, "run_dir") or task.trainer.fast_dev_run:
-        return None
-    return RunFolder.of(task)
+    return RunFolder.of(task) if _keeps_something(task) else None
+
+
+def _keeps_something(task: DictConfig) -> bool:
+    """Whether this is the config of a training, and not one of a single batch."""
+    return OmegaConf.is_missing(task, "run_dir") and not task.trainer.fast_dev_run

@@ -1,0 +1,117 @@
+"""What settings are called in the name of a run folder.
+
+The rule for sweeps, in one place: whatever a sweep chose that the name does not say yet becomes the
+tag, `tag_of` what was chosen. A tag given by hand wins.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+_LONGEST = 48  # characters of a tag that people read; a digest may follow
+_DIGEST = 8  # hexadecimal digits
+_PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9._-]*")
+_NO_WORDS = {"true", "false", "null", "nan", "inf"}  # the text of other values
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+_NAMES = ("runs", "group", "tag", "seed", "choices.data", "choices.model", "choices.loss")
+_REFERENCE = re.compile(r"\$\{(?:hydra:runtime\.)?([\w.]+)\}")
+
+
+def tag_of(settings: Mapping[str, Any]) -> str:
+    """A tag for settings, at most 57 characters that any file system and command line takes.
+
+    ``{"optimizer.lr": 1e-3, "augment": "none"}`` is ``augment-none-lr0.001``: a number follows the
+    last part of its key, anything else a dash; the keys are sorted, and equal values are the same
+    however they were spelled. Different settings never share a tag: where the text leaves something
+    out, it ends in a digest of all of them.
+
+    Args:
+        settings: By key; numbers, texts, null, lists and mappings.
+    """
+    keys = sorted(settings)
+    labels = _labels(keys)
+    texts = [_text(settings[key]) for key in keys]
+    readable = "-".join(
+        f"{label}{text}" if _is_number(settings[key]) else f"{label}-{text}"
+        for key, label, (text, _) in zip(keys, labels, texts, strict=True)
+    )
+    # A dash of a text could be one between two settings.
+    dashes = any(isinstance(value, str) and "-" in value for value in settings.values())
+    said = all(exact for _, exact in texts) and not (dashes and len(keys) > 1)
+    if said and len(readable) <= _LONGEST and len(set(labels)) == len(keys):
+        return readable
+    return f"{readable[:_LONGEST]}-{_digest({key: settings[key] for key in keys})}"
+
+
+def name_of(text: str) -> str:
+    """A text as part of a folder's name; different texts never share one."""
+    plain, exact = _text(text)
+    return text if exact else f"{plain}-{_digest(text)}"
+
+
+def named_settings(config: DictConfig) -> set[str]:
+    """The keys that the path of the run folder says already, whatever their values.
+
+    Args:
+        config: Of a training, not resolved: `group=lr${optimizer.lr}` says `optimizer.lr`.
+    """
+    raw: Any = OmegaConf.to_container(config, resolve=False)
+    found, left = set[str](), list(_NAMES)
+    while left:
+        key = left.pop()
+        if key not in found:
+            found |= {key, key.removeprefix("choices.")}
+            left += _REFERENCE.findall(str(_at(raw, key)))
+    return found
+
+
+def _at(node: Any, key: str) -> Any:
+    """The content under a key with dots; None if there is none."""
+    for part in key.split("."):
+        node = node.get(part) if isinstance(node, Mapping) else None
+    return node
+
+
+def _labels(keys: Collection[str]) -> list[str]:
+    """The last part of each key, or all of it where two would be the same."""
+    last = [re.split(r"[./]", key)[-1] for key in keys]
+    labels = [key if last.count(end) > 1 else end for key, end in zip(keys, last, strict=True)]
+    return [_UNSAFE.sub(".", label) for label in labels]
+
+
+def _text(value: Any) -> tuple[str, bool]:
+    """A value as people write it, and whether it is the only value that is written so."""
+    value = _plain(value)
+    if isinstance(value, str):
+        exact = _PLAIN.fullmatch(value) is not None and value.lower() not in _NO_WORDS
+        return (_UNSAFE.sub("_", value).strip("_-.") or "text"), exact
+    if isinstance(value, list) and len(value) > 1 and all(_is_number(one) for one in value):
+        return "_".join(_text(one)[0] for one in value), True
+    if isinstance(value, list | dict):
+        return _text(json.dumps(value))[0], False
+    return json.dumps(value).replace("+", ""), True
+
+
+def _plain(value: Any) -> Any:
+    """The same value for 1 and 1.0, 0 and -0.0."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(value[key]) for key in sorted(value, key=str)}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        return int(value)
+    return value
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(_plain(value)).encode()).hexdigest()[:_DIGEST]
