@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -48,6 +49,14 @@ EXECUTION = (
     "trainer.enable_progress_bar",
     "trainer.log_every_n_steps",
 )
+
+# What says nothing about a run that its other settings do not say: the names of its choices, and
+# weights that those of the data replaced.
+WITHOUT_EFFECT = ("choices", "loss.class_weights")
+
+# Settings that a run may have been written without, and the value that their absence stood for. A
+# new setting of `train` needs its line here: else no run from before is taken up again.
+ABSENT: Mapping[str, Any] = MappingProxyType({"loss.gamma": 1.0})
 
 
 @dataclass(frozen=True)
@@ -126,18 +135,23 @@ class RunFolder:
         if not self.last.is_file() and not self.finished:
             write_atomic(self.config_file, OmegaConf.to_yaml(config, resolve=True))
             return
-        ours, theirs = _essence(config), _essence(OmegaConf.load(self.config_file))
-        differing = [
-            f"{key} is {ours.get(key, 'absent')!r} here and {theirs.get(key, 'absent')!r} there"
-            for key in sorted({*ours, *theirs})
-            if ours.get(key, "absent") != theirs.get(key, "absent")
-        ]
+        differing = self._differing(config)
         if differing:
             more = f" (and {len(differing) - 5} more)" if len(differing) > 5 else ""
             raise ConfigError(
                 f"{self.path} holds a run with another config: {'; '.join(differing[:5])}{more}"
                 " - give this one a name of its own with tag=NAME or group=NAME"
             )
+
+    def _differing(self, config: DictConfig) -> list[str]:
+        """What this config computes otherwise than the run that lies here."""
+        ours = essence(OmegaConf.to_container(config, resolve=True))
+        theirs = essence(OmegaConf.to_container(OmegaConf.load(self.config_file)))
+        return [
+            f"{key} is {ours.get(key, 'absent')!r} here and {theirs.get(key, 'absent')!r} there"
+            for key in sorted({*ours, *theirs})
+            if ours.get(key, "absent") != theirs.get(key, "absent")
+        ]
 
     def sweep_up(self) -> None:
         """Delete what an attempt that failed or was killed left behind."""
@@ -191,11 +205,15 @@ def flat(config: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _essence(config: Any) -> dict[str, Any]:
-    """What a run computes, as flat keys: the config without the settings of EXECUTION."""
-    settings: Any = OmegaConf.to_container(config, resolve=True)
-    return {
+def essence(settings: Any) -> dict[str, Any]:
+    """What a run computes, as flat keys: its settings without those of EXECUTION.
+
+    Args:
+        settings: The config of a run as plain containers, of this version or an older one.
+    """
+    left_out = (*EXECUTION, *WITHOUT_EFFECT)
+    return dict(ABSENT) | {
         key: value
         for key, value in flat(settings).items()
-        if not any(key == other or key.startswith(f"{other}.") for other in EXECUTION)
+        if not any(key == other or key.startswith(f"{other}.") for other in left_out)
     }
