@@ -21,7 +21,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from cage_lightning.config import CONF_DIR, register
+from cage_lightning.config import CONF_DIR, name_choices, register
 from cage_lightning.errors import CageError
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
@@ -39,8 +39,14 @@ def door(config_name: str) -> Callable[[Callable[[DictConfig], None]], Callable[
 
     def decorate(task: Callable[[DictConfig], None]) -> Callable[[], None]:
         register()
+
+        @functools.wraps(task)
+        def named(config: DictConfig) -> None:
+            name_choices(config)
+            task(config)
+
         app = hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name=config_name)(
-            task
+            named
         )
 
         @functools.wraps(task)

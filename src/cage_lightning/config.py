@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
-from omegaconf import MISSING
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import MISSING, DictConfig
 
 _HERE = Path(__file__).resolve()
 _PACKAGED = _HERE.with_name("conf")  # inside a wheel
 CONF_DIR = _PACKAGED if _PACKAGED.is_dir() else _HERE.parents[2] / "conf"  # in a checkout
+_NAMED = ("data", "model", "loss", "protocol", "augment", "scheduler")
 
 
 @dataclass
@@ -43,7 +45,7 @@ class TrainConfig:
     seed: int = MISSING
     tag: str | None = None
     run_dir: str = MISSING
-    choices: dict[str, str | None] = MISSING
+    choices: dict[str, str | None] = field(default_factory=dict)
     init_from: str | None = None
     init_wait_s: float = 0.0
     start_group: str = MISSING
@@ -68,7 +70,7 @@ class EvaluateConfig:
     clip: bool = False
     figures: bool = False
     seed: int = MISSING
-    choices: dict[str, str | None] = MISSING
+    choices: dict[str, str | None] = field(default_factory=dict)
     starts: dict[str, str] = field(default_factory=dict)  # the checkpoint, by data
 
 
@@ -81,7 +83,7 @@ class PrepareConfig:
     seed: int = MISSING
     reencode: bool = False
     workers: int | None = None
-    choices: dict[str, str | None] = MISSING
+    choices: dict[str, str | None] = field(default_factory=dict)
 
 
 @dataclass
@@ -92,7 +94,7 @@ class AnalyzeConfig:
     augment: Any = MISSING
     seed: int = MISSING
     output: str | None = None
-    choices: dict[str, str | None] = MISSING
+    choices: dict[str, str | None] = field(default_factory=dict)
 
 
 @dataclass
@@ -126,6 +128,17 @@ class DashboardConfig:
     runs: str = MISSING
     entity: str | None = None
     output: str | None = None
+
+
+def name_choices(config: DictConfig) -> None:
+    """Name what was chosen by files of others (`--config-dir`): ours say their own names.
+
+    Args:
+        config: Composed by a command. Its `choices` are completed.
+    """
+    for group, choice in HydraConfig.get().runtime.choices.items():
+        if group in _NAMED and choice and not (CONF_DIR / group / f"{choice}.yaml").is_file():
+            config.choices[group] = choice
 
 
 def register() -> None:

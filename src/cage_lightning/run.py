@@ -23,6 +23,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from cage_lightning.atomic import locked, write_atomic
 from cage_lightning.errors import ConfigError
+from cage_lightning.naming import name_of
 
 # Where and how fast a run is computed, not what: may differ when a run is taken up again. The batch
 # is shared out among the devices and every statistic is that of the whole batch.
@@ -58,6 +59,8 @@ WITHOUT_EFFECT = ("choices", "loss.class_weights")
 # new setting of `train` needs its line here: else no run from before is taken up again.
 ABSENT: Mapping[str, Any] = MappingProxyType({"loss.gamma": 1.0})
 
+_TIMM = "timm"  # what the folder of every network of timm was called once
+
 
 @dataclass(frozen=True)
 class RunFolder:
@@ -67,16 +70,38 @@ class RunFolder:
 
     @classmethod
     def of(cls, config: DictConfig) -> RunFolder:
-        """The folder that a training config names."""
-        names = [config.choices.data, config.choices.model, config.choices.loss, f"s{config.seed}"]
-        if config.tag is not None:
-            names.append(config.tag)
+        """The folder that a training config names; one that an older version named is kept.
+
+        Raises:
+            ConfigError: A name cannot be part of a folder's, or `choices` lacks one.
+        """
+        folder = cls._named(config, config.choices.model)
+        older = cls._named(config, _TIMM)
+        return older if folder.stage == "new" and older._holds(config) else folder
+
+    @classmethod
+    def _named(cls, config: DictConfig, model: str | None) -> RunFolder:
+        names = [config.choices.data, model and name_of(model), config.choices.loss]
+        if None in names:
+            raise ConfigError(
+                "choices.data, choices.model and choices.loss name the run folder, and this config "
+                "does not say them all"
+            )
+        names += [f"s{config.seed}", *([] if config.tag is None else [config.tag])]
         for name in (*names, config.group):
             if re.search(r"[/\\\s]", str(name)) or str(name) in ("", ".", ".."):
                 raise ConfigError(
                     f"'{name}' cannot be part of a folder's name; choose another group or tag"
                 )
-        return cls(Path(config.runs) / config.group / "-".join(map(str, names)))
+        return cls(Path(config.runs) / config.group / "-".join(names))
+
+    def _holds(self, config: DictConfig) -> bool:
+        """Whether the run of this config was begun here."""
+        if self.stage == "new" or not self.config_file.is_file():
+            return False
+        settings = config.copy()
+        settings.run_dir = str(self.path)
+        return not self._differing(settings)
 
     @property
     def config_file(self) -> Path:
@@ -184,6 +209,12 @@ class RunFolder:
                 print(f"waiting for another process that holds {self.path}", flush=True)
                 held.enter_context(locked(place))
             yield
+
+
+def network_name(settings: Mapping[str, Any]) -> str:
+    """What the config of a run, of this version or an older one, calls its network."""
+    name: str = settings["choices"]["model"]
+    return settings["model"]["name"] if name == _TIMM else name
 
 
 def run_of(start: Path) -> RunFolder | None:

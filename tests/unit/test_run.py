@@ -13,8 +13,9 @@ import pytest
 from omegaconf import DictConfig, OmegaConf
 
 from cage_lightning.atomic import write_atomic
+from cage_lightning.config import CONF_DIR
 from cage_lightning.errors import ConfigError
-from cage_lightning.run import RunFolder
+from cage_lightning.run import RunFolder, network_name
 from tests.conftest import composed
 
 
@@ -120,3 +121,40 @@ def test_sweep_up_deletes_partial_files_only(tmp_path: Path) -> None:
     folder.best.with_name(".part-123").write_text("half")
     folder.sweep_up()
     assert [f.name for f in folder.best.parent.iterdir()] == ["best.ckpt"]
+
+
+TIMM = ("model=timm", "model.name=test_resnet.r160_in1k")
+
+
+def test_a_network_of_timm_has_its_own_name(tmp_path: Path) -> None:
+    assert config_in(tmp_path, *TIMM).run_dir == str(
+        tmp_path / "default/demo8-test_resnet.r160_in1k-combined-s0"
+    )
+    other = config_in(tmp_path, "model=timm", "model.name=hf-hub:timm/resnet18")
+    assert Path(other.run_dir).name.startswith("demo8-hf-hub_timm_resnet18-")
+
+
+def test_networks_of_timm_are_called_like_none_of_ours() -> None:
+    import timm
+
+    ours = {file.stem for file in (CONF_DIR / "model").glob("*.yaml")}
+    assert ours.isdisjoint(timm.list_models())
+
+
+def test_the_folder_that_every_network_of_timm_once_had(tmp_path: Path) -> None:
+    older = RunFolder(tmp_path / "default/demo8-timm-combined-s0")
+    config = config_in(tmp_path, *TIMM)
+    write_atomic(older.last, "weights")
+    there = OmegaConf.to_container(config, resolve=True)
+    there["choices"] = {"data": "demo8", "model": "timm", "loss": "combined"}
+    write_atomic(older.config_file, OmegaConf.to_yaml(there))
+    assert RunFolder.of(config_in(tmp_path, *TIMM)) == older
+    RunFolder.of(config).claim(config)
+    assert network_name(there) == "test_resnet.r160_in1k"
+    # Of another network, or other settings of this one: not this run.
+    for override in ("model.name=test_vit", "optimizer.lr=1"):
+        assert RunFolder.of(config_in(tmp_path, *TIMM, override)) != older
+    # A run of the new name comes first.
+    newer = RunFolder(tmp_path / "default/demo8-test_resnet.r160_in1k-combined-s0")
+    write_atomic(newer.last, "weights")
+    assert RunFolder.of(config) == newer

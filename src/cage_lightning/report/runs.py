@@ -15,7 +15,7 @@ from cage_lightning.errors import ConfigError, DataError
 from cage_lightning.prediction_files import has_finite_outputs, read_predictions
 from cage_lightning.predictions import Predictions
 from cage_lightning.report.affect_figures import compared_dimensions
-from cage_lightning.run import RunFolder
+from cage_lightning.run import RunFolder, network_name
 
 _LOG_LINES, _LOG_BYTES = 20, 8192  # of the end of train.log, at most
 
@@ -38,7 +38,8 @@ class Run:
     def row(self) -> tuple[str, str, str, str]:
         """What the seeds of one row of a table share: data, model, loss and tag."""
         choices = self.config["choices"]
-        return choices["data"], choices["model"], choices["loss"], self.config["tag"] or ""
+        model = network_name(self.config)
+        return choices["data"], model, choices["loss"], self.config["tag"] or ""
 
     @property
     def seed(self) -> int:

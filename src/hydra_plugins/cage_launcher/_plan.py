@@ -11,6 +11,7 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
+from cage_lightning.config import name_choices
 from cage_lightning.errors import ConfigError
 from cage_lightning.run import RunFolder, run_of
 from cage_lightning.sweeps import automatic_tag, chosen_by_sweep, chosen_by_wandb
@@ -66,6 +67,7 @@ def plan(
         composed = loader.load_sweep_config(config, list(overrides))
         HydraConfig.instance().set_config(composed)
         task = OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
+        name_choices(task)
         tag = _tag(config, task, overrides)
         if tag is not None:
             task.tag = tag
