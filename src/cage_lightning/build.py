@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -15,16 +14,16 @@ from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from cage_lightning.callbacks import AtomicCheckpointIO
+from cage_lightning.checkpoints import describe
 from cage_lightning.data.module import ExpressionData
-from cage_lightning.errors import CageError, CheckpointError, ConfigError
+from cage_lightning.errors import CageError, CheckpointError, ConfigError, first_line
 from cage_lightning.labels import LabelSpace
 from cage_lightning.models import load_weights
 from cage_lightning.modules import ExpressionModule
-from cage_lightning.predictions import TrainingStatistics
 
 
 def build(node: Any, **arguments: Any) -> Any:
@@ -118,25 +117,16 @@ def load_module(file: Path) -> ExpressionModule:
     """Rebuild the module of one of our checkpoints, for prediction and evaluation.
 
     Raises:
-        CheckpointError: The file is not one of our checkpoints, or names code of others.
+        CheckpointError: The file is not one of our checkpoints, or asks for what only a config of
+            one's own may ask for.
     """
+    said = describe(file)
     try:
-        checkpoint = torch.load(file, map_location="cpu", weights_only=True)
-        config = OmegaConf.create(checkpoint["config"])
-        space = LabelSpace.from_dict(checkpoint["label_space"])
-    except Exception as error:
-        raise CheckpointError(
-            f"{file} is not a checkpoint of a run ({type(error).__name__}); a plain state_dict "
-            "needs model=... and loss=... beside checkpoint=..."
-        ) from error
-    # A checkpoint may come from anyone: it must not choose what is called.
-    for target in (*_targets(config.model), *_targets(config.module)):
-        if not target.startswith(("cage_lightning.models.", "cage_lightning.modules.")):
-            raise CheckpointError(f"{file} asks to call {target}: refused")
-    module = module_for_weights(config, space, file)
-    if checkpoint.get("training"):
-        module.training_statistics = TrainingStatistics(**checkpoint["training"])
-    return module
+        network = said.build(num_outputs=said.mode.num_outputs(said.space))
+    except Exception as error:  # of torchvision or timm, about a size that no network has
+        raise CheckpointError(f"{file} is refused: {first_line(error)}") from error
+    load_weights(network, file, strict=True)
+    return said.mode(network, said.space, config=said.config, training=said.training)
 
 
 def module_for_weights(config: DictConfig, space: LabelSpace, file: Path) -> ExpressionModule:
@@ -170,18 +160,6 @@ def _loss(config: DictConfig, data: ExpressionData) -> nn.Module:
 def _channels_last(network: nn.Module) -> nn.Module:
     """The same network with its convolutions in the memory layout that GPUs are faster in."""
     return network.to(memory_format=torch.channels_last)
-
-
-def _targets(node: Any) -> Iterator[str]:
-    """Every `_target_` in a node, however deep."""
-    if isinstance(node, DictConfig):
-        if "_target_" in node:
-            yield str(node["_target_"])
-        for value in node.values():
-            yield from _targets(value)
-    elif isinstance(node, ListConfig):
-        for value in node:
-            yield from _targets(value)
 
 
 def _list_of(nodes: DictConfig | None, group: str) -> list[Any]:

@@ -5,11 +5,18 @@ Imports nothing of ours and no torch: reports and the command line use it as wel
 
 from __future__ import annotations
 
+import math
+import re
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+# Of a label space in a file: names go into tables, figures and the keys of scores.
+_NAME = re.compile(r"\w[\w /&+,.()'-]{0,99}")
+_MOST = 1000
 
 
 @dataclass(frozen=True)
@@ -51,11 +58,34 @@ class LabelSpace:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> LabelSpace:
-        """The inverse of `to_dict`."""
+        """The inverse of `to_dict`, for values out of a file that may come from anyone.
+
+        Raises:
+            ValueError: They do not describe a label space.
+        """
+        if not isinstance(values, dict) or values.keys() != cls.__dataclass_fields__.keys():
+            raise ValueError(f"a label space consists of {', '.join(cls.__dataclass_fields__)}")
         plain: dict[str, Any] = {
             k: tuple(v) if isinstance(v, list) else v for k, v in values.items()
         }
-        return cls(**plain)
+        space = cls(**plain)
+        for names in (space.categories, space.dimensions):
+            if not isinstance(names, tuple) or len(names) > _MOST or not all(map(_is_name, names)):
+                raise ValueError(f"categories and dimensions are lists of at most {_MOST} names")
+            if len(set(names)) < len(names):
+                raise ValueError("a category or dimension of the label space occurs twice")
+        if not _is_name(space.name) or type(space.multi_label) is not bool:
+            raise ValueError("a label space has a name, and multi_label is true or false")
+        limits = space.native_range
+        if not isinstance(limits, tuple) or [type(x) for x in limits] != [float, float]:
+            raise ValueError("native_range of the label space is not two numbers")
+        if not -math.inf < limits[0] < limits[1] < math.inf:
+            raise ValueError("native_range of the label space is not a lower and a higher number")
+        return space
+
+
+def _is_name(value: Any) -> bool:
+    return isinstance(value, str) and _NAME.fullmatch(value) is not None
 
 
 AFFECTNET_8 = LabelSpace(

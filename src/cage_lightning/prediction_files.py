@@ -22,7 +22,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from cage_lightning.atomic import write_atomic
-from cage_lightning.errors import ConfigError, DataError, check_choice
+from cage_lightning.errors import ConfigError, DataError, check_choice, first_line
 from cage_lightning.labels import AFFECTNET_7, AFFECTNET_8, EMOTIC, LABEL_SPACES, LabelSpace
 from cage_lightning.predictions import Categories, Floats, Predictions, TrainingStatistics
 
@@ -88,20 +88,22 @@ def read_predictions(path: Path, label_space: str | None = None) -> Predictions:
         raise ConfigError(f"{path}: a prediction file ends in .parquet or .csv")
     try:
         table = read(path)
-    except pa.ArrowInvalid as error:
-        raise DataError(f"{path}: not a readable {path.suffix} file: {error}") from None
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"{path}: not a readable {path.suffix} file: {first_line(error)}") from None
     columns = {_PUBLISHED.get(name, name): table[name].to_pylist() for name in table.column_names}
     metadata: Mapping[bytes, bytes] = table.schema.metadata or {}
-    if _LABEL_SPACE in metadata:
-        space = LabelSpace.from_dict(json.loads(metadata[_LABEL_SPACE]))
-        if label_space not in (None, space.name):
-            raise ConfigError(f"{path} is of {space.name}, not of label_space={label_space}")
-    else:
-        space = LABEL_SPACES[label_space] if label_space else _recognise(path, columns)
-    training = metadata.get(_TRAINING)
-    return _from_columns(
-        path, space, columns, TrainingStatistics(**json.loads(training)) if training else None
-    )
+    try:
+        if _LABEL_SPACE in metadata:
+            space = LabelSpace.from_dict(json.loads(metadata[_LABEL_SPACE]))
+        else:
+            space = LABEL_SPACES[label_space] if label_space else _recognise(path, columns)
+        known = metadata.get(_TRAINING)
+        training = TrainingStatistics.from_dict(json.loads(known), space) if known else None
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path}: its metadata are none of ours: {first_line(error)}") from error
+    if label_space not in (None, space.name):
+        raise ConfigError(f"{path} is of {space.name}, not of label_space={label_space}")
+    return _from_columns(path, space, columns, training)
 
 
 def has_finite_outputs(path: Path) -> bool:

@@ -19,10 +19,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import yaml
 from omegaconf import DictConfig, OmegaConf
 
 from cage_lightning.atomic import locked, write_atomic
-from cage_lightning.errors import ConfigError
+from cage_lightning.errors import ConfigError, DataError
 from cage_lightning.naming import name_of
 
 # Where and how fast a run is computed, not what: may differ when a run is taken up again. The batch
@@ -42,7 +43,6 @@ EXECUTION = (
     "data.root",
     "data.store",
     "data.num_workers",
-    "loss.class_weights",  # of older runs, where it repeats data.class_weights
     "trainer.accelerator",
     "trainer.devices",
     "trainer.num_nodes",
@@ -171,7 +171,7 @@ class RunFolder:
     def _differing(self, config: DictConfig) -> list[str]:
         """What this config computes otherwise than the run that lies here."""
         ours = essence(OmegaConf.to_container(config, resolve=True))
-        theirs = essence(OmegaConf.to_container(OmegaConf.load(self.config_file)))
+        theirs = essence(read_config(self.config_file))
         return [
             f"{key} is {ours.get(key, 'absent')!r} here and {theirs.get(key, 'absent')!r} there"
             for key in sorted({*ours, *theirs})
@@ -234,6 +234,32 @@ def flat(config: Mapping[str, Any]) -> dict[str, Any]:
         else:
             found[str(key)] = value
     return found
+
+
+def read_config(file: Path) -> dict[str, Any]:
+    """The config.yaml of a run, which may come from anyone, as plain containers.
+
+    Nothing in it is resolved: a ``${...}`` stays the text that it is.
+
+    Raises:
+        DataError: It is unreadable, or no config.
+    """
+    try:
+        settings = yaml.load(file.read_bytes(), _PlainLoader)  # a SafeLoader
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        raise DataError(f"{file} is unreadable: {' '.join(str(error).split())}") from error
+    if not isinstance(settings, dict):
+        raise DataError(f"{file} is no config of a run")
+    return settings
+
+
+class _PlainLoader(yaml.SafeLoader):  # type: ignore[misc]  # yaml has no types
+    """YAML as configs are written: no references, with which a short file can mean a huge one."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("it has references (*name), which no config of a run has")
+        return super().compose_node(parent, index)
 
 
 def essence(settings: Any) -> dict[str, Any]:

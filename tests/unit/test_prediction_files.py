@@ -9,7 +9,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
-from cage_lightning.errors import CageError
+from cage_lightning.errors import CageError, DataError
 from cage_lightning.labels import AFFECTNET_7, AFFECTNET_8, EMOTIC, LabelSpace
 from cage_lightning.prediction_files import read_predictions, write_predictions
 from cage_lightning.predictions import Predictions, TrainingStatistics, predictions_of
@@ -44,6 +44,28 @@ def test_what_is_written_is_read(space: LabelSpace, tmp_path: Path) -> None:
     assert read.training == predictions.training
     for name in ("id", "category", "affect", "category_pred", "probability", "affect_pred"):
         np.testing.assert_array_equal(getattr(read, name), getattr(predictions, name))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        (b"label_space", b"["),
+        (b"label_space", b"[" * 100_000),
+        (b"label_space", b'{"name": "affectnet8"}'),
+        (b"label_space", b'"affectnet8"'),
+        (b"training", b"{}"),
+        (b"training", b"[1, 2]"),
+    ],
+)
+def test_metadata_that_are_none_of_ours_are_refused(
+    key: bytes, value: bytes, tmp_path: Path
+) -> None:
+    write_predictions(tmp_path / "p.parquet", made(AFFECTNET_8))
+    table = pq.read_table(tmp_path / "p.parquet")
+    table = table.replace_schema_metadata(table.schema.metadata | {key: value})
+    pq.write_table(table, tmp_path / "p.parquet")
+    with pytest.raises(DataError, match=r"p.parquet: its metadata are none of ours: \S"):
+        read_predictions(tmp_path / "p.parquet")
 
 
 @pytest.mark.parametrize("space", [AFFECTNET_8, AFFECTNET_7], ids=lambda s: s.name)

@@ -14,8 +14,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from cage_lightning.atomic import write_atomic
 from cage_lightning.config import CONF_DIR
-from cage_lightning.errors import ConfigError
-from cage_lightning.run import RunFolder, network_name
+from cage_lightning.errors import ConfigError, DataError
+from cage_lightning.run import RunFolder, network_name, read_config
 from tests.conftest import composed
 
 
@@ -75,6 +75,60 @@ def test_a_start_that_trained_nothing_claims_nothing(tmp_path: Path) -> None:
     right = config_in(tmp_path)
     RunFolder.of(right).claim(right)
     assert OmegaConf.load(RunFolder.of(right).config_file).init_from is None
+
+
+def test_a_strangers_config_is_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECRET", "of-this-machine")
+    config = config_in(tmp_path)
+    train_a_bit(config)
+    file = RunFolder.of(config).config_file
+    file.write_text(file.read_text().replace("lr: 0.003", "lr: ${oc.env:SECRET}"))
+    with pytest.raises(ConfigError, match=r"optimizer.lr is 0.003 here and '\$\{oc.env:SECRET\}'"):
+        RunFolder.of(config).claim(config)
+
+
+def test_config_is_read_as_it_was_written(tmp_path: Path) -> None:
+    strings = (
+        "1e-3 5.0e-05 2024-01-01 12:30:00 00:00:00:03 null ~ on 0o17 0x1F 1_000 = << .inf # - ?"
+    )
+    odd = [
+        *strings.split(),
+        "",
+        " a",
+        "a: b",
+        "${x}",
+        "größe",
+        "a\nb",
+        "[a]",
+        "{a}",
+        "!x",
+        "*a",
+        "&a",
+    ]
+    values = {"text": odd, "numbers": [1e-5, 0.003, 1, -0.0, 1e300, True, None], "empty": [{}, []]}
+    (tmp_path / "config.yaml").write_text(OmegaConf.to_yaml(values), encoding="utf-8")
+    assert read_config(tmp_path / "config.yaml") == values
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: !!python/object/apply:os.system ['true']",
+        "a: !!python/object/apply:pathlib.Path [/etc]",
+        "a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]",
+        "a: " + "[" * 5000,
+        "a: [",
+        "- a",
+        "a",
+        "",
+    ],
+    ids=["code", "path", "references", "deep", "cut off", "list", "text", "empty"],
+)
+def test_what_is_no_config_is_one_line(text: str, tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text(text)
+    with pytest.raises(DataError, match=r"config\.yaml is (no config|unreadable)") as caught:
+        read_config(tmp_path / "config.yaml")
+    assert "\n" not in str(caught.value)
 
 
 def try_lock(path: Path) -> int:

@@ -77,11 +77,11 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
     network = {
         name.removeprefix(_NETWORK_PREFIX): tensor
         for name, tensor in content.items()
-        if str(name).startswith(_NETWORK_PREFIX)
+        if isinstance(name, str) and name.startswith(_NETWORK_PREFIX)
     }
-    state_dict = network or content
+    state_dict = network or dict(content)  # without the metadata that a state dict may carry
     for name, value in state_dict.items():
-        if not isinstance(value, Tensor):
+        if not isinstance(name, str) or not isinstance(value, Tensor):
             raise CheckpointError(
                 f"{path} holds no state dict: its entry {name!r} is a {type(value).__name__}, "
                 "not a tensor"
@@ -151,7 +151,11 @@ def load_weights(
         )
     if head_misfit:
         logger.info("%s: head not loaded, it starts anew: %s", where, head_misfit)
-    network.load_state_dict(backbone if head_misfit else given, strict=not head_misfit)
+    try:
+        network.load_state_dict(backbone if head_misfit else given, strict=not head_misfit)
+    except RuntimeError as error:  # of the right shape, but quantized or without content, say
+        reason = str(error).strip().rpartition("\n")[2].strip()
+        raise CheckpointError(f"{where} holds tensors that are no weights: {reason}") from error
     left_out = tuple(name for name in given if name not in backbone) if head_misfit else ()
     return LoadReport(head_loaded=not head_misfit, left_out=left_out)
 

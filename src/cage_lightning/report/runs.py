@@ -8,14 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-from yaml import YAMLError
-
 from cage_lightning.errors import ConfigError, DataError
 from cage_lightning.prediction_files import has_finite_outputs, read_predictions
 from cage_lightning.predictions import Predictions
 from cage_lightning.report.affect_figures import compared_dimensions
-from cage_lightning.run import RunFolder, network_name
+from cage_lightning.run import RunFolder, network_name, read_config
 
 _LOG_LINES, _LOG_BYTES = 20, 8192  # of the end of train.log, at most
 
@@ -87,7 +84,7 @@ def read_runs(root: Path) -> list[Run]:
             continue  # an evaluation of a run, not a run
         predictions = file.with_name("predictions.parquet")
         try:
-            runs.append(Run(file.parent, _settings(config), json.loads(file.read_text())))
+            runs.append(Run(file.parent, read_config(config), json.loads(file.read_text())))
             diverged = predictions.is_file() and not has_finite_outputs(predictions)
         except (OSError, ValueError) as error:
             raise DataError(f"{file} is unreadable: {error}") from error
@@ -111,7 +108,7 @@ def read_unfinished(root: Path) -> list[UnfinishedRun]:
     return [
         UnfinishedRun(
             folder=folder,
-            config=_settings(folder / "config.yaml"),
+            config=read_config(folder / "config.yaml"),
             log=_end(folder / "train.log"),
             error=_text(RunFolder(folder).error_file),
         )
@@ -130,14 +127,6 @@ def read_affect(paths: Mapping[str, Path]) -> dict[str, Predictions]:
     """
     files = {label: read_predictions(path) for label, path in paths.items()}
     return {label: file for label, file in files.items() if compared_dimensions(file)}
-
-
-def _settings(file: Path) -> Mapping[str, Any]:
-    try:
-        settings: Any = OmegaConf.to_container(OmegaConf.load(file))
-    except (OSError, ValueError, YAMLError) as error:
-        raise DataError(f"{file} is unreadable: {error}") from error
-    return settings  # type: ignore[no-any-return]
 
 
 def _text(file: Path) -> str | None:
