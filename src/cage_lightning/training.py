@@ -19,7 +19,7 @@ from omegaconf import DictConfig
 
 from cage_lightning import build
 from cage_lightning.atomic import write_atomic
-from cage_lightning.callbacks import Preemption
+from cage_lightning.callbacks import OwnState, Preemption
 from cage_lightning.cli import in_sweep, multirun
 from cage_lightning.data.module import ExpressionData
 from cage_lightning.errors import ConfigError, DivergedError
@@ -109,13 +109,15 @@ def _train_and_test(
 ) -> dict[str, Any] | None:
     try:
         timer = Timer()  # its time goes on when a run is taken up again
-        callbacks = [*build.build_callbacks(config), timer, preemption]
+        own = OwnState()
+        callbacks = [*build.build_callbacks(config), timer, preemption, own]
         trainer, module, data = _assemble(config, callbacks=callbacks, logger=loggers)
         for logger in loggers:
             logger.log_hyperparams(module.config or {})
         if last:
             log.info("resuming from %s", last)
-        trainer.fit(module, datamodule=data, ckpt_path=last, weights_only=True)
+        with own.resuming(last):
+            trainer.fit(module, datamodule=data, ckpt_path=last, weights_only=True)
         preemption.trained(trainer)
         seconds = timer.time_elapsed("train")  # the test loads the timer of the best epoch
         selection = _selection(config, trainer)

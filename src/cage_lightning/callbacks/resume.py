@@ -18,6 +18,10 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from cage_lightning.atomic import replacing
 from cage_lightning.data.sampling import derived_seed
+from cage_lightning.errors import CheckpointError
+
+# What Lightning takes for granted before it asks any of the callbacks.
+_KINDS = {"state_dict": dict, "callbacks": dict, "loops": dict, "pytorch-lightning_version": str}
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -32,6 +36,31 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         """Save `checkpoint` at `path`."""
         with replacing(Path(path)) as part, part.open("wb") as file:
             torch.save(checkpoint, file)
+
+    def load_checkpoint(
+        self, path: str | Path, map_location: Any = "cpu", weights_only: bool | None = None
+    ) -> dict[str, Any]:
+        """Load what `save_checkpoint` saved: plain containers and tensors, never anything else.
+
+        Raises:
+            CheckpointError: The file is damaged, or not one of a training.
+        """
+        try:
+            content: dict[str, Any] = torch.load(
+                Path(path), map_location=map_location, weights_only=True
+            )
+        except Exception as error:  # torch reports damage by whatever its parser stumbles over
+            raise CheckpointError(
+                f"{path} is damaged or no checkpoint of a run ({type(error).__name__})"
+            ) from error
+        for key, kind in _KINDS.items():
+            if not isinstance(content, dict) or not isinstance(content.get(key, kind()), kind):
+                raise CheckpointError(f"{path} is no checkpoint of a run: it has no sound {key!r}")
+        return content
+
+    def remove_checkpoint(self, path: str | Path) -> None:
+        """Delete the file at `path`; where Lightning would delete whole folders, nothing."""
+        Path(path).unlink(missing_ok=True)
 
 
 def resumable_here(trainer: Trainer, batch_idx: int) -> bool:

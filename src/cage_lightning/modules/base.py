@@ -6,6 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import asdict
+from pathlib import PurePath
 from typing import Any
 
 import lightning.pytorch as pl
@@ -33,7 +34,8 @@ class ExpressionModule(pl.LightningModule, ABC):
         optimizer: Parameters to optimiser.
         scheduler: Optimiser and the run's number of steps to schedule.
         warmup: Share of the run over which the learning rate rises.
-        config: The resolved config as plain containers; stored in every checkpoint.
+        config: The resolved config as plain containers; stored in every checkpoint, where only the
+            names of the files and folders that it mentions are of use.
         training: What the training split is like; stored in every checkpoint.
 
     Attributes:
@@ -145,7 +147,7 @@ class ExpressionModule(pl.LightningModule, ABC):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what rebuilds the module: plain containers, nothing pickled."""
         checkpoint["label_space"] = self.label_space.to_dict()
-        checkpoint["config"] = self.config
+        checkpoint["config"] = _without_places(self.config)
         statistics = self.training_statistics
         checkpoint["training"] = None if statistics is None else asdict(statistics)
 
@@ -201,3 +203,13 @@ class ExpressionModule(pl.LightningModule, ABC):
                 batch._replace(image=batch.image.new_zeros(len(batch.image), 0, 0, 0)),
             )
         )
+
+
+def _without_places(config: Any) -> Any:
+    """A config whose absolute paths, which mean nothing on another machine, are names."""
+    if isinstance(config, dict):
+        return {key: _without_places(value) for key, value in config.items()}
+    if isinstance(config, list):
+        return [_without_places(value) for value in config]
+    absolute = isinstance(config, str) and config.startswith(("/", "~"))
+    return PurePath(config).name if absolute else config
