@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -43,7 +44,7 @@ def write_run(
     write_log(folder, 0, range(49, 400, 50))
     write_log(folder, 1, range(349, 1000, 50))
     if figures:
-        (folder / "figures").symlink_to(figures)
+        shutil.copytree(figures, folder / "figures")
     if finished:
         space = AFFECTNET_7 if config.choices.data.endswith("7") else AFFECTNET_8
         predictions = random_predictions(space, 100, config.seed)

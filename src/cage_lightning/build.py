@@ -21,6 +21,7 @@ from cage_lightning.callbacks import AtomicCheckpointIO
 from cage_lightning.checkpoints import describe
 from cage_lightning.data.module import ExpressionData
 from cage_lightning.errors import CageError, CheckpointError, ConfigError, first_line
+from cage_lightning.inside import local_path, refuse_outside
 from cage_lightning.labels import LabelSpace
 from cage_lightning.models import load_weights
 from cage_lightning.modules import ExpressionModule
@@ -64,7 +65,7 @@ def build_module(config: DictConfig, data: ExpressionData) -> ExpressionModule:
         build(config.model, **weights)(num_outputs=mode.num_outputs(data.label_space))
     )
     if config.init_from:
-        load_weights(network, checkpoint_of(config.init_from))
+        load_weights(network, checkpoint_of(config.init_from, "init_from"))
     return mode(
         network,
         data.label_space,
@@ -99,17 +100,20 @@ def build_loggers(config: DictConfig) -> list[Logger]:
     return _list_of(config.logger, "logger")
 
 
-def checkpoint_of(path: str) -> Path:
+def checkpoint_of(path: str, key: str = "checkpoint") -> Path:
     """The checkpoint that `path` means: a file itself, or the best one of a run folder.
 
     Raises:
         CheckpointError: There is none.
+        DataError: It is a link that leads out of the run folder.
     """
-    place = Path(path).expanduser()
+    place = local_path(key, path).expanduser()
     file = place / "checkpoints" / "best.ckpt" if place.is_dir() else place
     if not file.is_file():
         hint = ": that run has no best epoch yet" if place.is_dir() else ""
         raise CheckpointError(f"there is no checkpoint {file}{hint}")
+    if file != place:
+        refuse_outside(place, file)
     return file
 
 

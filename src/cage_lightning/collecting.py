@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
-from rich.console import Console
 
 from cage_lightning.atomic import write_atomic, write_csv
 from cage_lightning.errors import ConfigError, check_choice
+from cage_lightning.inside import local_path
+from cage_lightning.output import say
 from cage_lightning.report.affect_figures import absolute_errors
 from cage_lightning.report.figures import save
 from cage_lightning.report.page import page
@@ -28,12 +29,14 @@ from cage_lightning.report.run_tables import (
 from cage_lightning.report.runs import (
     Run,
     UnfinishedRun,
+    left_out,
     read_affect,
     read_runs,
     read_unfinished,
 )
 
 _FIGURE_11 = "figure11"
+_NAMED = 5  # of what is left out
 
 
 def collect(config: DictConfig) -> Path:
@@ -46,16 +49,19 @@ def collect(config: DictConfig) -> Path:
         CageError: What the user can put right.
     """
     check_choice("table", config.table, (*PAPER_TABLES, _FIGURE_11))
-    root, folder = Path(config.runs), Path(config.output)
-    runs = read_runs(root)
+    root, folder = local_path("runs", config.runs), local_path("output", config.output)
+    runs, unfinished = read_runs(root), read_unfinished(root)
     if config.table == _FIGURE_11:
         records = _figure11(runs, folder)
     else:
-        records = _table(PAPER_TABLES[config.table], runs, read_unfinished(root), folder)
+        records = _table(PAPER_TABLES[config.table], runs, unfinished, folder)
     if not records:
         raise ConfigError(f"no run below {config.runs} has a score of {config.table}")
     write_csv(folder / "results.csv", list(records[0]), records)
-    Console().print(f"{len(runs)} runs: {folder}", soft_wrap=True, highlight=False)
+    if unread := left_out([*runs, *unfinished]):
+        named = ", ".join(map(str, unread[:_NAMED])) + ", ..." * (len(unread) > _NAMED)
+        say(f"left out, since they lead out of their run folder or are no files: {named}")
+    say(f"{len(runs)} runs: {folder}")
     return folder
 
 
@@ -70,11 +76,11 @@ def _table(
     if missing := missing_rows(table, runs):
         commands = "\n".join(missing)
         text += f"\nMissing rows of the paper, {len(missing)}:\n\n```bash\n{commands}\n```\n"
-        Console().print(f"missing rows of the paper: {len(missing)}; results.md has their commands")
+        say(f"missing rows of the paper: {len(missing)}; results.md has their commands")
     if seeds := missing_seeds(runs):
         text += f"\nMissing runs of seeds that other rows have, {len(seeds)}; {TAKEN_UP}:\n\n"
         text += "".join(f"- {run}\n" for run in seeds)
-        Console().print(f"missing runs of seeds: {len(seeds)}; results.md names them")
+        say(f"missing runs of seeds: {len(seeds)}; results.md names them")
     write_atomic(folder / "results.md", text)
     write_atomic(folder / "results.tex", latex(table, found))
     write_atomic(folder / "page.html", page(table, found, runs, unfinished))

@@ -15,6 +15,7 @@ from cage_lightning import build
 from cage_lightning.data.annotations import Annotations
 from cage_lightning.data.module import ExpressionData, FaceDataset
 from cage_lightning.errors import CheckpointError
+from cage_lightning.inside import local_path, refuse_outside
 from cage_lightning.labels import LABEL_SPACES
 from cage_lightning.models import read_state_dict
 from cage_lightning.modules import ExpressionModule
@@ -26,6 +27,8 @@ from cage_lightning.report.summary import print_results
 from cage_lightning.report.worst_samples import Picture
 from cage_lightning.scoring import results_of, write_results
 from cage_lightning.terminal import start_logging
+
+FIGURES = "figures"
 
 
 def gather(module: ExpressionModule, table: Annotations, clip: bool = False) -> Predictions:
@@ -101,7 +104,7 @@ def draw_figures(folder: Path, predictions: Predictions, data: ExpressionData) -
         predictions: Of the test split of `data`, in its order.
         data: Where the pictures come from.
     """
-    draw(folder / "figures", predictions, pictures(data))
+    draw(folder / FIGURES, predictions, pictures(data))
 
 
 def evaluate(config: DictConfig) -> dict[str, Any] | None:
@@ -116,6 +119,7 @@ def evaluate(config: DictConfig) -> dict[str, Any] | None:
     seed_everything(config.seed, workers=True, verbose=False)
     start_logging(None)
     file = build.checkpoint_of(config.checkpoint)
+    folder = _output(config, file)
     module, image_size = _module(config, file)
     with open_dict(config):
         config.data.image_size = image_size
@@ -136,7 +140,6 @@ def evaluate(config: DictConfig) -> dict[str, Any] | None:
         "flip": config.flip,
         "clip": config.clip,
     }
-    folder = Path(config.output or _default_output(file, str(config.choices.data)))
     if config.figures:
         draw_figures(folder, predictions, data)
     content = results(predictions, meta)
@@ -159,7 +162,19 @@ def _module(config: DictConfig, file: Path) -> tuple[ExpressionModule, int]:
     return build.module_for_weights(config, space, file), config.model.image_size
 
 
-def _default_output(file: Path, data: str) -> Path:
+def _output(config: DictConfig, file: Path) -> Path:
+    """Where the results go: by default into the run folder, or beside the file.
+
+    Raises:
+        DataError: That would be through a link that leads out of it.
+    """
+    if config.output:
+        return local_path("output", config.output)
+    data = str(config.choices.data)
     if file.parent.name == "checkpoints":  # of a run folder
-        return file.parents[1] / "evaluations" / data
-    return file.with_name(f"{file.stem}-{data}")
+        around, output = file.parents[1], file.parents[1] / "evaluations" / data
+    else:
+        around, output = file.parent, file.with_name(f"{file.stem}-{data}")
+    for place in (output, output / FIGURES):
+        refuse_outside(around, place)
+    return output

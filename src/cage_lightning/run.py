@@ -10,6 +10,7 @@ The same command finds the same folder again: it resumes an unfinished run and s
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -22,9 +23,13 @@ from typing import Any
 import yaml
 from omegaconf import DictConfig, OmegaConf
 
-from cage_lightning.atomic import locked, write_atomic
+from cage_lightning.atomic import Held, NoLocks, locked, write_atomic
 from cage_lightning.errors import ConfigError, DataError
+from cage_lightning.inside import is_inside, local_path, refuse_leading_out, refuse_outside
 from cage_lightning.naming import name_of
+
+# What W&B keeps leads to its own logs elsewhere; nothing of it is read here.
+FOREIGN = ("wandb",)
 
 # Where and how fast a run is computed, not what: may differ when a run is taken up again. The batch
 # is shared out among the devices and every statistic is that of the whole batch.
@@ -61,6 +66,15 @@ ABSENT: Mapping[str, Any] = MappingProxyType({"loss.gamma": 1.0})
 
 _TIMM = "timm"  # what the folder of every network of timm was called once
 
+_ROOM, _PERMISSION = "free some space there, or ", "make it writable, or "
+_REMEDIES = {
+    errno.ENOSPC: _ROOM,
+    errno.EDQUOT: _ROOM,
+    errno.EACCES: _PERMISSION,
+    errno.EPERM: _PERMISSION,
+    errno.EROFS: _PERMISSION,
+}
+
 
 @dataclass(frozen=True)
 class RunFolder:
@@ -93,7 +107,7 @@ class RunFolder:
                 raise ConfigError(
                     f"'{name}' cannot be part of a folder's name; choose another group or tag"
                 )
-        return cls(Path(config.runs) / config.group / "-".join(names))
+        return cls(local_path("runs", config.runs) / config.group / "-".join(names))
 
     def _holds(self, config: DictConfig) -> bool:
         """Whether the run of this config was begun here."""
@@ -134,6 +148,11 @@ class RunFolder:
         return self.path / "checkpoints" / "last.ckpt"
 
     @property
+    def lock_file(self) -> Path:
+        """Held by the process that trains."""
+        return self.path / ".lock"
+
+    @property
     def stage(self) -> str:
         """How far the run has come: "new", "begun" or "finished"."""
         if self.finished:
@@ -142,8 +161,8 @@ class RunFolder:
 
     @property
     def finished(self) -> bool:
-        """Whether the run came to its end."""
-        return self.metrics_file.is_file()
+        """Whether the run came to its end: no link to the results of another one."""
+        return is_inside(self.path, self.metrics_file)
 
     def read_metrics(self) -> dict[str, Any]:
         """The results of a finished run."""
@@ -155,7 +174,9 @@ class RunFolder:
 
         Raises:
             ConfigError: The folder holds a run with another config: names the keys that differ.
+            DataError: The config is a link that leads out of the folder.
         """
+        refuse_outside(self.path, self.config_file)
         # A start that failed before it trained anything claims nothing.
         if not self.last.is_file() and not self.finished:
             write_atomic(self.config_file, OmegaConf.to_yaml(config, resolve=True))
@@ -183,7 +204,8 @@ class RunFolder:
         self.error_file.unlink(missing_ok=True)
         for pattern in (".part-*", ".decision-*"):
             for left in self.path.rglob(pattern):
-                left.unlink(missing_ok=True)
+                if not left.is_dir():
+                    left.unlink(missing_ok=True)
 
     @contextmanager
     def locked(self, wait: bool = False) -> Iterator[None]:
@@ -193,22 +215,49 @@ class RunFolder:
             wait: Wait for the process that holds it.
 
         Raises:
-            ConfigError: Another process holds it, and `wait` is false.
+            ConfigError: Another process holds it, and `wait` is false; or it cannot be held, since
+                nothing can be written there or the file system has no locks.
+            DataError: A link in it leads out of it, or something is neither a file nor a folder.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
-        place = self.path / ".lock"
         with ExitStack() as held:
             try:
-                held.enter_context(locked(place, wait=False))
+                self.path.mkdir(parents=True, exist_ok=True)
+                refuse_leading_out(self.path, FOREIGN)
+                held.enter_context(self._lock(wait))
             except OSError as error:
-                if not wait:
-                    raise ConfigError(
-                        f"{self.path} is being trained by another process; wait for it to end, or "
-                        "give this run a name of its own with tag=NAME"
-                    ) from error
-                print(f"waiting for another process that holds {self.path}", flush=True)
-                held.enter_context(locked(place))
+                raise ConfigError(_not_held(self.path, error)) from error
             yield
+
+    @contextmanager
+    def _lock(self, wait: bool) -> Iterator[None]:
+        with ExitStack() as held:
+            try:
+                held.enter_context(locked(self.lock_file, wait=False))
+            except Held:
+                if not wait:
+                    raise
+                print(f"waiting for another process that holds {self.path}", flush=True)
+                held.enter_context(locked(self.lock_file))
+            yield
+
+
+def _not_held(folder: Path, error: OSError) -> str:
+    """Why a run folder cannot be held, and what helps."""
+    if isinstance(error, Held):
+        return (
+            f"{folder} is being trained by another process; wait for it to end, or give this run a "
+            "name of its own with tag=NAME"
+        )
+    if isinstance(error, NoLocks):
+        return (
+            f"the file system of {folder} has no locks ({error.strerror}), so that nothing would "
+            "keep two processes from training the same run: choose another one with runs=DIR, or "
+            "have it mounted with locks"
+        )
+    remedy = _REMEDIES.get(error.errno or 0, "")
+    return (
+        f"cannot write into {folder} ({error.strerror}): {remedy}choose another place with runs=DIR"
+    )
 
 
 def network_name(settings: Mapping[str, Any]) -> str:
@@ -242,8 +291,9 @@ def read_config(file: Path) -> dict[str, Any]:
     Nothing in it is resolved: a ``${...}`` stays the text that it is.
 
     Raises:
-        DataError: It is unreadable, or no config.
+        DataError: It is unreadable, a link that leads out of its folder, or no config.
     """
+    refuse_outside(file.parent, file)
     try:
         settings = yaml.load(file.read_bytes(), _PlainLoader)  # a SafeLoader
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:

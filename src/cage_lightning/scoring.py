@@ -13,6 +13,7 @@ from omegaconf import DictConfig, ListConfig
 
 from cage_lightning.atomic import write_atomic
 from cage_lightning.errors import ConfigError
+from cage_lightning.inside import local_path, refuse_outside
 from cage_lightning.prediction_files import read_predictions
 from cage_lightning.predictions import Predictions
 from cage_lightning.report.summary import print_comparison, print_results, print_seeds
@@ -41,7 +42,10 @@ def score(config: DictConfig) -> dict[str, Any]:
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s", force=True)
     several = isinstance(config.predictions, ListConfig)
-    files = [Path(name) for name in (config.predictions if several else [config.predictions])]
+    files = [
+        local_path("predictions", str(name))
+        for name in (config.predictions if several else [config.predictions])
+    ]
     if not files or (len(files) > 2 and not config.over_seeds):
         raise ConfigError(
             f"predictions=... names {len(files)} files: one is scored, two are compared, several "
@@ -59,7 +63,9 @@ def score(config: DictConfig) -> dict[str, Any]:
     else:
         name, content, show = "metrics", results_of(predictions[0], **settings), print_results
     content["meta"]["scores"] |= where
-    output = Path(config.output or files[0].with_name(f"{name}.json"))
+    output = (
+        local_path("output", config.output) if config.output else _beside(files[0], f"{name}.json")
+    )
     # The metrics.json of a run also says where its predictions come from: that stays.
     content["meta"] = _meta(output) | content["meta"]
     write_results(output, content)
@@ -67,7 +73,7 @@ def score(config: DictConfig) -> dict[str, Any]:
     if config.figures is not None:
         from cage_lightning.report.evaluation_figures import draw
 
-        draw(Path(config.figures), predictions[0])
+        draw(local_path("figures", config.figures), predictions[0])
     return content
 
 
@@ -137,6 +143,12 @@ def _over_seeds(predictions: Sequence[Predictions], confidence: float) -> dict[s
         },
         "meta": {"scores": {"confidence": confidence}},
     }
+
+
+def _beside(file: Path, name: str) -> Path:
+    """A file beside another one, which may come from anybody: no link that leads elsewhere."""
+    refuse_outside(file.parent, file.with_name(name))
+    return file.with_name(name)
 
 
 def _meta(output: Path) -> dict[str, Any]:

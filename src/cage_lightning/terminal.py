@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import logging
 import warnings
+from io import TextIOWrapper
 from pathlib import Path
 
 from lightning.pytorch.utilities import rank_zero_only
+
+from cage_lightning.atomic import open_log
 
 _NO_CONCERN = (
     ".*does not have many workers.*",  # depends on the machine, not on the run
@@ -21,6 +24,13 @@ _NO_CONCERN = (
 def first_process() -> bool:
     """Whether this is rank 0, also before the ranks know of each other."""
     return int(getattr(rank_zero_only, "rank", 0)) == 0
+
+
+class _LogFile(logging.FileHandler):
+    """Never writes through a link."""
+
+    def _open(self) -> TextIOWrapper:
+        return open_log(Path(self.baseFilename))
 
 
 def start_logging(file: Path | None) -> None:
@@ -44,7 +54,7 @@ def start_logging(file: Path | None) -> None:
     handlers[0].addFilter(lambda record: not record.exc_info)  # Python prints it anyway
     if file is not None:
         file.parent.mkdir(parents=True, exist_ok=True)
-        handlers.append(logging.FileHandler(file))
+        handlers.append(_LogFile(file))
         handlers[1].setFormatter(
             logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s")
         )

@@ -24,6 +24,7 @@ from cage_lightning.cli import in_sweep, multirun
 from cage_lightning.data.module import ExpressionData
 from cage_lightning.errors import ConfigError, DivergedError
 from cage_lightning.evaluation import draw_figures, gather, pictures, results, save_results
+from cage_lightning.inside import local_path
 from cage_lightning.loggers import ExpressionWandbLogger, wandb_ends_likewise
 from cage_lightning.modules import ExpressionModule
 from cage_lightning.provenance import provenance
@@ -70,7 +71,9 @@ def train(config: DictConfig) -> dict[str, Any] | None:
         with ExitStack() as held:
 
             def enter() -> str:
-                if first:
+                if first and folder.finished:  # perhaps where nothing can be written
+                    folder.claim(config)
+                elif first:
                     # A start before this one may still be saving, or go on on a node that is lost.
                     held.enter_context(folder.locked(wait=in_sweep() or restarted()))
                     folder.claim(config)
@@ -78,7 +81,7 @@ def train(config: DictConfig) -> dict[str, Any] | None:
                 return folder.stage
 
             stage = one_decision(folder.path, enter, first)
-            start_logging(folder.log_file)
+            start_logging(None if stage == "finished" else folder.log_file)
             if stage == "finished":
                 log.info("%s is finished already; nothing to do", folder.path)
                 return folder.read_metrics()
@@ -86,12 +89,12 @@ def train(config: DictConfig) -> dict[str, Any] | None:
                 loggers = build.build_loggers(config)
                 with wandb_ends_likewise(loggers):
                     if config.init_from and stage == "new":
-                        wait_for_run(Path(config.init_from), config.init_wait_s)
+                        wait_for_run(local_path("init_from", config.init_from), config.init_wait_s)
                         log.info("the weights to start from are those of %s", config.init_from)
                     last = folder.last if stage == "begun" else None
                     return _train_and_test(config, folder, loggers, last, preemption)
             except Exception as error:
-                if first:
+                if first and not folder.finished:
                     write_atomic(folder.error_file, f"{error}\n")
                 raise
     except SIGTERMException:

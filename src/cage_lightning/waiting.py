@@ -7,7 +7,8 @@ import os
 import time
 from pathlib import Path
 
-from cage_lightning.errors import CheckpointError, ConfigError
+from cage_lightning.atomic import is_held
+from cage_lightning.errors import CheckpointError
 from cage_lightning.run import RunFolder, run_of
 from cage_lightning.terminal import first_process
 
@@ -28,7 +29,9 @@ def wait_for_run(path: Path, limit_s: float) -> None:
         limit_s: Wait no longer than that; 0: do not wait, and take a checkpoint as it is.
 
     Raises:
-        CheckpointError: The run failed, nobody trains it, or it is not finished in time.
+        CheckpointError: The run failed, nobody trains it or that cannot be told, or it is not
+            finished in time.
+        DataError: Its lock is a link.
     """
     folder, began = run_of(path), time.monotonic()
     if folder is None or folder.finished or (limit_s == 0 and not path.is_dir()):
@@ -55,11 +58,11 @@ def wait_for_run(path: Path, limit_s: float) -> None:
 def _is_trained(folder: RunFolder) -> bool:
     """Whether another process holds the run."""
     if not first_process():
-        return True  # asking takes the lock for a moment: only one process asks
-    if not folder.path.is_dir():
-        return False
+        return True  # one process asks for all
     try:
-        with folder.locked():
-            return False
-    except ConfigError:
-        return True
+        return is_held(folder.lock_file)
+    except OSError as error:
+        raise CheckpointError(
+            f"{folder.path}, from which this run starts, is not finished, and whether anybody "
+            f"trains it cannot be told ({error}): start again when it is finished"
+        ) from error

@@ -171,7 +171,7 @@ def test_pictures_keep_to_their_budget(tmp_path: Path, budget: int, photographs:
     assert Image.open(io.BytesIO(base64.b64decode(content))).size == shown.size
     assert shown.size[0] == pytest.approx(2 * shown.size[1], abs=1)
     file.write_text("no picture")
-    with pytest.raises(DataError, match=r"noise\.png is no picture"):
+    with pytest.raises(DataError, match=r"noise\.png is no picture in PNG"):
         embed("noise", file, budget, photographs)
 
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cage_lightning.errors import ConfigError, DataError
+from cage_lightning.inside import is_inside, leading_out, leads_out, refuse_outside
 from cage_lightning.prediction_files import has_finite_outputs, read_predictions
 from cage_lightning.predictions import Predictions
 from cage_lightning.report.affect_figures import compared_dimensions
-from cage_lightning.run import RunFolder, network_name, read_config
+from cage_lightning.run import FOREIGN, RunFolder, network_name, read_config
 
 _LOG_LINES, _LOG_BYTES = 20, 8192  # of the end of train.log, at most
 
@@ -50,7 +51,12 @@ class Run:
         for scores in sorted(self.folder.glob("evaluations/*/metrics.json")):
             label = f"{self.folder.name} on {scores.parent.name}"
             files[label] = scores.with_name("predictions.parquet")
-        return files
+        return {label: file for label, file in files.items() if not self._leads_out(file)}
+
+    def _leads_out(self, predictions: Path) -> bool:
+        """Whether a prediction file, or the scores beside it, are not of this run."""
+        scores = predictions.with_name("metrics.json")
+        return any(leads_out(self.folder, file) for file in (predictions, scores))
 
 
 @dataclass(frozen=True)
@@ -84,6 +90,7 @@ def read_runs(root: Path) -> list[Run]:
             continue  # an evaluation of a run, not a run
         predictions = file.with_name("predictions.parquet")
         try:
+            refuse_outside(file.parent, file)
             runs.append(Run(file.parent, read_config(config), json.loads(file.read_text())))
             diverged = predictions.is_file() and not has_finite_outputs(predictions)
         except (OSError, ValueError) as error:
@@ -109,13 +116,18 @@ def read_unfinished(root: Path) -> list[UnfinishedRun]:
         UnfinishedRun(
             folder=folder,
             config=read_config(folder / "config.yaml"),
-            log=_end(folder / "train.log"),
-            error=_text(RunFolder(folder).error_file),
+            log=_end(RunFolder(folder)),
+            error=_text(RunFolder(folder)),
         )
         for folder in sorted(folders)
         # Loggers keep a config.yaml of their own inside a run folder.
         if folders.isdisjoint(folder.parents) and not (folder / "metrics.json").is_file()
     ]
+
+
+def left_out(runs: Iterable[Run | UnfinishedRun]) -> list[Path]:
+    """What the runs are shown without: links that lead out of a run folder, and what is no file."""
+    return [path for run in runs for path in leading_out(run.folder, FOREIGN)]
 
 
 def read_affect(paths: Mapping[str, Path]) -> dict[str, Predictions]:
@@ -129,13 +141,18 @@ def read_affect(paths: Mapping[str, Path]) -> dict[str, Predictions]:
     return {label: file for label, file in files.items() if compared_dimensions(file)}
 
 
-def _text(file: Path) -> str | None:
-    return file.read_text(errors="replace").strip() if file.is_file() else None
+def _text(run: RunFolder) -> str | None:
+    """Why the last start failed; what a link leads to is nothing that it said."""
+    file = run.error_file
+    if not is_inside(run.path, file):
+        return None
+    return file.read_text(errors="replace").strip()
 
 
-def _end(log: Path) -> str:
-    """The last lines of a log, which may be long and in the middle of a write."""
-    if not log.is_file():
+def _end(run: RunFolder) -> str:
+    """The last lines of the log, which may be long and in the middle of a write."""
+    log = run.log_file
+    if not is_inside(run.path, log):
         return ""
     lines = log.read_bytes()[-_LOG_BYTES:].decode(errors="replace").splitlines()
     return "\n".join(lines[-_LOG_LINES:])

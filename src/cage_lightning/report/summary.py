@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
+
+from cage_lightning.output import console, say
 
 _ROWS = {
     "accuracy": "accuracy",
@@ -99,9 +100,8 @@ def _table(*headings: str) -> Table:
 
 
 def _show(title: str, table: Table) -> None:
-    console = Console()
-    console.print(title, soft_wrap=True, highlight=False)
-    console.print(table)
+    say(title)
+    console().print(table)
 
 
 def _interval_heading(content: Mapping[str, Any]) -> str:

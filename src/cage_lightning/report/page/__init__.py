@@ -20,6 +20,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from cage_lightning.errors import DataError
+from cage_lightning.inside import is_inside
 from cage_lightning.report.affect_figures import absolute_errors
 from cage_lightning.report.page.curves import learning_curves, read_curves
 from cage_lightning.report.page.pictures import Embedded, embed
@@ -33,7 +35,7 @@ from cage_lightning.report.run_tables import (
     missing_rows,
     missing_seeds,
 )
-from cage_lightning.report.runs import Run, UnfinishedRun, read_affect
+from cage_lightning.report.runs import Run, UnfinishedRun, left_out, read_affect
 from cage_lightning.run import flat
 
 _HERE = Path(__file__).parent
@@ -54,7 +56,10 @@ _FIGURES: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class _Section:
-    """What the page shows of a finished run, beside its scores in the table of the runs."""
+    """What the page shows of a finished run, beside its scores in the table of the runs.
+
+    `not_shown` says which figures are none.
+    """
 
     name: str
     run: Run
@@ -62,6 +67,7 @@ class _Section:
     curves: Sequence[Embedded]
     figures: Sequence[Embedded]
     figures_left_out: bool
+    not_shown: Sequence[str]
 
 
 def page(
@@ -78,6 +84,9 @@ def page(
         runs: All finished runs; the figures in their folders are embedded, made smaller where they
             would together take more than 6.6 MB.
         unfinished: Listed with what they said last.
+
+    Figures that are none, and what a link leads to that leaves its run folder, are named instead of
+    shown.
 
     Raises:
         CageError: A file of a run cannot be read.
@@ -107,6 +116,11 @@ def page(
         lines=list(lines_of_table(found)),
         sections=[
             _section(names[run.folder], run, budget if run in shown else None) for run in runs
+        ],
+        left_out=[
+            f"{names[run.folder]}/{path.relative_to(run.folder)}"
+            for run in everything
+            for path in left_out([run])
         ],
         failed=[(names[run.folder], run) for run in unfinished if run.error is not None],
         stopped=[(names[run.folder], run) for run in unfinished if run.error is None],
@@ -141,6 +155,7 @@ def _with_figures(runs: Sequence[Run]) -> Sequence[Run]:
 
 def _section(name: str, run: Run, budget: float | None) -> _Section:
     """Of a run; `budget` is the size of its figures, None to leave them out."""
+    not_shown: list[str] = []
     return _Section(
         name=name,
         run=run,
@@ -149,21 +164,28 @@ def _section(name: str, run: Run, budget: float | None) -> _Section:
             embed(title, figure)
             for title, figure in learning_curves(read_curves(run.folder)).items()
         ],
-        figures=[] if budget is None else list(_figures(run, budget)),
+        figures=[] if budget is None else list(_figures(run, budget, not_shown)),
         figures_left_out=budget is None,
+        not_shown=not_shown,
     )
 
 
-def _figures(run: Run, budget: float) -> Iterator[Embedded]:
-    """Those in the run folder, and Figure 11 of a run that was evaluated elsewhere."""
+def _figures(run: Run, budget: float, not_shown: list[str]) -> Iterator[Embedded]:
+    """Those in the run folder, and Figure 11 of a run that was evaluated elsewhere.
+
+    Notes in `not_shown` which files are no figures.
+    """
     if len(run.predictions) > 1 and (files := read_affect(run.predictions)):
         figure, _ = absolute_errors(files)
         yield embed("Absolute error across datasets (Figure 11)", figure, budget * _SHARE)
     for key, title in _FIGURES.items():
         file = run.folder / "figures" / f"{key}.png"
-        if file.is_file():
+        if is_inside(run.folder, file):
             sheet = key == _SHEET
-            yield embed(title, file, budget * (_SHARE_OF_SHEET if sheet else _SHARE), sheet)
+            try:
+                yield embed(title, file, budget * (_SHARE_OF_SHEET if sheet else _SHARE), sheet)
+            except DataError as error:
+                not_shown.append(str(error))
 
 
 def _emphasised(text: str) -> Markup:

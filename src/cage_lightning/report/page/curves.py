@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from cage_lightning.errors import DataError
+from cage_lightning.inside import is_inside
 from cage_lightning.report.figures import PALETTE, new_figure
 
 # A panel each: which keys it shows.
@@ -38,7 +39,8 @@ def read_curves(folder: Path) -> dict[str, Curve]:
         DataError: A file holds something that is no number.
     """
     curves: dict[str, dict[int, float]] = {k: {} for keys in PANELS.values() for k in keys}
-    starts = folder.glob("csv/version_*/metrics.csv")
+    logs = folder.glob("csv/version_*/metrics.csv")
+    starts = [log for log in logs if is_inside(folder, log)]
     for file in sorted(starts, key=lambda file: int(file.parent.name.removeprefix("version_"))):
         with file.open(newline="") as opened:
             # A row without its end was being written when the run was killed.

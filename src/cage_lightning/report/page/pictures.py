@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import math
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,9 @@ from cage_lightning.errors import DataError
 _NARROWEST = 200  # pixels: no picture is made smaller
 _COLORS = 64  # of a drawing: half the size of what a lossy format makes of it, and clear lines
 _QUALITY = 80  # of photographs
+# Of a figure that is read; ours have a tenth of it.
+_MOST_BYTES, _MOST_PIXELS = 100_000_000, 40_000_000
+_LONGEST = 16_383  # pixels, of WebP
 
 
 @dataclass(frozen=True)
@@ -50,12 +54,12 @@ def embed(
         photographs: Whether it is a sheet of photographs, not a drawing.
 
     Raises:
-        DataError: The file is no picture.
+        DataError: The file is no picture, or none that a figure could be.
     """
     pixels = _pixels(picture)
     width = min(pixels.width, 1600 if photographs else 1100)
     while True:
-        size = width, round(pixels.height * width / pixels.width)
+        size = width, max(1, round(pixels.height * width / pixels.width))
         resized = pixels.resize(size, Image.Resampling.LANCZOS)
         uri = f"data:image/webp;base64,{base64.b64encode(_webp(resized, photographs)).decode()}"
         if len(uri) <= budget or width <= _NARROWEST:
@@ -65,13 +69,26 @@ def embed(
 
 def _pixels(picture: Path | Figure) -> Image.Image:
     if isinstance(picture, Path):
-        try:
-            return Image.open(picture).convert("RGB")
-        except OSError as error:
-            raise DataError(f"{picture} is no picture: {error}") from error
+        return _read(picture)
     buffer = io.BytesIO()
     picture.savefig(buffer, format="png", dpi=180)
     return Image.open(buffer).convert("RGB")
+
+
+def _read(file: Path) -> Image.Image:
+    """A figure from a run folder, which may come from anybody."""
+    try:
+        if (size := file.stat().st_size) > _MOST_BYTES:
+            raise ValueError(f"{size} bytes")
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            # PNG alone: of what only looks like a picture, Pillow would start other programs.
+            with Image.open(file, formats=["PNG"]) as stored:
+                if max(stored.size) > _LONGEST or math.prod(stored.size) > _MOST_PIXELS:
+                    raise ValueError(f"{stored.width}x{stored.height} pixels")
+                return stored.convert("RGB")
+    except Exception as error:  # Pillow's format readers let all kinds of errors through
+        raise DataError(f"{file} is no picture in PNG of a figure: {error}") from error
 
 
 def _webp(picture: Image.Image, photographs: bool) -> bytes:
