@@ -108,6 +108,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, demo_root: Path) -> Path:
     assert done.returncode == 0, done.stdout + done.stderr
     return folder
 
+
 @pytest.fixture
 def train_here(tmp_path: Path, demo_root: Path) -> Iterator[Train]:
     """Train in this process, in tmp_path/runs, one epoch unless told otherwise; the run's folder.

@@ -9,6 +9,7 @@ the same columns, or those of the published ``inference.csv``.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 from collections.abc import Mapping, Sequence
@@ -28,6 +29,7 @@ from cage_lightning.predictions import Categories, Floats, Predictions, Training
 
 _LABEL_SPACE = b"label_space"
 _TRAINING = b"training"
+_DIGEST = b"digest"
 _LARGEST = np.finfo(np.float32).max
 _SEPARATOR = ";"  # of the categories of a sample in a CSV file, where several may apply
 
@@ -59,11 +61,13 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
         columns[f"{dimension}_true"] = true  # NaN has become null
         if predictions.affect_pred is not None:
             columns[f"{dimension}_pred"] = predictions.affect_pred[:, d].astype(np.float32)
-    metadata = {_LABEL_SPACE: json.dumps(space.to_dict())}
+    metadata = {_LABEL_SPACE: json.dumps(space.to_dict()).encode()}
     if predictions.training is not None:
-        metadata[_TRAINING] = json.dumps(asdict(predictions.training))
+        metadata[_TRAINING] = json.dumps(asdict(predictions.training)).encode()
+    metadata[_DIGEST] = _digest(metadata)
     buffer = io.BytesIO()
-    pq.write_table(pa.table(columns).replace_schema_metadata(metadata), buffer)
+    table = pa.table(columns).replace_schema_metadata(metadata)
+    pq.write_table(table, buffer, write_page_checksum=True)
     write_atomic(path, buffer.getvalue())
 
 
@@ -88,22 +92,34 @@ def read_predictions(path: Path, label_space: str | None = None) -> Predictions:
         raise ConfigError(f"{path}: a prediction file ends in .parquet or .csv")
     try:
         table = read(path)
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{path}: not a readable {path.suffix} file: {first_line(error)}") from None
-    columns = {_PUBLISHED.get(name, name): table[name].to_pylist() for name in table.column_names}
-    metadata: Mapping[bytes, bytes] = table.schema.metadata or {}
-    try:
-        if _LABEL_SPACE in metadata:
-            space = LabelSpace.from_dict(json.loads(metadata[_LABEL_SPACE]))
-        else:
-            space = LABEL_SPACES[label_space] if label_space else _recognise(path, columns)
-        known = metadata.get(_TRAINING)
-        training = TrainingStatistics.from_dict(json.loads(known), space) if known else None
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{path}: its metadata are none of ours: {first_line(error)}") from error
-    if label_space not in (None, space.name):
-        raise ConfigError(f"{path} is of {space.name}, not of label_space={label_space}")
+        table.validate(full=True)
+        columns = {_PUBLISHED.get(n, n): table[n].to_pylist() for n in table.column_names}
+        said, training = _said(table.schema.metadata or {})
+    except (pa.ArrowException, OSError, ValueError, RecursionError) as error:
+        what = first_line(error)
+        raise DataError(f"{path}: not a readable {path.suffix} file: {what}") from None
+    if said is not None:
+        space = said
+        if label_space not in (None, space.name):
+            raise ConfigError(f"{path} is of {space.name}, not of label_space={label_space}")
+    else:
+        space = LABEL_SPACES[label_space] if label_space else _recognise(path, columns)
     return _from_columns(path, space, columns, training)
+
+
+def _said(metadata: Mapping[bytes, bytes]) -> tuple[LabelSpace | None, TrainingStatistics | None]:
+    """What a file says of itself.
+
+    Raises:
+        ValueError: It has changed since it was written, or is none of ours.
+    """
+    if metadata.get(_DIGEST, expected := _digest(metadata)) != expected:
+        raise ValueError("its label space or training statistics have changed")
+    if _LABEL_SPACE not in metadata:
+        return None, None
+    space = LabelSpace.from_dict(json.loads(metadata[_LABEL_SPACE]))
+    known = metadata.get(_TRAINING)
+    return space, TrainingStatistics.from_dict(json.loads(known), space) if known else None
 
 
 def has_finite_outputs(path: Path) -> bool:
@@ -118,8 +134,14 @@ def has_finite_outputs(path: Path) -> bool:
     return all(np.isfinite(column.to_numpy()).all() for column in columns)
 
 
+def _digest(metadata: Mapping[bytes, bytes]) -> bytes:
+    """Of what a file says of itself; its pages have checksums of their own."""
+    said = b"\0".join(metadata.get(key, b"") for key in (_LABEL_SPACE, _TRAINING))
+    return hashlib.sha256(said).hexdigest().encode()
+
+
 def _read_parquet(path: Path) -> pa.Table:
-    return pq.read_table(path)
+    return pq.read_table(path, page_checksum_verification=True)
 
 
 def _read_csv(path: Path) -> pa.Table:

@@ -13,6 +13,7 @@ from cage_lightning.errors import CageError, DataError
 from cage_lightning.labels import AFFECTNET_7, AFFECTNET_8, EMOTIC, LabelSpace
 from cage_lightning.prediction_files import read_predictions, write_predictions
 from cage_lightning.predictions import Predictions, TrainingStatistics, predictions_of
+from tests.bit_flips import reads_of_flipped
 
 PUBLISHED = "cat_true,cat_pred,val_true,val_pred,aro_true,aro_pred\n"
 
@@ -62,10 +63,34 @@ def test_metadata_that_are_none_of_ours_are_refused(
 ) -> None:
     write_predictions(tmp_path / "p.parquet", made(AFFECTNET_8))
     table = pq.read_table(tmp_path / "p.parquet")
-    table = table.replace_schema_metadata(table.schema.metadata | {key: value})
+    kept = {k: v for k, v in table.schema.metadata.items() if k != b"digest"}
+    table = table.replace_schema_metadata(kept | {key: value})
     pq.write_table(table, tmp_path / "p.parquet")
-    with pytest.raises(DataError, match=r"p.parquet: its metadata are none of ours: \S"):
+    with pytest.raises(DataError, match=r"p.parquet: not a readable .parquet file: \S"):
         read_predictions(tmp_path / "p.parquet")
+
+
+@pytest.mark.parametrize("space", [AFFECTNET_8, EMOTIC], ids=lambda s: s.name)
+def test_a_flipped_bit_is_no_traceback(space: LabelSpace, tmp_path: Path) -> None:
+    write_predictions(tmp_path / "p.parquet", made(space))
+
+    def everything(file: Path) -> object:
+        read = vars(read_predictions(file)).values()
+        return [x.tobytes() if isinstance(x, np.ndarray) else x for x in read]
+
+    outcomes = reads_of_flipped(tmp_path / "p.parquet", 200, everything)
+    # Of what parquet itself says at the end of the file there is no checksum.
+    assert {outcome.split()[0] for outcome in outcomes} <= {"same", "refused", "changed"}, outcomes
+    assert len(outcomes) == 200
+    assert outcomes.count("same") + outcomes.count("refused") >= 198
+
+
+def test_a_file_without_checksums_is_read(tmp_path: Path) -> None:
+    write_predictions(tmp_path / "p.parquet", made(AFFECTNET_8))
+    table = pq.read_table(tmp_path / "p.parquet")
+    metadata = {k: v for k, v in table.schema.metadata.items() if k != b"digest"}
+    pq.write_table(table.replace_schema_metadata(metadata), tmp_path / "old.parquet")
+    assert read_predictions(tmp_path / "old.parquet").training is not None
 
 
 @pytest.mark.parametrize("space", [AFFECTNET_8, AFFECTNET_7], ids=lambda s: s.name)

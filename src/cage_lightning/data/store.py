@@ -25,11 +25,12 @@ import pyarrow as pa
 
 from cage_lightning.atomic import replacing
 from cage_lightning.data.annotations import Annotations
-from cage_lightning.errors import DataError
+from cage_lightning.errors import DataError, first_line
 from cage_lightning.labels import LabelSpace
 
 VERSION = 1
 _KEY = b"cage_lightning"
+_STREAM = 8  # bytes, after which a file is as a stream of Arrow is
 _AGAIN = "run `python -m cage_lightning.prepare` again, or read the release itself: data.store=null"
 
 
@@ -290,11 +291,25 @@ def _identity(folder: str | Path) -> tuple[int, int]:
 
 
 def _map(file: Path) -> pa.Table:
-    """The table in a file, mapped into memory and not yet read."""
+    """The table in a file, mapped into memory. Its pictures are not yet read.
+
+    It is sound in itself: Arrow follows a wrong offset to wherever it leads, out of the memory of
+    this process as well.
+
+    Raises:
+        DataError: It is not, or no such file.
+    """
     try:
-        return pa.ipc.open_file(pa.memory_map(str(file))).read_all()
-    except (OSError, pa.ArrowException) as error:
-        raise DataError(f"{file} is no packed store or damaged ({error}): {_AGAIN}") from error
+        memory = pa.memory_map(str(file))
+        table = pa.ipc.open_file(memory).read_all()
+        table.validate(full=True)
+        memory.seek(_STREAM)  # the schema is there twice
+        if not pa.ipc.open_stream(memory).schema.equals(table.schema, check_metadata=True):
+            raise pa.ArrowInvalid("two schemas")
+        return table
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
+        what = first_line(error)
+        raise DataError(f"{file} is no packed store or damaged ({what}): {_AGAIN}") from error
 
 
 def _columns(table: Annotations) -> dict[str, pa.Array]:

@@ -3,14 +3,17 @@ from __future__ import annotations
 import os
 import pickle
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from PIL import Image
 
 from cage_lightning.data import store as store_module
 from cage_lightning.data.annotations import Annotations
+from cage_lightning.data.images import decode_image
 from cage_lightning.data.store import (
     About,
     Store,
@@ -21,6 +24,7 @@ from cage_lightning.data.store import (
 )
 from cage_lightning.errors import DataError
 from cage_lightning.labels import AFFECTNET_7, AFFECTNET_8, EMOTIC
+from tests.bit_flips import reads_of_flipped
 
 ABOUT = About(release="r", settings={"release": "auto"}, image_size=None)
 PICTURES = [b"zero", b"", b"\xff\xd8 two", b"three" * 1_000, b"four"]
@@ -56,8 +60,8 @@ def scenes(root: Path) -> Annotations:
     )
 
 
-def write(file: Path, table: Annotations, about: About = ABOUT) -> Path:
-    images = [pa.array(part, pa.large_binary()) for part in (PICTURES[:2], PICTURES[2:])]
+def write(file: Path, table: Annotations, about: About = ABOUT, pictures=PICTURES) -> Path:
+    images = [pa.array(part, pa.large_binary()) for part in (pictures[:2], pictures[2:])]
     below = os.path.relpath(table.root, file.parent)
     write_store(file, table, images, replace(about, pictures=below))
     return file
@@ -128,6 +132,32 @@ def test_a_write_that_fails_leaves_nothing_and_the_old_file(tmp_path):
         write_store(file, faces(tmp_path), broken(), ABOUT)
     assert [path.name for path in tmp_path.iterdir()] == ["train.arrow"]
     assert file.read_bytes() == before
+
+
+def picture(i: int) -> bytes:
+    """A small one, which takes less room than a table row otherwise would."""
+    buffer = BytesIO()
+    Image.new("RGB", (3, 3), (i, 2 * i, 3 * i)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def everything(file: Path) -> object:
+    """What a training takes from a file of the store."""
+    table, about = read_store(file, file.parent)
+    pictures = [
+        decode_image(table.picture(i), 3, name=f"{file}: {table.path[i]}").tolist()
+        for i in range(len(table))
+    ]
+    return table.fingerprint(), about, pictures
+
+
+@pytest.mark.parametrize("make", [faces, scenes])
+def test_a_flipped_bit_changes_nothing_unseen(tmp_path, make):
+    pictures = [picture(i) for i in range(5)]
+    file = write(tmp_path / "train.arrow", make(tmp_path), pictures=pictures)
+    outcomes = reads_of_flipped(file, 200, everything, without=pictures)
+    assert set(outcomes) == {"same", "refused"}, outcomes
+    assert len(outcomes) == 200
 
 
 def damage(name: str, content: bytes) -> bytes:
