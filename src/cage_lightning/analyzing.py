@@ -8,6 +8,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from cage_lightning import build
+from cage_lightning.inside import local_path
 from cage_lightning.report.dataset_figures import NothingToDraw, annotated, figures_of
 from cage_lightning.report.dataset_tables import save_table, table3, table4
 from cage_lightning.report.figures import save
@@ -30,7 +31,7 @@ def analyze(config: DictConfig) -> Path:
     data = build.build_data(config)
     space, title = data.label_space, str(config.choices.data)
     splits = {split: data.own_split(split) for split in data.own_splits}
-    folder = Path(config.output or f"analysis/{title}").expanduser()
+    folder = local_path("output", config.output or f"analysis/{title}").expanduser()
     save_table(folder, "table3", f"{title}: the dataset", table3(title, space, splits))
     weights = "positive weights" if space.multi_label else "weights of the categories"
     save_table(folder, "table4", f"{title}: {weights}", table4(space, splits))

@@ -23,8 +23,10 @@ from omegaconf.errors import OmegaConfBaseException
 
 from cage_lightning.config import CONF_DIR, name_choices, register
 from cage_lightning.errors import CageError
+from cage_lightning.output import is_lost, keep_printing
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
+_ONLY_PRINT = {"--cfg", "-c", "--help", "-h", "--hydra-help", "--info", "-i"}
 
 
 def door(config_name: str) -> Callable[[Callable[[DictConfig], None]], Callable[[], None]]:
@@ -51,6 +53,7 @@ def door(config_name: str) -> Callable[[Callable[[DictConfig], None]], Callable[
 
         @functools.wraps(task)
         def command() -> None:
+            keep_printing()
             if os.environ.get(FULL_ERROR) == "1":
                 app()
                 return
@@ -64,6 +67,9 @@ def door(config_name: str) -> Callable[[Callable[[DictConfig], None]], Callable[
             except KeyboardInterrupt:
                 print("interrupted", file=sys.stderr)
                 sys.exit(130)
+            # A task has its results in files.
+            if is_lost() and not _ONLY_PRINT.isdisjoint(sys.argv):
+                _fail("what was to be printed could not be written")
 
         return command
 

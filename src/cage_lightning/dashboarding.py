@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import wandb
 from omegaconf import DictConfig
-from rich.console import Console
 
 from cage_lightning.atomic import write_atomic
 from cage_lightning.errors import CageError, ConfigError, check_choice, first_line
+from cage_lightning.inside import local_path
+from cage_lightning.output import say
 from cage_lightning.report.paper_tables import PAPER_TABLES
 from cage_lightning.report.run_tables import cells
 from cage_lightning.report.runs import Run, read_runs
@@ -31,25 +31,24 @@ def dashboard(config: DictConfig) -> None:
     except ModuleNotFoundError as error:
         raise ConfigError(f"{error}: pip install 'cage-lightning[dashboard]'") from error
 
-    table, runs = PAPER_TABLES[config.table], read_runs(Path(config.runs))
+    table, runs = PAPER_TABLES[config.table], read_runs(local_path("runs", config.runs))
     project, group = _place(runs, config.runs)
     if not cells(table, runs):
         raise ConfigError(f"no run below {config.runs} has a score of {config.table}")
     entity = config.entity or _default_entity()
     views = workspace_and_report(entity, project, group, table, runs)
-    say = Console().print
     for name, view in zip(("workspace", "report"), views, strict=True):
         if config.output is not None:
-            file = Path(config.output) / f"{name}.json"
+            file = local_path("output", config.output) / f"{name}.json"
             model = view._to_model()  # there is no public way to the serialised form
             write_atomic(file, model.model_dump_json(by_alias=True, exclude_none=True, indent=1))
-            say(f"{name}: {file}", soft_wrap=True, highlight=False)
+            say(f"{name}: {file}")
         else:
             try:
                 view.save()
             except Exception as error:  # of whatever lies between here and the service
                 raise CageError(f"W&B does not take the {name}: {first_line(error)}") from error
-            say(f"{name}: {view.url}", soft_wrap=True, highlight=False)
+            say(f"{name}: {view.url}")
 
 
 def _place(runs: list[Run], root: str) -> tuple[str, str]:

@@ -30,7 +30,7 @@ def keep_printing() -> None:
     for name, number in (("stdout", 1), ("stderr", 2)):
         stream = getattr(sys, name)
         if stream is None:
-            setattr(sys, name, io.TextIOWrapper(io.FileIO(os.devnull, "w"), encoding="utf-8"))
+            setattr(sys, name, _nowhere())
         elif stream is getattr(sys, f"__{name}__") and isinstance(stream, io.TextIOWrapper):
             setattr(sys, name, _steady(stream, number))
 
@@ -52,6 +52,10 @@ def console() -> Console:
 def say(text: str) -> None:
     """Print a line, which the terminal may break but we do not."""
     console().print(text, soft_wrap=True)
+
+
+def _nowhere() -> TextIO:
+    return io.TextIOWrapper(io.FileIO(os.devnull, "w"), encoding="utf-8", errors="backslashreplace")
 
 
 def _steady(stream: io.TextIOWrapper, number: int) -> TextIO:

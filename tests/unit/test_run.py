@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
 import subprocess
@@ -16,6 +17,7 @@ from cage_lightning.atomic import write_atomic
 from cage_lightning.config import CONF_DIR
 from cage_lightning.errors import ConfigError, DataError
 from cage_lightning.run import RunFolder, network_name, read_config
+from cage_lightning.training import train
 from tests.conftest import composed
 
 
@@ -151,6 +153,49 @@ def test_one_process_at_a_time(tmp_path: Path) -> None:
     assert try_lock(folder.path) == 0
     child.kill()
     child.join()
+
+
+@pytest.mark.parametrize(
+    ("fails", "number", "message"),
+    [
+        ("fcntl.lockf", errno.ENOLCK, "has no locks .*runs=DIR"),
+        ("fcntl.lockf", errno.ENOSYS, "has no locks .*runs=DIR"),
+        ("os.open", errno.EROFS, "cannot write .*make it writable, .*runs=DIR"),
+        ("os.open", errno.EACCES, "cannot write .*make it writable, .*runs=DIR"),
+        ("os.open", errno.ENOSPC, "cannot write .*free some space there, .*runs=DIR"),
+        ("pathlib.Path.mkdir", errno.EROFS, "cannot write .*make it writable, .*runs=DIR"),
+    ],
+)
+def test_only_held_means_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: str, number: int, message: str
+) -> None:
+    def fail(*arguments: object, **named: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fails, fail)
+    with pytest.raises(ConfigError, match=message) as refused, RunFolder(tmp_path).locked():
+        pass
+    assert "another process" not in str(refused.value).replace("two processes", "")
+
+
+def test_a_finished_run_needs_no_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a folder of somebody else, where nothing can be written."""
+    config = config_in(tmp_path, "trainer=cpu")
+    folder = RunFolder.of(config)
+    folder.claim(config)
+    write_atomic(folder.metrics_file, '{"test/accuracy": 1}')
+    before = sorted(tmp_path.rglob("*"))
+    monkeypatch.setattr(RunFolder, "locked", lambda *_, **__: pytest.fail("locked"))
+    assert train(config_in(tmp_path, "trainer=cpu")) == {"test/accuracy": 1}
+    assert sorted(tmp_path.rglob("*")) == before
+    with pytest.raises(ConfigError, match="another config"):
+        train(config_in(tmp_path, "trainer=cpu", "optimizer.lr=1"))
+
+
+@pytest.mark.parametrize("address", ["s3://bucket/runs", "gs://b", "file:///tmp/runs"])
+def test_runs_are_of_this_machine(address: str) -> None:
+    with pytest.raises(ConfigError, match=rf"runs={address}: only folders and files of this"):
+        RunFolder.of(composed(f"runs='{address}'"))
 
 
 def test_a_failed_write_leaves_the_old_file(

@@ -185,6 +185,25 @@ def test_sigterm_asks_for_no_requeue(
     preemption.left()
 
 
+def test_a_second_sigterm_leaves_at_once(handlers: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a step that never ends; `timeout` sends its own twice in a row, which is one."""
+    ended: list[int] = []
+    now = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    monkeypatch.setattr("os._exit", ended.append)
+    trainer = trainer_that(bool)
+    trainer.strategy.launcher = SimpleNamespace(kill=ended.append)
+    preemption: Any = Preemption()
+    preemption.setup(trainer, None, "fit")
+    preemption.on_train_start(trainer, None)
+    for now[0] in (0.0, 0.1, 1.0):
+        signal.raise_signal(signal.SIGTERM)
+    assert ended == []
+    now[0] = 5.0
+    signal.raise_signal(signal.SIGTERM)
+    assert ended == [signal.SIGKILL, 143]
+
+
 def test_no_rank_leaves_before_slurm_ends_it(
     job: None, handlers: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import threading
 from pathlib import Path
 
 import pytest
 
 from cage_lightning import waiting
+from cage_lightning.atomic import is_held
 from cage_lightning.errors import CheckpointError
 from tests.conftest import locked_elsewhere
 
@@ -60,6 +63,31 @@ def test_it_gives_up_on_a_run_that_nobody_trains(tmp_path: Path) -> None:
     for place in (tmp_path, tmp_path / "nowhere"):
         with pytest.raises(CheckpointError, match="not trained"):
             waiting.wait_for_run(place, 10)
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EACCES])
+def test_it_says_where_it_cannot_tell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    monkeypatch.setenv("SLURM_JOB_ID", "1")  # where it would wait for long
+    (tmp_path / ".lock").touch()
+
+    def fail(*arguments: object, **named: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("fcntl.lockf" if number == errno.ENOLCK else "os.open", fail)
+    with pytest.raises(CheckpointError, match=r"not finished, .* cannot be told \(.*\)"):
+        waiting.wait_for_run(tmp_path, 10)
+
+
+def test_asking_writes_nothing(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="not trained"):
+        waiting.wait_for_run(tmp_path, 10)
+    assert not list(tmp_path.iterdir())
+    (tmp_path / ".lock").touch()
+    with locked_elsewhere(tmp_path / ".lock"):
+        assert is_held(tmp_path / ".lock")
+    assert not is_held(tmp_path / ".lock")
 
 
 def test_it_gives_up_after_the_limit(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import time
 from types import FrameType
 from typing import Any
 
@@ -17,17 +18,22 @@ from cage_lightning.slurm import requeue
 
 log = logging.getLogger(__name__)
 
+_ONE_SIGNAL_S = 2.0  # `timeout` and srun send theirs twice in a row
+
 
 class Preemption(Callback):
     """Leave between two steps, on all ranks together, when a signal asks for it.
 
-    SIGTERM asks to leave. SIGUSR1, which SLURM sends some time before a job's limit, asks to leave
-    and be queued again. Lightning's own handlers are replaced: on SIGTERM they begin a collective
-    wherever a rank happens to be, and on SIGUSR1 they save in the middle of a step.
+    SIGTERM asks to leave; a second one leaves at once, whatever is unsaved: a step may never end,
+    where a loader's worker cannot send what it has read. SIGUSR1, which SLURM sends some time
+    before a job's limit, asks to leave and be queued again. Lightning's own handlers are replaced:
+    on SIGTERM they begin a collective wherever a rank happens to be, and on SIGUSR1 they save in
+    the middle of a step.
     """
 
     def __init__(self) -> None:
         self._asked: signal.Signals | None = None
+        self._told_to_leave: float | None = None  # when, by SIGTERM
         self._in_fit = False
         self._process = os.getpid()
         self._trainer: Trainer | None = None
@@ -43,9 +49,20 @@ class Preemption(Callback):
             if number == signal.SIGTERM:
                 os._exit(143)
             return
+        if number == signal.SIGTERM:
+            self._leave_if_told_before()
         self._asked = signal.Signals(number)
         if not self._in_fit:  # nothing is half done that has to be saved
             raise SIGTERMException(143)
+
+    def _leave_if_told_before(self) -> None:
+        now = time.monotonic()
+        if self._told_to_leave is None:
+            self._told_to_leave = now
+        elif now - self._told_to_leave > _ONE_SIGNAL_S:
+            log.warning("stopped by a second SIGTERM; the same command resumes from the last save")
+            self._end_ranks(signal.SIGKILL)
+            os._exit(143)
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Know the other ranks."""
@@ -87,9 +104,13 @@ class Preemption(Callback):
         Tells the ranks that this process started, which may wait for it for ever. Has SLURM start
         the job again, if that was asked for, and does not return then.
         """
-        launcher = self._trainer.strategy.launcher if self._trainer else None
-        if launcher is not None:
-            launcher.kill(signal.SIGTERM)
+        self._end_ranks(signal.SIGTERM)
         if self._asked is signal.SIGUSR1:
             log.info("near the time limit: the job goes back into the queue")
             requeue()
+
+    def _end_ranks(self, number: signal.Signals) -> None:
+        """Send a signal to the ranks that this process started."""
+        launcher = self._trainer.strategy.launcher if self._trainer else None
+        if launcher is not None:
+            launcher.kill(number)

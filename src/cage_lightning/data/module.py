@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, ClassVar
 
 import lightning.pytorch as pl
@@ -26,6 +25,7 @@ from cage_lightning.data.sampling import EpochBatches, ResumableLoader
 from cage_lightning.data.store import Store
 from cage_lightning.data.subsets import balanced_subset, stratified_holdout
 from cage_lightning.errors import ConfigError, check_choice
+from cage_lightning.inside import local_path
 from cage_lightning.labels import LABEL_SPACES, Batch, LabelSpace
 
 log = logging.getLogger(__name__)
@@ -128,9 +128,11 @@ class ExpressionData(pl.LightningDataModule, ABC):
             if value < least:
                 raise ConfigError(f"data.{name}={value} is less than {least}")
         self.label_space: LabelSpace = LABEL_SPACES[label_space]
-        self.root = Path(root).expanduser()
+        self.root = local_path("data.root", root).expanduser()
         self.store = (
-            None if store is None else Store(Path(store).expanduser() / label_space, self.root)
+            None
+            if store is None
+            else Store(local_path("data.store", store).expanduser() / label_space, self.root)
         )
         self.image_size = image_size
         self.margin = margin

@@ -7,11 +7,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from cage_lightning.output import console
 from hydra_plugins.cage_launcher._job import Job, State
 
 _SHOWN = {State.RUNNING: "cyan", State.FAILED: "red"}
@@ -22,7 +23,7 @@ class Overview:
 
     def __init__(self, jobs: Sequence[Job]) -> None:
         self._jobs = jobs
-        self._console = Console()
+        self._console = console()
         self._at_a_time = 1
 
     @contextmanager

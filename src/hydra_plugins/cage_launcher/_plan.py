@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
@@ -13,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from cage_lightning.config import name_choices
 from cage_lightning.errors import ConfigError
+from cage_lightning.inside import local_path
 from cage_lightning.run import RunFolder, run_of
 from cage_lightning.sweeps import automatic_tag, chosen_by_sweep, chosen_by_wandb
 
@@ -84,7 +84,7 @@ def plan(
             task=task,
             launcher=launcher,
             folder=folder,
-            starts_from=run_of(Path(start)) if folder and start else None,
+            starts_from=run_of(local_path("init_from", start)) if folder and start else None,
             finished=folder is not None and folder.finished,
         )
         if folder is not None and owners.setdefault(folder, job) is not job:
