@@ -130,6 +130,18 @@ class DashboardConfig:
     output: str | None = None
 
 
+SCHEMAS = {
+    "train": TrainConfig,
+    "evaluate": EvaluateConfig,
+    "prepare": PrepareConfig,
+    "analyze": AnalyzeConfig,
+    "score": ScoreConfig,
+    "collect": CollectConfig,
+    "dashboard": DashboardConfig,
+}
+"""The schema of each command; conf/<command>.yaml is its primary config."""
+
+
 def name_choices(config: DictConfig) -> None:
     """Name what was chosen by files of others (`--config-dir`): ours say their own names.
 
@@ -144,10 +156,5 @@ def name_choices(config: DictConfig) -> None:
 def register() -> None:
     """Make the schemas known to Hydra; calling it again changes nothing."""
     store = ConfigStore.instance()
-    store.store(name="train_schema", node=TrainConfig)
-    store.store(name="evaluate_schema", node=EvaluateConfig)
-    store.store(name="prepare_schema", node=PrepareConfig)
-    store.store(name="analyze_schema", node=AnalyzeConfig)
-    store.store(name="score_schema", node=ScoreConfig)
-    store.store(name="collect_schema", node=CollectConfig)
-    store.store(name="dashboard_schema", node=DashboardConfig)
+    for command, schema in SCHEMAS.items():
+        store.store(name=f"{command}_schema", node=schema)

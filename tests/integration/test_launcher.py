@@ -220,7 +220,7 @@ REFUSED = {
         ),
         "seed=0 would start from a run that starts from it",
     ),
-    "of another command": (("sweep=figure11",), "sweep/figure11.yaml: there is no setting"),
+    "of another command": (("sweep=figure11",), "sweep=figure11 is for evaluate, not for train"),
 }
 
 

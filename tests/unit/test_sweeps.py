@@ -10,7 +10,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf.errors import InterpolationKeyError
 
-from cage_lightning.cli import _explain
+from cage_lightning.commands import Command
 from cage_lightning.config import CONF_DIR, register
 from cage_lightning.run import RunFolder
 from tests.conftest import composed
@@ -71,11 +71,11 @@ def test_what_a_sweep_starts_from_is_a_choice(sweep: str) -> None:
 def test_a_loss_without_a_start_is_an_error(tmp_path: Path) -> None:
     loss = tmp_path / "loss/mine.yaml"
     loss.parent.mkdir()
-    loss.write_text((CONF_DIR / "loss/va.yaml").read_text())
+    loss.write_text((CONF_DIR / "loss/va.yaml").read_text().replace("loss: va", "loss: mine"))
     job = (f"hydra.searchpath=[file://{tmp_path}]", "sweep=table6", "loss=mine")
     with pytest.raises(InterpolationKeyError, match=r"'starts.mine' not found") as error:
         _ = composed(*job).init_from
-    assert _explain(error.value, "train") == (
+    assert explain(error.value, Command("train"), job) == (
         "nothing says what 'mine' starts from: set +starts.mine=RUN"
     )
     for said in ("+starts.mine=null", "start=none"):
