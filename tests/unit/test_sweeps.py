@@ -12,6 +12,7 @@ from omegaconf.errors import InterpolationKeyError
 
 from cage_lightning.commands import Command
 from cage_lightning.config import CONF_DIR, register
+from cage_lightning.explanations import explain
 from cage_lightning.run import RunFolder
 from tests.conftest import composed
 
