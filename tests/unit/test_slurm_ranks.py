@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import sys
@@ -199,9 +200,14 @@ def test_a_second_sigterm_leaves_at_once(handlers: None, monkeypatch: pytest.Mon
     for now[0] in (0.0, 0.1, 1.0):
         signal.raise_signal(signal.SIGTERM)
     assert ended == []
+    worker = multiprocessing.get_context("fork").Process(target=signal.pause)
+    worker.start()
     now[0] = 5.0
     signal.raise_signal(signal.SIGTERM)
+    monkeypatch.undo()
     assert ended == [signal.SIGKILL, 143]
+    worker.join()
+    assert worker.exitcode == -signal.SIGKILL
 
 
 def test_no_rank_leaves_before_slurm_ends_it(

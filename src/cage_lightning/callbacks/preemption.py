@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import multiprocessing
 import os
 import signal
 import time
@@ -62,6 +63,8 @@ class Preemption(Callback):
         elif now - self._told_to_leave > _ONE_SIGNAL_S:
             log.warning("stopped by a second SIGTERM; the same command resumes from the last save")
             self._end_ranks(signal.SIGKILL)
+            for worker in multiprocessing.active_children():
+                worker.kill()
             os._exit(143)
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
