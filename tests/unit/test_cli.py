@@ -56,7 +56,7 @@ def test_help_shows_what_the_command_takes_and_no_more(door: str, called: Called
     code, said, wrong = called(door, "--help")
     assert (code, wrong) == (0, "")
     own = Command(door)
-    groups = {"train": 11, "evaluate": 6, "prepare": 1, "analyze": 1}.get(door, 0)
+    groups = {"train": 12, "evaluate": 6, "prepare": 1, "analyze": 1}.get(door, 0)
     assert len(own.groups) == groups
     for group, choices in own.groups.items():
         assert f"\n{group}: {choices[0]}" in said

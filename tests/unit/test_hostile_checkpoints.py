@@ -242,7 +242,7 @@ def test_tensors_without_content_are_refused(tmp_path: Path) -> None:
 
 
 def test_what_configs_name_is_in_the_tables() -> None:
-    models = {read_config(file)["_target_"] for file in CONF_DIR.glob("model/*.yaml")}
+    models = {read_config(file)["model"]["_target_"] for file in CONF_DIR.glob("model/*.yaml")}
     modes = {read_config(file)["module"]["_target_"] for file in CONF_DIR.glob("loss/*.yaml")}
     assert models == BUILDERS.keys()
     assert modes == MODES.keys()
