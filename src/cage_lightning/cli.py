@@ -27,6 +27,7 @@ from cage_lightning.config import CONF_DIR, name_choices, register
 from cage_lightning.errors import CageError
 from cage_lightning.explanations import explain
 from cage_lightning.output import is_lost, keep_printing
+from cage_lightning.wandb_agent import hydra_overrides
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
 _ONLY_PRINT = {"--cfg", "-c", "--help", "-h", "--hydra-help", "--info", "-i"}
@@ -51,6 +52,7 @@ def door(config_name: str) -> Callable[[_Task], Callable[[], None]]:
         @functools.wraps(task)
         def command() -> None:
             keep_printing()
+            sys.argv[1:] = hydra_overrides(sys.argv[1:])
             if os.environ.get(FULL_ERROR) == "1":
                 _run(task, config_name)
                 return

@@ -22,6 +22,7 @@ from cage_lightning.predictions import Predictions
 from cage_lightning.report.affect_figures import CIRCUMPLEX, compared_dimensions
 from cage_lightning.report.worst_samples import Picture, described
 from cage_lightning.terminal import first_process
+from cage_lightning.wandb_agent import run_id
 
 log = logging.getLogger(__name__)
 
@@ -61,10 +62,16 @@ class ExpressionWandbLogger(WandbLogger):
             predictions: Of the test split.
             picture: The picture of a row of the predictions.
         """
-        numbers = {key: value for key, value in content.items() if isinstance(value, int | float)}
         with self._service_may_be_gone():
-            self.experiment.summary.update(numbers)
+            self.experiment.summary.update(_numbers(content))
             self.experiment.log(self._charts(predictions, picture))
+
+    def log_finished(self, content: Mapping[str, Any]) -> None:
+        """Log the scores of a run that was finished before, with what chose its epoch."""
+        selection = content["meta"]["selection"]
+        with self._service_may_be_gone():
+            self.experiment.summary.update({selection["metric"]: selection["value"]})
+            self.experiment.summary.update(_numbers(content))
 
     def finalize(self, status: str) -> None:
         """Upload the checkpoint, where that is asked for."""
@@ -141,6 +148,8 @@ def wandb_logger(
 ) -> ExpressionWandbLogger:
     """One W&B run for one run folder, the same one when the run is taken up again.
 
+    Under `wandb agent` it is the run that the agent waits for.
+
     Offline unless WANDB_MODE says otherwise or this machine is logged in; a server that does not
     answer within 20 s turns it offline too.
 
@@ -157,7 +166,8 @@ def wandb_logger(
     folder.mkdir(parents=True, exist_ok=True)
     settings: dict[str, object] = {
         "name": folder.name,
-        "id": hashlib.sha256(f"{project}/{group}/{folder.name}".encode()).hexdigest()[:16],
+        "id": run_id()
+        or hashlib.sha256(f"{project}/{group}/{folder.name}".encode()).hexdigest()[:16],
         "project": project,
         "group": group,
         "job_type": "-".join(str(tags[axis]) for axis in _ROW if tags.get(axis) is not None),
@@ -184,6 +194,23 @@ def wandb_ends_likewise(loggers: Sequence[Logger]) -> Iterator[None]:
         raise
     for logger in ours:
         logger.end(None)
+
+
+def tell_agent(loggers: Sequence[Logger], content: Mapping[str, Any]) -> None:
+    """Tell `wandb agent` of a run that it chose and that was finished before.
+
+    Args:
+        loggers: Those of the run.
+        content: Of metrics.json.
+    """
+    with wandb_ends_likewise(loggers):
+        for logger in loggers:
+            if isinstance(logger, ExpressionWandbLogger) and first_process():
+                logger.log_finished(content)
+
+
+def _numbers(content: Mapping[str, Any]) -> dict[str, float]:
+    return {key: value for key, value in content.items() if isinstance(value, int | float)}
 
 
 def _start(settings: dict[str, object]) -> wandb.Run:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
@@ -15,8 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from cage_lightning.cli import multirun
 from cage_lightning.naming import named_settings, tag_of
-
-WANDB_SETTINGS = "WANDB_SWEEP_PARAM_PATH"  # the file in which `wandb agent` says what it chose
+from cage_lightning.wandb_agent import chosen_keys
 
 
 def automatic_tag(config: DictConfig, chosen: dict[str, Any]) -> str | None:
@@ -59,10 +56,9 @@ def chosen_for_this_process() -> dict[str, Any]:
 
 def chosen_by_wandb(job: Sequence[str]) -> dict[str, Any]:
     """The settings of a run that `wandb agent` chose; empty without it."""
-    file = os.environ.get(WANDB_SETTINGS)
-    if file is None or not Path(file).is_file():
+    keys = chosen_keys()
+    if not keys:
         return {}
-    keys = {str(key) for key in _as_typed(OmegaConf.load(file))}
     return {one.key_or_group: one.value() for one in _parsed(job) if one.key_or_group in keys}
 
 

@@ -25,7 +25,7 @@ from cage_lightning.data.module import ExpressionData
 from cage_lightning.errors import ConfigError, DivergedError
 from cage_lightning.evaluation import draw_figures, gather, pictures, results, save_results
 from cage_lightning.inside import local_path
-from cage_lightning.loggers import ExpressionWandbLogger, wandb_ends_likewise
+from cage_lightning.loggers import ExpressionWandbLogger, tell_agent, wandb_ends_likewise
 from cage_lightning.modules import ExpressionModule
 from cage_lightning.provenance import provenance
 from cage_lightning.report.summary import print_results
@@ -34,6 +34,7 @@ from cage_lightning.slurm import one_decision, restarted
 from cage_lightning.sweeps import automatic_tag, chosen_for_this_process
 from cage_lightning.terminal import first_process, start_logging
 from cage_lightning.waiting import wait_for_run
+from cage_lightning.wandb_agent import run_id
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +85,10 @@ def train(config: DictConfig) -> dict[str, Any] | None:
             start_logging(None if stage == "finished" else folder.log_file)
             if stage == "finished":
                 log.info("%s is finished already; nothing to do", folder.path)
-                return folder.read_metrics()
+                metrics = folder.read_metrics()
+                if run_id():
+                    tell_agent(build.build_loggers(config), metrics)
+                return metrics
             try:
                 loggers = build.build_loggers(config)
                 with wandb_ends_likewise(loggers):
