@@ -16,7 +16,7 @@ from cage_lightning.output import say
 from cage_lightning.report.affect_figures import absolute_errors
 from cage_lightning.report.figures import save
 from cage_lightning.report.page import page
-from cage_lightning.report.paper_tables import PAPER_TABLES, PaperTable
+from cage_lightning.report.paper_tables import TABLES, PaperTable
 from cage_lightning.report.run_tables import (
     EXPLANATION,
     TAKEN_UP,
@@ -48,13 +48,13 @@ def collect(config: DictConfig) -> Path:
     Raises:
         CageError: What the user can put right.
     """
-    check_choice("table", config.table, (*PAPER_TABLES, _FIGURE_11))
+    check_choice("table", config.table, (*TABLES, _FIGURE_11))
     root, folder = local_path("runs", config.runs), local_path("output", config.output)
     runs, unfinished = read_runs(root), read_unfinished(root)
     if config.table == _FIGURE_11:
         records = _figure11(runs, folder)
     else:
-        records = _table(PAPER_TABLES[config.table], runs, unfinished, folder)
+        records = _table(TABLES[config.table], runs, unfinished, folder)
     if not records:
         raise ConfigError(f"no run below {config.runs} has a score of {config.table}")
     write_csv(folder / "results.csv", list(records[0]), records)

@@ -12,7 +12,7 @@ from cage_lightning.atomic import write_atomic
 from cage_lightning.errors import CageError, ConfigError, check_choice, first_line
 from cage_lightning.inside import local_path
 from cage_lightning.output import say
-from cage_lightning.report.paper_tables import PAPER_TABLES
+from cage_lightning.report.paper_tables import TABLES
 from cage_lightning.report.run_tables import cells
 from cage_lightning.report.runs import Run, read_runs
 
@@ -25,13 +25,13 @@ def dashboard(config: DictConfig) -> None:
     Raises:
         CageError: What the user can put right.
     """
-    check_choice("table", config.table, tuple(PAPER_TABLES))
+    check_choice("table", config.table, tuple(TABLES))
     try:
         from cage_lightning.report.dashboard import workspace_and_report
     except ModuleNotFoundError as error:
         raise ConfigError(f"{error}: pip install 'cage-lightning[dashboard]'") from error
 
-    table, runs = PAPER_TABLES[config.table], read_runs(local_path("runs", config.runs))
+    table, runs = TABLES[config.table], read_runs(local_path("runs", config.runs))
     project, group = _place(runs, config.runs)
     if not cells(table, runs):
         raise ConfigError(f"no run below {config.runs} has a score of {config.table}")

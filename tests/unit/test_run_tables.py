@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from cage_lightning.errors import ConfigError, DataError
-from cage_lightning.report.paper_tables import PAPER_TABLES
+from cage_lightning.report.paper_tables import PAPER_TABLES, TABLES
 from cage_lightning.report.run_tables import cells, latex, markdown, missing_rows, missing_seeds
 from cage_lightning.report.runs import Run, read_runs
 
@@ -137,3 +137,57 @@ def test_expected_csv_is_what_the_paper_prints(name: str) -> None:
     assert rows == [
         (*row, key, value) for row, printed in published for key, value in printed.items()
     ]
+
+
+def a_setting(seed: int, tag: str | None, augment: str = "paper", **settings: object) -> Run:
+    run = a_run("va", seed, test__ccc_valence=0.5, test__accuracy=0.5)
+    config = {"choices": {**run.config["choices"], "augment": augment}, "tag": tag} | {
+        "data": {"seed": seed},
+        "augment": {"steps": [augment]},
+        "init_from": f"runs/g/affectnet8-maxvit-combined-s{seed}",
+        "runs": f"somewhere/{seed}",
+    }
+    return replace(
+        run,
+        folder=Path(f"runs/g/affectnet8-maxvit-va-s{seed}-{tag}"),
+        config={**run.config, **config, **settings},
+    )
+
+
+def rows_of(*runs: Run) -> list[dict[str, object]]:
+    found = cells(TABLES["runs"], runs)
+    names = markdown(TABLES["runs"], found).partition("\n")[0].strip("| ").split(" | ")
+    assert names[3:-3] == list(found[0].settings)
+    records = [cell.record() for cell in found if cell.metric == "accuracy"]
+    return [{key: row[key] for key in (*found[0].settings, "seeds")} for row in records]
+
+
+def test_any_runs_have_a_row_for_what_differs() -> None:
+    rates = [
+        a_setting(seed, f"lr{lr}", optimizer={"lr": lr, "weight_decay": 0.1})
+        for lr in (1e-3, 3e-3)
+        for seed in (0, 1)
+    ]
+    assert rows_of(*rates) == [
+        {"optimizer.lr": 0.001, "seeds": 2},
+        {"optimizer.lr": 0.003, "seeds": 2},
+    ]
+    assert rows_of(*rates[:2]) == [{"seeds": 2}]
+    # A choice stands for the settings that it makes.
+    augments = [a_setting(0, name, augment=name) for name in ("none", "paper")]
+    assert rows_of(*augments) == [
+        {"augment": "none", "seeds": 1},
+        {"augment": "paper", "seeds": 1},
+    ]
+    # A tag is shown where nothing else tells the runs apart.
+    again = a_setting(0, "again", optimizer={"lr": 1e-3, "weight_decay": 0.1})
+    assert [row.get("tag") for row in rows_of(again, *rates)] == ["again", "lr0.001", "lr0.003"]
+    table = markdown(TABLES["runs"], cells(TABLES["runs"], [augments[0]]))
+    assert "| affectnet8 | maxvit none | va | 1 |" in table
+
+
+def test_a_setting_is_no_markup() -> None:
+    runs = [a_setting(0, name, note=name) for name in ("a|b", "c_d")]
+    found = cells(TABLES["runs"], runs)
+    assert r"| a\|b |" in markdown(TABLES["runs"], found)
+    assert r"& c\_d &" in latex(TABLES["runs"], found)

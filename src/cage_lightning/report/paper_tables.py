@@ -119,3 +119,28 @@ PAPER_TABLES: Mapping[str, PaperTable] = MappingProxyType(
         ),
     }
 )
+
+_MEASURES = {
+    "accuracy": "accuracy",
+    "f1_macro": "F1 (macro)",
+    "map": "mAP",
+    "ccc_valence": "CCC valence",
+    "ccc_arousal": "CCC arousal",
+    "ccc_dominance": "CCC dominance",
+    "rmse_valence": "RMSE valence",
+    "rmse_arousal": "RMSE arousal",
+    "rmse_dominance": "RMSE dominance",
+}
+
+# What `collect` and `dashboard` make: also any runs, with the settings in which they differ.
+TABLES: Mapping[str, PaperTable] = MappingProxyType(
+    dict(PAPER_TABLES)
+    | {
+        "runs": PaperTable(
+            title="Runs",
+            metrics=_MEASURES,
+            published={},
+            note="Runs that differ only in their seed share a row.",
+        )
+    }
+)

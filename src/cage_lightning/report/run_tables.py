@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any
 
 from cage_lightning.report.paper_tables import PaperTable
 from cage_lightning.report.runs import Run
+from cage_lightning.report.settings import differing_settings
 from cage_lightning.scores import Summary, summarise
 
 _MODEL, _BASELINE = "test", "baseline_"
@@ -38,6 +40,7 @@ class Cell:
         sample: Mean over the runs of the limits of their bootstrap intervals, which are about other
             test samples; None for a baseline.
         published: What the paper prints.
+        settings: Those in which runs of the table differ beyond data, model and loss.
     """
 
     row: tuple[str, str, str, str]
@@ -46,6 +49,21 @@ class Cell:
     seeds: Summary
     sample: tuple[float, float] | None
     published: float | None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def runs_named(self) -> list[str]:
+        """Data, model, loss and settings of the runs."""
+        data, model, loss, tag = self.row
+        said = [v if isinstance(v, str) else json.dumps(v) for v in self.settings.values()]
+        return [data, model if said else f"{model} {tag}".strip(), loss, *said]
+
+    @property
+    def names(self) -> list[str]:
+        """The same for the line of a model; of a baseline, only what it is."""
+        if self.predictor == "model":
+            return self.runs_named
+        return ["", "", f"*{self.predictor.replace('_', ' ')}*", *("" for _ in self.settings)]
 
     @property
     def lines(self) -> list[str]:
@@ -66,6 +84,7 @@ class Cell:
         low, high = self.sample or (None, None)
         return {
             **dict(zip(("data", "model", "loss", "tag"), self.row, strict=True)),
+            **self.settings,
             "predictor": self.predictor,
             "metric": self.metric,
             "seeds": self.seeds.n,
@@ -87,8 +106,13 @@ def cells(table: PaperTable, runs: Sequence[Run]) -> list[Cell]:
         table: Which.
         runs: Of any data; those that differ only in their seed share a row.
     """
-    found = []
-    for row, group in groupby(sorted(runs, key=lambda run: run.row), key=lambda run: run.row):
+    found: list[Cell] = []
+    settings = differing_settings(runs) if runs else {}
+
+    def line(run: Run) -> tuple[tuple[str, str, str, str], str]:
+        return run.row, json.dumps(settings[run.folder])
+
+    for (row, _), group in groupby(sorted(runs, key=line), key=line):
         seeds = list(group)
         for prefix in dict.fromkeys(key.partition("/")[0] for key in seeds[0].metrics):
             if prefix != _MODEL and not prefix.startswith(_BASELINE):
@@ -96,7 +120,8 @@ def cells(table: PaperTable, runs: Sequence[Run]) -> list[Cell]:
             for metric in table.metrics:
                 key = f"{prefix}/{metric}"
                 if all(key in run.metrics for run in seeds):
-                    found.append(_cell(table, row, seeds, prefix, metric))
+                    cell = _cell(table, row, seeds, prefix, metric)
+                    found.append(replace(cell, settings=settings[seeds[0].folder]))
     return found
 
 
@@ -105,13 +130,15 @@ def headings(table: PaperTable, found: Sequence[Cell]) -> dict[str, str]:
     return {k: v for k, v in table.metrics.items() if any(cell.metric == k for cell in found)}
 
 
-def lines_of_table(
-    found: Sequence[Cell],
-) -> Iterator[tuple[tuple[str, str, str, str], str, int, dict[str, Cell]]]:
-    """The cells line by line: row and predictor they share, number of seeds, cells by metric."""
-    for (row, predictor), group in groupby(found, key=lambda cell: (cell.row, cell.predictor)):
-        scores = {cell.metric: cell for cell in group}
-        yield row, predictor, next(iter(scores.values())).seeds.n, scores
+def names_of_columns(found: Sequence[Cell]) -> list[str]:
+    """What `Cell.names` holds."""
+    return ["data", "model", "loss", *found[0].settings]
+
+
+def lines_of_table(found: Sequence[Cell]) -> Iterator[dict[str, Cell]]:
+    """The cells line by line, by metric: those of a line share everything but the metric."""
+    for _, group in groupby(found, key=lambda cell: (cell.row, cell.settings, cell.predictor)):
+        yield {cell.metric: cell for cell in group}
 
 
 def markdown(table: PaperTable, found: Sequence[Cell]) -> str:
@@ -121,16 +148,13 @@ def markdown(table: PaperTable, found: Sequence[Cell]) -> str:
     interval over test samples; below it what the paper prints, and the difference.
     """
     metrics = headings(table, found)
-    lines = [
-        f"| data | model | loss | seeds | {' | '.join(metrics.values())} |",
-        f"|---|---|---|---|{'---|' * len(metrics)}",
-    ]
-    for (data, model, loss, tag), predictor, n, scores in lines_of_table(found):
-        names = [data, f"{model} {tag}".strip(), loss]
-        if predictor != "model":
-            names = ["", "", f"*{predictor.replace('_', ' ')}*"]
+    head = [*names_of_columns(found), "seeds", *metrics.values()]
+    lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
+    for scores in lines_of_table(found):
+        first = next(iter(scores.values()))
+        names = [name.replace("|", r"\|") for name in first.names]
         texts = ["<br>".join(scores[k].lines) if k in scores else "" for k in metrics]
-        lines.append(f"| {' | '.join([*names, str(n), *texts])} |")
+        lines.append(f"| {' | '.join([*names, str(first.seeds.n), *texts])} |")
     return "\n".join(lines) + "\n"
 
 
@@ -140,18 +164,20 @@ def latex(table: PaperTable, found: Sequence[Cell]) -> str:
     A score is the mean over the seeds with their standard deviation.
     """
     metrics = headings(table, found)
-    rows = [("data", "model", "loss", *metrics.values())]
-    for (data, model, loss, tag), predictor, _, scores in lines_of_table(found):
-        if predictor == "model":
+    names = names_of_columns(found)
+    rows = [(*names, *metrics.values())]
+    for scores in lines_of_table(found):
+        first = next(iter(scores.values()))
+        if first.predictor == "model":
             texts = [
                 scores[k].lines[0].replace("±", r"$\pm$") if k in scores else "" for k in metrics
             ]
-            rows.append((data, f"{model} {tag}".strip(), loss, *texts))
+            rows.append((*first.names, *texts))
     head, *body = (
         " & ".join(row).replace("_", r"\_").replace("±", r"$\pm$") + r" \\" for row in rows
     )
     lines = [
-        rf"\begin{{tabular}}{{lll{'r' * len(metrics)}}}",
+        rf"\begin{{tabular}}{{{'l' * len(names)}{'r' * len(metrics)}}}",
         *(r"\toprule", head, r"\midrule", *body, r"\bottomrule"),
         r"\end{tabular}",
     ]

@@ -34,6 +34,7 @@ from cage_lightning.report.run_tables import (
     lines_of_table,
     missing_rows,
     missing_seeds,
+    names_of_columns,
 )
 from cage_lightning.report.runs import Run, UnfinishedRun, left_out, read_affect
 from cage_lightning.run import flat
@@ -113,6 +114,7 @@ def page(
         table=table,
         explanation=EXPLANATION,
         metrics=headings(table, found),
+        columns=names_of_columns(found),
         lines=list(lines_of_table(found)),
         sections=[
             _section(names[run.folder], run, budget if run in shown else None) for run in runs
