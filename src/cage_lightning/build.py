@@ -11,8 +11,9 @@ import torch
 from hydra.errors import InstantiationException
 from hydra.utils import get_class, instantiate
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
-from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ProgressBar, Timer
 from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
@@ -23,6 +24,7 @@ from cage_lightning.data.module import ExpressionData
 from cage_lightning.errors import CageError, CheckpointError, ConfigError, first_line
 from cage_lightning.inside import local_path, refuse_outside
 from cage_lightning.labels import LabelSpace
+from cage_lightning.lightning_settings import check_callbacks, check_trainer
 from cage_lightning.models import load_weights
 from cage_lightning.modules import ExpressionModule
 
@@ -38,6 +40,8 @@ def build(node: Any, **arguments: Any) -> Any:
     except InstantiationException as error:
         if isinstance(error.__cause__, CageError):
             raise error.__cause__ from None
+        if isinstance(error.__cause__, MisconfigurationException):
+            raise ConfigError(str(error.__cause__)) from error
         raise
 
 
@@ -79,25 +83,62 @@ def build_module(config: DictConfig, data: ExpressionData) -> ExpressionModule:
 
 
 def build_trainer(config: DictConfig, **arguments: Any) -> Trainer:
-    """The trainer. `precision: auto` is decided by the device that it got."""
-    node = config.trainer
-    if node.precision == "auto":
-        node = OmegaConf.merge(node, {"precision": _precision(node.accelerator)})
+    """The trainer. `precision: auto` is decided by the device that it got.
+
+    Raises:
+        ConfigError: A setting that does not work here, or that Lightning refuses.
+    """
+    settings: Any = OmegaConf.to_container(config.trainer, resolve=True)
+    if settings["accelerator"] == "auto":  # Lightning would also choose what does not work here
+        settings["accelerator"] = "gpu" if torch.cuda.is_available() else "cpu"
+    check_trainer(settings)
+    if settings["precision"] == "auto":
+        settings["precision"] = _precision(settings["accelerator"])
     plugins: list[Any] = [AtomicCheckpointIO()]
     if SLURMEnvironment.detect():  # the ranks are there already; `Preemption` requeues, and saves
         plugins.append(SLURMEnvironment(auto_requeue=False))
-    trainer: Trainer = build(node, use_distributed_sampler=False, plugins=plugins, **arguments)
+    settings |= {"use_distributed_sampler": False, "plugins": plugins}
+    settings.setdefault("enable_model_summary", False)
+    if not settings["enable_progress_bar"]:
+        others = [c for c in arguments.get("callbacks", []) if not isinstance(c, ProgressBar)]
+        arguments["callbacks"] = others
+    try:
+        trainer: Trainer = build(settings, **arguments)
+    except InstantiationException as error:
+        raise ConfigError(f"trainer: {error.__cause__}") from error
     return trainer
 
 
+def build_timer(config: DictConfig) -> Timer:
+    """The clock of a run, which goes on when it is taken up again; ends it after `max_time`.
+
+    Raises:
+        ConfigError: `trainer.max_time` is no time.
+    """
+    limit: Any = OmegaConf.to_container(config.trainer, resolve=True)
+    try:
+        return Timer(limit.get("max_time"))
+    except (MisconfigurationException, TypeError) as error:
+        raise ConfigError(f"trainer.max_time={limit['max_time']}: {error}") from error
+
+
 def build_callbacks(config: DictConfig) -> list[Callback]:
-    """The callbacks in the order of the config."""
-    return _list_of(config.callbacks, "callbacks")
+    """The callbacks in the order of the config.
+
+    Raises:
+        ConfigError: One that does not work here.
+    """
+    callbacks: dict[str, Callback] = _built(config.callbacks, "callbacks")
+    check_callbacks(callbacks)
+    for name, callback in callbacks.items():
+        if isinstance(callback, EarlyStopping):
+            _after_validation(name, callback)
+    return list(callbacks.values())
 
 
 def build_loggers(config: DictConfig) -> list[Logger]:
     """The loggers in the order of the config."""
-    return _list_of(config.logger, "logger")
+    return list(_built(config.logger, "logger").values())
 
 
 def checkpoint_of(path: str, key: str = "checkpoint") -> Path:
@@ -166,15 +207,28 @@ def _channels_last(network: nn.Module) -> nn.Module:
     return network.to(memory_format=torch.channels_last)
 
 
-def _list_of(nodes: DictConfig | None, group: str) -> list[Any]:
-    """The objects of a mapping of nodes; `name=null` switches one off."""
+def _built(nodes: DictConfig | None, group: str) -> dict[str, Any]:
+    """The objects of a mapping of nodes, by name; `name=null` switches one off."""
     present = {str(name): node for name, node in (nodes or {}).items() if node is not None}
     for name, node in present.items():
         if "_target_" not in node:
             raise ConfigError(
                 f"{group}.{name} has no _target_: choose a file of {group}/ that defines it"
             )
-    return [build(node) for node in present.values()]
+    return {name: build(node) for name, node in present.items()}
+
+
+def _after_validation(name: str, callback: EarlyStopping) -> None:
+    """Let it look at the number when the latest state is saved, which then knows what it said.
+
+    Lightning's default is the end of the epoch: later, when a resumed run has no number any more.
+    """
+    if callback._check_on_train_epoch_end:
+        raise ConfigError(
+            f"callbacks.{name}.check_on_train_epoch_end=true is refused: a run could not be taken "
+            "up again at the end of an epoch; the check follows every validation"
+        )
+    callback._check_on_train_epoch_end = False
 
 
 def _precision(accelerator: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from lightning.pytorch import seed_everything
 from omegaconf import DictConfig, open_dict
 
 from cage_lightning import build
+from cage_lightning.course import check_limits
 from cage_lightning.data.annotations import Annotations
 from cage_lightning.data.module import ExpressionData, FaceDataset
 from cage_lightning.errors import CheckpointError
@@ -27,6 +29,8 @@ from cage_lightning.report.summary import print_results
 from cage_lightning.report.worst_samples import Picture
 from cage_lightning.scoring import results_of, write_results
 from cage_lightning.terminal import start_logging
+
+log = logging.getLogger(__name__)
 
 FIGURES = "figures"
 
@@ -55,6 +59,8 @@ def gather(module: ExpressionModule, table: Annotations, clip: bool = False) -> 
     logits, affect, index = columns
     if clip and affect is not None:
         affect = affect.clip(-1, 1)
+    if len(index) < len(table):
+        log.warning("%s of %s test samples are scored", len(index), len(table))
     rows = table.select(index)
     return predictions_of(
         module.label_space,
@@ -111,13 +117,15 @@ def evaluate(config: DictConfig) -> dict[str, Any] | None:
     """Evaluate a checkpoint on the test split of a dataset, also of another label space.
 
     Returns:
-        The content of the metrics.json that it wrote; None on all ranks but the first.
+        The content of the metrics.json that it wrote; None on all ranks but the first, and after
+        `trainer.fast_dev_run`, which keeps nothing.
 
     Raises:
         CageError: What the user can put right.
     """
     seed_everything(config.seed, workers=True, verbose=False)
     start_logging(None)
+    check_limits(config.trainer)
     file = build.checkpoint_of(config.checkpoint)
     folder = _output(config, file)
     module, image_size = _module(config, file)
@@ -126,13 +134,14 @@ def evaluate(config: DictConfig) -> dict[str, Any] | None:
     data = build.build_data(config)
     common_space(module.label_space, data.label_space)  # else an error before the work
     data.setup("test")
-    trainer = build.build_trainer(
-        config, logger=False, enable_checkpointing=False, enable_model_summary=False
-    )
+    trainer = build.build_trainer(config, logger=False, enable_checkpointing=False)
     module.flip = config.flip
     trainer.test(module, datamodule=data, verbose=False)
     predictions = gather(module, data.test, config.clip)
     if not trainer.is_global_zero:
+        return None
+    if config.trainer.fast_dev_run:
+        log.info("fast_dev_run: it works; nothing was kept")
         return None
     meta = provenance(trainer, data) | {
         "checkpoint": str(file),

@@ -19,6 +19,11 @@ _NO_CONCERN = (
     ".*`srun` command is available.*",  # a login node may train as well
     r".*isinstance\(treespec, LeafSpec\).*",  # inside Lightning
 )
+# What Lightning says only when it is asked to.
+_ASKED_FOR = (
+    "lightning.pytorch.callbacks.model_summary",
+    "lightning.pytorch.profilers.profiler",
+)
 
 
 def first_process() -> bool:
@@ -39,6 +44,8 @@ def start_logging(file: Path | None) -> None:
         logger = logging.getLogger(name)
         logger.handlers.clear()  # else every line appears twice
         logger.setLevel(logging.WARNING)
+    for name in _ASKED_FOR:
+        logging.getLogger(name).setLevel(logging.INFO)
     root = logging.getLogger()
     for old in root.handlers[:]:
         root.removeHandler(old)

@@ -12,7 +12,7 @@ from typing import Any
 
 import lightning.pytorch as pl
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.callbacks import ModelCheckpoint, Timer
+from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from omegaconf import DictConfig
@@ -21,11 +21,19 @@ from cage_lightning import build
 from cage_lightning.atomic import write_atomic
 from cage_lightning.callbacks import OwnState, Preemption
 from cage_lightning.cli import in_sweep, multirun
+from cage_lightning.course import (
+    Course,
+    check_checkpoints,
+    check_limits,
+    check_monitors,
+    log_names,
+)
 from cage_lightning.data.module import ExpressionData
 from cage_lightning.errors import ConfigError, DivergedError
 from cage_lightning.evaluation import draw_figures, gather, pictures, results, save_results
 from cage_lightning.inside import local_path
 from cage_lightning.loggers import ExpressionWandbLogger, tell_agent, wandb_ends_likewise
+from cage_lightning.models import load_weights
 from cage_lightning.modules import ExpressionModule
 from cage_lightning.provenance import provenance
 from cage_lightning.report.summary import print_results
@@ -54,6 +62,8 @@ def train(config: DictConfig) -> dict[str, Any] | None:
     folder = RunFolder.of(config)
     config.run_dir = str(folder.path)
     _check_processes(config)
+    check_limits(config.trainer)
+    check_checkpoints(config)
     pl.seed_everything(config.seed, workers=True, verbose=False)
     if config.trainer.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # before CUDA starts
@@ -115,9 +125,9 @@ def _train_and_test(
     preemption: Preemption,
 ) -> dict[str, Any] | None:
     try:
-        timer = Timer()  # its time goes on when a run is taken up again
+        timer = build.build_timer(config)
         own = OwnState()
-        callbacks = [*build.build_callbacks(config), timer, preemption, own]
+        callbacks = [*build.build_callbacks(config), timer, preemption, own, Course()]
         trainer, module, data = _assemble(config, callbacks=callbacks, logger=loggers)
         for logger in loggers:
             logger.log_hyperparams(module.config or {})
@@ -126,9 +136,15 @@ def _train_and_test(
         with own.resuming(last):
             trainer.fit(module, datamodule=data, ckpt_path=last, weights_only=True)
         preemption.trained(trainer)
-        seconds = timer.time_elapsed("train")  # the test loads the timer of the best epoch
+        seconds = timer.time_elapsed("train")
+        if (left := timer.time_remaining("train")) is not None and left <= 0:
+            log.info(
+                "trainer.max_time is over: the training ends after %s steps", trainer.global_step
+            )
         selection = _selection(config, trainer)
-        trainer.test(module, datamodule=data, ckpt_path=folder.best, verbose=False)
+        # As `evaluate` does: Lightning would let callbacks put other weights in their place.
+        load_weights(module.network, folder.best, strict=True)
+        trainer.test(module, datamodule=data, verbose=False)
         predictions = gather(module, data.test)
         meta = provenance(trainer, data) | {
             "seed": config.seed,
@@ -153,7 +169,7 @@ def _train_and_test(
     except SystemExit:
         log.warning("interrupted; the same command resumes the run")
         sys.exit(130)
-    except MisconfigurationException as error:  # no such device, no such metric to monitor
+    except (MisconfigurationException, ModuleNotFoundError) as error:  # a callback wants something
         log.exception("%s failed", folder.path)
         raise ConfigError(str(error)) from error
     except Exception:
@@ -167,11 +183,11 @@ def _assemble(
     data = build.build_data(config)
     data.setup("fit")
     module = build.build_module(config, data)
+    check_monitors(config, arguments["callbacks"], log_names(module))
     trainer = build.build_trainer(
         config,
         default_root_dir=config.run_dir,
         enable_checkpointing=bool(arguments["callbacks"]),
-        enable_model_summary=False,
         **arguments,
     )
     return trainer, module, data
@@ -193,8 +209,14 @@ def _check_processes(config: DictConfig) -> None:
 
 def _selection(config: DictConfig, trainer: pl.Trainer) -> dict[str, Any]:
     """How the epoch was chosen, and which one."""
-    best = next(c for c in trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint))
-    if best.best_model_score is None or not math.isfinite(best.best_model_score):
+    best = next(
+        c
+        for c in trainer.checkpoint_callbacks
+        if isinstance(c, ModelCheckpoint) and c.filename == "best"
+    )
+    if best.best_model_score is None:
+        raise ConfigError("trainer.max_time ended the training before its first validation")
+    if not math.isfinite(best.best_model_score):
         raise DivergedError(
             f"no epoch has a finite {config.monitor.metric}: choose another monitor.metric, or "
             "lower optimizer.lr, under another tag=NAME"

@@ -58,6 +58,8 @@ class ProgressLog(Callback):
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """The epoch's numbers."""
+        if trainer.sanity_checking:
+            return
         shown = {
             name: value.item()
             for name, value in trainer.callback_metrics.items()

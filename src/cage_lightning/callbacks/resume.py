@@ -66,11 +66,19 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 def resumable_here(trainer: Trainer, batch_idx: int) -> bool:
     """Whether a checkpoint of the end of this batch resumes exactly.
 
-    It does not before the validation of an epoch, which Lightning would take for done, and not
-    before an optimisation step, since accumulated gradients are in no checkpoint.
+    It does not before a validation, which Lightning would take for done, and not before an
+    optimisation step, since accumulated gradients are in no checkpoint.
     """
     accumulated = (batch_idx + 1) % trainer.accumulate_grad_batches
-    return not trainer.is_last_batch and accumulated == 0
+    return accumulated == 0 and not (trainer.is_last_batch or _validation_follows(trainer))
+
+
+def _validation_follows(trainer: Trainer) -> bool:
+    loop = trainer.fit_loop.epoch_loop
+    over_epochs = trainer.check_val_every_n_epoch is None
+    batch = (loop.total_batch_idx if over_epochs else loop.batch_idx) + 1
+    assert isinstance(trainer.val_check_batch, int), "validations are counted in batches"
+    return trainer.should_stop or batch % trainer.val_check_batch == 0
 
 
 class LastCheckpoint(Checkpoint):
@@ -87,7 +95,19 @@ class LastCheckpoint(Checkpoint):
         self.path = path
         self.every_n_steps = every_n_steps
         self._saved_step = 0
-        self._training = False
+        self._training = self._stopped = False
+
+    def state_dict(self) -> dict[str, Any]:
+        """Whether a callback had asked to end the training, which Lightning forgets."""
+        return {"stopped": self._stopped}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """As it was saved."""
+        self._stopped = state["stopped"]
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """A training that had come to its end stays at its end."""
+        trainer.should_stop = trainer.should_stop or self._stopped
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """From here on the state is that of the training."""
@@ -119,6 +139,7 @@ class LastCheckpoint(Checkpoint):
 
     def _save(self, trainer: Trainer) -> None:
         self._saved_step = trainer.global_step
+        self._stopped = trainer.should_stop
         if _finite(trainer.lightning_module):  # else the loss of the next step ends the run
             trainer.save_checkpoint(self.path)
 

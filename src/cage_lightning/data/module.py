@@ -21,7 +21,7 @@ from cage_lightning.class_weights import (
 )
 from cage_lightning.data.annotations import Annotations
 from cage_lightning.data.images import decode_image, without_broken
-from cage_lightning.data.sampling import EpochBatches, ResumableLoader
+from cage_lightning.data.sampling import EpochBatches, RankRows, ResumableLoader
 from cage_lightning.data.store import Store
 from cage_lightning.data.subsets import balanced_subset, stratified_holdout
 from cage_lightning.errors import ConfigError, check_choice
@@ -245,7 +245,12 @@ class ExpressionData(pl.LightningDataModule, ABC):
                 f"{trainer.world_size} devices"
             )
         batches = EpochBatches(
-            len(self.train), self.batch_size, self.seed, trainer.global_rank, trainer.world_size
+            len(self.train),
+            self.batch_size,
+            self.seed,
+            trainer.global_rank,
+            trainer.world_size,
+            same_in_every_epoch=trainer.overfit_batches > 0,  # type: ignore[attr-defined]
         )
         loader = ResumableLoader(
             FaceDataset(self.train, self.image_size, self.margin),
@@ -274,12 +279,12 @@ class ExpressionData(pl.LightningDataModule, ABC):
         )
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
-        """Augment (training) or only normalise, on the device."""
+        """Augment (training) or only normalise, on the device; then the dtype of the weights."""
         trainer = self._trainer()
         transform = self.augment if trainer.training else self.normalize
         with torch.no_grad():
             image = transform(batch.image, batch.index, trainer.current_epoch)
-        return batch._replace(image=image)
+        return batch._replace(image=image.to(trainer.lightning_module.dtype))
 
     def own_split(self, split: str) -> Annotations:
         """One of `own_splits` as the release has it: nothing held out, nothing balanced.
@@ -302,10 +307,9 @@ class ExpressionData(pl.LightningDataModule, ABC):
     def _evaluation_loader(self, table: Annotations) -> DataLoader[Batch]:
         # Shares without padding: a padded duplicate would count twice in every metric.
         trainer = self._trainer()
-        rows = range(trainer.global_rank, len(table), trainer.world_size)
         return DataLoader(
             FaceDataset(table, self.image_size, self.margin),
-            sampler=rows,
+            sampler=RankRows(len(table), trainer.global_rank, trainer.world_size),
             batch_size=max(1, self.batch_size // trainer.world_size),
             **self._loading(),
         )

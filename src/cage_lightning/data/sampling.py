@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import DataLoader, Sampler, SequentialSampler
 
 if TYPE_CHECKING:
     from lightning.pytorch import Trainer
@@ -33,13 +33,21 @@ class EpochBatches(Sampler[list[int]]):
         seed: Seed of the order; the epoch is the other half of its key.
         rank: This process.
         world_size: Number of processes.
+        same_in_every_epoch: The order of the first epoch always, to see a network overfit.
     """
 
     def __init__(
-        self, length: int, batch_size: int, seed: int, rank: int = 0, world_size: int = 1
+        self,
+        length: int,
+        batch_size: int,
+        seed: int,
+        rank: int = 0,
+        world_size: int = 1,
+        same_in_every_epoch: bool = False,
     ) -> None:
         self.length, self.batch_size, self.seed = length, batch_size, seed
         self.rank, self.world_size = rank, world_size
+        self.same_in_every_epoch = same_in_every_epoch
         self.epoch = self.start = 0
 
     @property
@@ -49,7 +57,7 @@ class EpochBatches(Sampler[list[int]]):
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch whose order is given next."""
-        self.epoch = epoch
+        self.epoch = 0 if self.same_in_every_epoch else epoch
 
     def __len__(self) -> int:
         whole, left_over = divmod(self.length, self.batch_size)
@@ -62,6 +70,19 @@ class EpochBatches(Sampler[list[int]]):
         for number in range(first, len(self)):
             batch = order[number * self.batch_size : (number + 1) * self.batch_size]
             yield np.array_split(batch, self.world_size)[self.rank].tolist()
+
+
+class RankRows(SequentialSampler):
+    """One rank's share of the rows of a split, none of them twice.
+
+    Lightning replaces any other sampler by one of all rows under `overfit_batches`.
+    """
+
+    def __init__(self, length: int, rank: int, world_size: int) -> None:
+        super().__init__(range(rank, length, world_size))
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.data_source)  # type: ignore[call-overload, no-any-return]
 
 
 class ResumableLoader(DataLoader["Batch"]):

@@ -151,6 +151,25 @@ class ExpressionModule(pl.LightningModule, ABC):
         statistics = self.training_statistics
         checkpoint["training"] = None if statistics is None else asdict(statistics)
 
+    def score_names(self) -> tuple[list[str], list[str]]:
+        """Names of the parts of the loss, and of the scores that a validation can have."""
+        assert self.loss is not None
+        k, d = len(self.label_space.categories), len(self.label_space.dimensions)
+        one_of_each = torch.arange(k + 2) % k
+        several = torch.nn.functional.one_hot(one_of_each, k)
+        affect = torch.linspace(-1, 1, k + 2)[:, None].expand(-1, d)
+        prediction = Prediction(
+            logits=several.float() if self.predicts_categories else None,
+            affect=affect if self.predicts_affect else None,
+        )
+        category = several.float() if self.label_space.multi_label else one_of_each
+        batch = Batch(torch.zeros(0), category, affect, one_of_each)
+        self.metrics.reset()
+        self.metrics.update(prediction, batch)
+        scores = list(self.metrics.compute())
+        self.metrics.reset()
+        return list(self.loss(prediction, batch)), scores
+
     def _check_finite(self, loss: Tensor, name: str) -> None:
         # Waits for the forward pass on a GPU. The backward pass, queued next, takes it longer than
         # the host needs for the step that follows, so the GPU does not run dry.

@@ -1,0 +1,152 @@
+"""Whether a training can come to a result at all, said before it begins.
+
+A run is reported from its best epoch, so there must be an epoch, a validation in it, and the number
+that chooses.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import Callback
+from omegaconf import DictConfig, OmegaConf
+
+from cage_lightning.errors import ConfigError
+from cage_lightning.modules import ExpressionModule
+
+_NONE_LEFT = {
+    "limit_train_batches": "nothing would be trained",
+    "limit_val_batches": "the best epoch is chosen by a validation",
+    "limit_test_batches": "there would be no result",
+}
+
+
+def check_limits(settings: DictConfig) -> None:
+    """Refuse arguments of the trainer that leave no epoch, no validation or no test.
+
+    Args:
+        settings: The node `trainer` of the config.
+
+    Raises:
+        ConfigError: Names the argument.
+    """
+    for name, consequence in _NONE_LEFT.items():
+        if settings.get(name) == 0:
+            raise ConfigError(f"trainer.{name}={settings[name]} is refused: {consequence}")
+    steps = settings.get("max_steps", -1)
+    for name, value in (("max_epochs", settings.max_epochs), ("max_steps", steps)):
+        unlimited = name == "max_steps" and value == -1
+        if not unlimited and (not isinstance(value, int) or value < 1):
+            raise ConfigError(f"trainer.{name}={value} is refused: a training has 1 or more")
+
+
+def check_checkpoints(config: DictConfig) -> None:
+    """Refuse settings under which the run folder would lack best.ckpt or last.ckpt.
+
+    Raises:
+        ConfigError: Names the setting.
+    """
+    callbacks: Any = OmegaConf.to_container(config.callbacks, resolve=True)
+    if not callbacks or callbacks.get("best") is None:
+        raise ConfigError("callbacks.best=null is refused: a run is reported from its best epoch")
+    place = f"{config.run_dir}/checkpoints"
+    fixed: dict[str, dict[str, Any]] = {
+        "best": {
+            "dirpath": place,
+            "filename": "best",
+            "monitor": config.monitor.metric,
+            "mode": config.monitor.mode,
+            "save_top_k": 1,
+            "every_n_epochs": 1,
+            "every_n_train_steps": 0,
+            "train_time_interval": None,
+            "save_on_train_epoch_end": False,
+            "enable_version_counter": False,
+        },
+        "last": {"path": f"{place}/last.ckpt"},
+    }
+    for name, expected in fixed.items():
+        for key, value in (callbacks.get(name) or {}).items():
+            unset = value is None and key.startswith("every_n")
+            if key in expected and value != expected[key] and not unset:
+                raise ConfigError(
+                    f"callbacks.{name}.{key}={value} is refused: the run needs it to be "
+                    f"{expected[key]}; monitor.metric and monitor.mode choose the best epoch, and "
+                    "a ModelCheckpoint of your own goes beside it: +callbacks.NAME._target_=..."
+                )
+
+
+def check_monitors(config: DictConfig, callbacks: Iterable[Callback], names: Iterable[str]) -> None:
+    """Refuse to wait for a number that no validation gives.
+
+    Args:
+        config: Of the run.
+        callbacks: Those of the run; some wait for a number.
+        names: Of what a training step and a validation log, such as `val/loss`.
+
+    Raises:
+        ConfigError: Names the numbers there are.
+    """
+    names = sorted(names)
+    validated = [name for name in names if name.startswith("val/")]
+    if config.monitor.metric not in validated:
+        raise ConfigError(
+            f"monitor.metric={config.monitor.metric} is not among what a validation of this model "
+            f"gives: {', '.join(validated)}"
+        )
+    for callback in callbacks:
+        monitor = getattr(callback, "monitor", None)
+        if monitor is not None and monitor not in (*names, "epoch", "step"):
+            raise ConfigError(
+                f"{type(callback).__name__} monitors {monitor}, which is not among what this "
+                f"training gives: {', '.join(names)}"
+            )
+
+
+def log_names(module: ExpressionModule) -> list[str]:
+    """Names of what a training step and a validation of `module` log."""
+    loss, scores = module.score_names()
+    return [f"train/{name}" for name in loss] + [f"val/{name}" for name in (*loss, *scores)]
+
+
+class Course(Callback):
+    """End a run before it trains if it would end without a validation."""
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Compare the first validation with the end, both in steps.
+
+        Raises:
+            ConfigError: Says how many steps there are until each.
+        """
+        if stage != "fit":
+            return
+        whole = len(trainer.datamodule.train_dataloader())  # type: ignore[attr-defined]
+        batches = min(whole, _share(whole, trainer.limit_train_batches))
+        between = _share(batches, trainer.val_check_interval)
+        every = trainer.check_val_every_n_epoch
+        if every is not None and between > batches:
+            raise ConfigError(
+                f"trainer.val_check_interval={between} is more than the {batches} batches of an "
+                "epoch; +trainer.check_val_every_n_epoch=null counts on over epochs"
+            )
+        assert trainer.max_epochs is not None, "`check_limits` has seen it"
+        per_epoch = math.ceil(batches / trainer.accumulate_grad_batches)
+        first = (every or 1) * per_epoch - per_epoch
+        first += math.ceil(between / trainer.accumulate_grad_batches)
+        last = trainer.max_epochs * per_epoch
+        if 0 < trainer.max_steps < last:
+            last = trainer.max_steps
+        if first > last:
+            raise ConfigError(
+                f"the first validation would come after {first} steps, and the training ends after "
+                f"{last}: raise trainer.max_epochs or trainer.max_steps, or lower "
+                "trainer.check_val_every_n_epoch or trainer.val_check_interval"
+            )
+
+
+def _share(batches: int, part: int | float) -> int:
+    """How many batches a setting of Lightning means: a number, or a share of what there is."""
+    return part if isinstance(part, int) else max(1, int(batches * part))

@@ -1,0 +1,106 @@
+"""What can come to no result is said before it begins, and for what it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cage_lightning.errors import ConfigError
+from cage_lightning.evaluation import evaluate
+from tests.conftest import TINY, Train, composed
+
+SECOND = "+callbacks.x={_target_: lightning.pytorch.callbacks.ModelCheckpoint, monitor: val/lss}"
+
+# Four steps make an epoch, and one epoch is trained.
+NO_RESULT: dict[str, tuple[tuple[str, ...], str]] = {
+    "no epoch": (("trainer.max_epochs=0",), "trainer.max_epochs=0 is refused"),
+    "no end": (("trainer.max_epochs=-1",), "trainer.max_epochs=-1 is refused"),
+    "nobody knows": (("trainer.max_epochs=null",), "trainer.max_epochs=None is refused"),
+    "no step": (("+trainer.max_steps=0",), "trainer.max_steps=0 is refused"),
+    "nothing trained": (("trainer.limit_train_batches=0",), "limit_train_batches=0 is refused"),
+    "no validation": (("trainer.limit_val_batches=0",), "limit_val_batches=0 is refused"),
+    "no share of one": (("trainer.limit_val_batches=0.0",), "limit_val_batches=0.0 is refused"),
+    "no test": (("trainer.limit_test_batches=0",), "limit_test_batches=0 is refused"),
+    "too few epochs": (
+        ("+trainer.check_val_every_n_epoch=2",),
+        "the first validation would come after 8 steps, and the training ends after 4",
+    ),
+    "too few steps": (
+        ("+trainer.max_steps=3",),
+        "the first validation would come after 4 steps, and the training ends after 3",
+    ),
+    "too few accumulated steps": (
+        ("+trainer.max_steps=1", "trainer.accumulate_grad_batches=3"),
+        "the first validation would come after 2 steps, and the training ends after 1",
+    ),
+    "interval over epochs": (
+        ("+trainer.check_val_every_n_epoch=null", "+trainer.val_check_interval=5"),
+        "the first validation would come after 5 steps, and the training ends after 4",
+    ),
+    "interval": (("+trainer.val_check_interval=5",), "is more than the 4 batches of an epoch"),
+    "no best epoch": (("callbacks.best=null",), "callbacks.best=null is refused"),
+    "another name": (("callbacks.best.filename=x",), "callbacks.best.filename=x is refused"),
+    "nothing monitored": (("callbacks.best.monitor=null",), "callbacks.best.monitor=None is ref"),
+    "another number": (("callbacks.best.monitor=val/mse",), "monitor=val/mse is refused"),
+    "several best": (("callbacks.best.save_top_k=3",), "save_top_k=3 is refused"),
+    "seldom": (("+callbacks.best.every_n_epochs=2",), "every_n_epochs=2 is refused"),
+    "last elsewhere": (("callbacks.last.path=/tmp/x",), "callbacks.last.path=/tmp/x is refused"),
+    "wrong mode": (("monitor.mode=least",), "but got least"),
+    "another mode's number": (
+        ("loss=discrete", "monitor.metric=val/ccc_valence"),
+        "monitor.metric=val/ccc_valence is not among what a validation of this model gives: "
+        "val/accuracy, val/cross_entropy, ",
+    ),
+    "a training number": (("monitor.metric=train/loss",), "monitor.metric=train/loss is not among"),
+    "misspelt elsewhere": (
+        ("callbacks=early_stopping", "callbacks.early_stopping.monitor=val/lss"),
+        "EarlyStopping monitors val/lss, which is not among",
+    ),
+    "misspelt beside": ((SECOND,), "ModelCheckpoint monitors val/lss, which is not among"),
+}
+
+
+@pytest.mark.parametrize("case", NO_RESULT)
+def test_no_result_is_said_before_training(train_here: Train, tmp_path: Path, case: str) -> None:
+    overrides, expected = NO_RESULT[case]
+    with pytest.raises(ConfigError) as raised:
+        train_here(*overrides)
+    assert expected in str(raised.value)
+    assert "diverged" not in str(raised.value)
+    assert not list(tmp_path.rglob("*.ckpt"))
+
+
+@pytest.mark.parametrize("loss", ["discrete", "combined", "va"])
+@pytest.mark.slow
+def test_every_number_that_is_named_can_choose(train_here: Train, loss: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        train_here(f"loss={loss}", "monitor.metric=val/nothing")
+    for name in str(raised.value).rpartition(": ")[2].split(", "):
+        folder = train_here(f"loss={loss}", f"monitor.metric={name}", f"tag={name[4:]}")
+        assert folder.read_metrics()["meta"]["selection"]["metric"] == name
+
+
+def test_an_evaluation_of_nothing_is_refused(tmp_path: Path) -> None:
+    config = composed(
+        "checkpoint=none",
+        "data=demo8",
+        "trainer.limit_test_batches=0",
+        config_name="evaluate",
+    )
+    with pytest.raises(ConfigError, match="limit_test_batches=0 is refused"):
+        evaluate(config)
+
+
+@pytest.mark.slow
+def test_a_dry_evaluation_keeps_nothing(train_here: Train, tmp_path: Path) -> None:
+    folder = train_here()
+    settings = [s for s in TINY if not s.startswith(("model", "trainer.max"))]
+    config = composed(
+        *settings,
+        f"checkpoint={folder.path}",
+        "trainer.fast_dev_run=true",
+        config_name="evaluate",
+    )
+    assert evaluate(config) is None
+    assert not (folder.path / "evaluations").exists()

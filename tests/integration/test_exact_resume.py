@@ -1,0 +1,112 @@
+"""Killed at any moment, a run with whatever works of Lightning ends as one that was left alone."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import Callback
+
+from cage_lightning.run import RunFolder
+from tests.conftest import Train
+
+LIGHTNING = "lightning.pytorch.callbacks"
+EARLY = "callbacks=early_stopping"
+
+
+class Killed(BaseException):
+    pass
+
+
+class Kill(Callback):
+    """Ends the process, as far as a test can, before a step or after the last one; once."""
+
+    def __init__(self, step: int, marker: str) -> None:
+        self.step = step
+        self.marker = Path(marker)
+
+    def on_train_batch_start(self, trainer: Trainer, *arguments: object) -> None:
+        if trainer.global_step == self.step:
+            self._strike()
+
+    def on_train_end(self, trainer: Trainer, *arguments: object) -> None:
+        if self.step < 0:
+            self._strike()
+
+    def _strike(self) -> None:
+        if not self.marker.exists():
+            self.marker.touch()
+            raise Killed
+
+
+# Four steps make an epoch.
+CASES: dict[str, tuple[str, ...]] = {
+    "stopped after two epochs": (EARLY, "callbacks.early_stopping.patience=1", "optimizer.lr=1.0"),
+    "stopped by a threshold": (EARLY, "+callbacks.early_stopping.stopping_threshold=99"),
+    "stopped, with a minimum": (
+        EARLY,
+        "+callbacks.early_stopping.stopping_threshold=99",
+        "+trainer.min_epochs=2",
+    ),
+    "validated twice an epoch": ("+trainer.val_check_interval=0.5",),
+    "validated over epochs": (
+        "+trainer.val_check_interval=3",
+        "+trainer.check_val_every_n_epoch=null",
+    ),
+    "validated every second epoch": ("+trainer.check_val_every_n_epoch=2",),
+    "averaged by step": (f"+callbacks.x={{_target_: {LIGHTNING}.EMAWeightAveraging, decay: 0.5}}",),
+    "averaged by epoch": (
+        f"+callbacks.x={{_target_: {LIGHTNING}.EMAWeightAveraging, decay: 0.5,"
+        " update_every_n_steps: 0, update_starting_at_epoch: 0}",
+    ),
+    "reloaded": ("+trainer.reload_dataloaders_every_n_epochs=1",),
+    "overfitted": ("+trainer.overfit_batches=2",),
+    "ended by steps": ("+trainer.max_steps=10",),
+    "accumulated": ("trainer.accumulate_grad_batches=3",),
+}
+QUICK = [("stopped by a threshold", -1), ("validated twice an epoch", 6)]
+
+
+def state(folder: RunFolder) -> dict[str, Any]:
+    """Everything that a run is, as one mapping."""
+    found: dict[str, Any] = {k: v for k, v in folder.read_metrics().items() if "/" in k}
+    for file in (folder.best, folder.last):
+        checkpoint = torch.load(file, weights_only=True)
+        found[f"{file.stem} step"] = checkpoint["global_step"]
+        for part in ("state_dict", "current_model_state", "averaging_state"):
+            tensors = checkpoint.get(part, {}).items()
+            found |= {f"{file.stem} {part} {name}": t.tolist() for name, t in tensors}
+    return found
+
+
+@pytest.mark.parametrize(
+    ("case", "step"),
+    [
+        pytest.param(case, step, marks=() if (case, step) in QUICK else pytest.mark.slow)
+        for case in CASES
+        for step in (4, 6, -1)
+    ],
+)
+def test_a_killed_run_ends_as_an_undisturbed_one(
+    train_here: Train, tmp_path: Path, case: str, step: int
+) -> None:
+    marker = tmp_path / "killed"
+    kill = f"+callbacks.kill={{_target_: {__name__}.Kill, step: {step}, marker: '{marker}'}}"
+    settings = ("trainer.max_epochs=3", "callbacks.last.every_n_steps=1", kill, *CASES[case])
+    marker.touch()
+    undisturbed = train_here(*settings)
+    expected = state(undisturbed)
+    shutil.rmtree(undisturbed.path)
+
+    marker.unlink()
+    try:
+        train_here(*settings)
+    except Killed:
+        train_here(*settings)
+    else:
+        assert expected["last step"] <= step, "it was over before"
+    assert state(undisturbed) == expected
