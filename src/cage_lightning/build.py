@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from hydra.errors import InstantiationException
 from hydra.utils import get_class, instantiate
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.fabric.utilities.exceptions import MisconfigurationException
@@ -21,28 +20,40 @@ from torch import nn
 from cage_lightning.callbacks import AtomicCheckpointIO
 from cage_lightning.checkpoints import describe
 from cage_lightning.data.module import ExpressionData
-from cage_lightning.errors import CageError, CheckpointError, ConfigError, first_line
+from cage_lightning.errors import CheckpointError, ConfigError, first_line
 from cage_lightning.inside import local_path, refuse_outside
 from cage_lightning.labels import LabelSpace
 from cage_lightning.lightning_settings import check_callbacks, check_trainer
 from cage_lightning.models import load_weights
 from cage_lightning.modules import ExpressionModule
+from cage_lightning.refusals import naming, naming_later
+from cage_lightning.signatures import check_settings, shown
 
 
 def build(node: Any, **arguments: Any) -> Any:
     """Instantiate one node; containers inside it become plain dicts and lists.
 
     Raises:
-        CageError: As raised by what is built.
+        CageError: As raised by what is built; ConfigError for settings that it does not take.
     """
-    try:
-        return instantiate(node, _convert_="all", **arguments)
-    except InstantiationException as error:
-        if isinstance(error.__cause__, CageError):
-            raise error.__cause__ from None
-        if isinstance(error.__cause__, MisconfigurationException):
-            raise ConfigError(str(error.__cause__)) from error
-        raise
+    if not isinstance(node, DictConfig) or node.get("_target_") is None:
+        raise ConfigError(f"there is no _target_ in {shown(node)}: choose a file that defines it")
+    check_settings(node, given=arguments)
+    with naming(node):
+        built = instantiate(node, _convert_="all", **arguments)
+    return naming_later(built, node) if node.get("_partial_", False) else built
+
+
+def check(config: DictConfig) -> None:
+    """Refuse settings of a training that nothing can be built from, before anything is.
+
+    Raises:
+        ConfigError: Names the key, its value and what is needed.
+    """
+    replaced = {"loss": ["class_weights"], "trainer": ["precision"]}
+    for key in config:
+        if not OmegaConf.is_missing(config, key):
+            check_settings(config[key], given=replaced.get(str(key), ()))
 
 
 def build_data(config: DictConfig) -> ExpressionData:
@@ -97,15 +108,12 @@ def build_trainer(config: DictConfig, **arguments: Any) -> Trainer:
     plugins: list[Any] = [AtomicCheckpointIO()]
     if SLURMEnvironment.detect():  # the ranks are there already; `Preemption` requeues, and saves
         plugins.append(SLURMEnvironment(auto_requeue=False))
-    settings |= {"use_distributed_sampler": False, "plugins": plugins}
     settings.setdefault("enable_model_summary", False)
     if not settings["enable_progress_bar"]:
         others = [c for c in arguments.get("callbacks", []) if not isinstance(c, ProgressBar)]
         arguments["callbacks"] = others
-    try:
-        trainer: Trainer = build(settings, **arguments)
-    except InstantiationException as error:
-        raise ConfigError(f"trainer: {error.__cause__}") from error
+    node = OmegaConf.create({"trainer": settings}).trainer  # where errors say that it stands
+    trainer: Trainer = build(node, use_distributed_sampler=False, plugins=plugins, **arguments)
     return trainer
 
 
@@ -209,11 +217,16 @@ def _channels_last(network: nn.Module) -> nn.Module:
 
 def _built(nodes: DictConfig | None, group: str) -> dict[str, Any]:
     """The objects of a mapping of nodes, by name; `name=null` switches one off."""
-    present = {str(name): node for name, node in (nodes or {}).items() if node is not None}
+    if not isinstance(nodes, DictConfig):
+        raise ConfigError(
+            f"{group}={shown(nodes)}: a mapping is needed, each entry with a _target_"
+        )
+    present = {str(name): node for name, node in nodes.items() if node is not None}
     for name, node in present.items():
-        if "_target_" not in node:
+        if not isinstance(node, DictConfig) or "_target_" not in node:
             raise ConfigError(
-                f"{group}.{name} has no _target_: choose a file of {group}/ that defines it"
+                f"{group}.{name} has no _target_: choose a file of {group}/ that defines it, or "
+                f"{group}.{name}=null"
             )
     return {name: build(node) for name, node in present.items()}
 

@@ -24,8 +24,8 @@ from omegaconf.errors import OmegaConfBaseException
 from cage_lightning.arguments import check_overrides, parse_options
 from cage_lightning.commands import Command
 from cage_lightning.config import CONF_DIR, name_choices, register
-from cage_lightning.errors import CageError
-from cage_lightning.explanations import explain
+from cage_lightning.errors import CageError, ConfigError
+from cage_lightning.explanations import explain, refused_override
 from cage_lightning.output import is_lost, keep_printing
 from cage_lightning.wandb_agent import hydra_overrides
 
@@ -100,6 +100,10 @@ def _run(task: _Task, config_name: str) -> list[str]:
         main(_collecting(task, refused))()
     except _REFUSALS as error:
         refused.append(error)
+    except (TypeError, ValueError) as error:
+        if (override := refused_override(error)) is None:
+            raise
+        refused.append(ConfigError(f"{override}: {error}"))
     finally:
         del os.environ[FULL_ERROR]
     return [

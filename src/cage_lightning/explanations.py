@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import traceback
 from collections.abc import Iterator, Sequence
 
 from hydra import compose, initialize_config_dir
@@ -38,6 +39,18 @@ def explain(error: Exception, command: Command, overrides: Sequence[str]) -> str
     )
 
 
+def refused_override(error: Exception) -> str | None:
+    """The override, as it was typed, on which Hydra itself failed; None if it did not.
+
+    A wrong index of a list is an error that Hydra does not word.
+    """
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        if frame.f_code.co_name == "_apply_overrides_to_config":
+            override: str = frame.f_locals["override"].input_line
+            return override
+    return None
+
+
 def _of_another_command(command: Command, overrides: Sequence[str]) -> str | None:
     for override in overrides:
         key, _, choice = override.lstrip("+~").partition("=")
@@ -66,7 +79,7 @@ def _commands_with(key: str, choice: str | None = None) -> str:
 def _no_such_choice(
     error: Exception, text: str, command: Command, overrides: Sequence[str]
 ) -> str | None:
-    missing = re.search(r"Could not find '([^']+)/([^'/]+)'", text)
+    missing = re.search(r"Could not find '([^']+?)/+([^'/]*)'", text)
     if missing is None:
         return None
     group, name = missing.groups()

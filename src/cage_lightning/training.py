@@ -61,6 +61,7 @@ def train(config: DictConfig) -> dict[str, Any] | None:
         config.tag = automatic_tag(config, chosen_for_this_process())
     folder = RunFolder.of(config)
     config.run_dir = str(folder.path)
+    build.check(config)
     _check_processes(config)
     check_limits(config.trainer)
     check_checkpoints(config)
