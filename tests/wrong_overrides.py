@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 from cage_lightning.commands import Command, commands
@@ -15,6 +16,12 @@ OF_A_WRONG_TYPE = (
 OUT_OF_RANGE = ("-1", "0", "-0.5", "2", "-3", "7", "1e30", "1e-30", "inf", "-inf", "999999999999")
 UNREADABLE = ("a=b", "x (1)", "größe", "it's", "~/data", "[1", "{a", "a b=c", "${x", "'x")
 LARGE = ("batch_size", "image_size", "num_workers", "every_n_steps")  # allocate, or take long
+
+
+@cache
+def command_of(door: str) -> Command:
+    """The command, its groups read once."""
+    return Command(door)
 
 
 def values(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -46,7 +53,7 @@ def wrong_overrides(config: Any, door: str, count: int, seed: int) -> list[tuple
     found: dict[str, str] = {}
     while len(found) < count:
         rule = rng.choice(rules)
-        typed = rule(rng, keys, Command(door))
+        typed = rule(rng, keys, command_of(door))
         if typed is not None:
             found.setdefault(typed, rule.__name__.strip("_"))
     return [(rule, typed) for typed, rule in found.items()]
@@ -87,7 +94,7 @@ def _spelling(rng: random.Random, keys: dict[str, Any], command: Command) -> str
 
 
 def _choice(rng: random.Random, keys: dict[str, Any], command: Command) -> str:
-    every = [Command(name).groups for name in commands()]
+    every = [command_of(name).groups for name in commands()]
     group = rng.choice(sorted({group for groups in every for group in groups}))
     choices = sorted({name for groups in every for names in groups.values() for name in names})
     choice = rng.choice(choices)
@@ -103,7 +110,7 @@ def _choice(rng: random.Random, keys: dict[str, Any], command: Command) -> str:
 
 
 def _group(rng: random.Random, keys: dict[str, Any], command: Command) -> str:
-    groups = sorted({key for name in commands() for key in Command(name).groups})
+    groups = sorted({key for name in commands() for key in command_of(name).groups})
     group = rng.choice([*groups, "data/training", "sweep/start", "hydra/launcher", "hydra"])
     slips = ("null", "3", "true", "[1]", "{a:1}", "''", "1.5", "[null]", "a/b", "${seed}")
     form = rng.choice(("{}={}", "{}={}", "+{}={}", "++{}={}", "{}@x={}", "~{}"))

@@ -20,7 +20,13 @@ from torch import nn
 from cage_lightning.callbacks import AtomicCheckpointIO
 from cage_lightning.checkpoints import describe
 from cage_lightning.data.module import ExpressionData
-from cage_lightning.errors import CheckpointError, ConfigError, first_line
+from cage_lightning.errors import (
+    CheckpointError,
+    ConfigError,
+    check_between,
+    check_seed,
+    first_line,
+)
 from cage_lightning.inside import local_path, refuse_outside
 from cage_lightning.labels import LabelSpace
 from cage_lightning.lightning_settings import check_callbacks, check_trainer
@@ -50,6 +56,8 @@ def check(config: DictConfig) -> None:
     Raises:
         ConfigError: Names the key, its value and what is needed.
     """
+    check_seed(config.seed)
+    check_between("warmup", config.warmup, 0, 1)
     replaced = {"loss": ["class_weights"], "trainer": ["precision"]}
     for key in config:
         if not OmegaConf.is_missing(config, key):

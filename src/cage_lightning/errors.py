@@ -35,6 +35,25 @@ def check_choice(key: str, value: str, allowed: Iterable[str]) -> None:
         raise ConfigError(f"{key}={value}: choose one of {', '.join(choices)}")
 
 
+def check_between(key: str, value: float, least: float, most: float) -> None:
+    """Refuse a number outside of a range; its ends belong to it.
+
+    Raises:
+        ConfigError: It is outside, or NaN.
+    """
+    if not least <= value <= most:
+        raise ConfigError(f"{key}={value} is not between {least} and {most}")
+
+
+def check_seed(value: int) -> None:
+    """Refuse a seed that NumPy does not take.
+
+    Raises:
+        ConfigError: It is negative or needs more than 32 bits.
+    """
+    check_between("seed", value, 0, 2**32 - 1)
+
+
 def first_line(error: BaseException) -> str:
     """What an error of another library says, without its details."""
     return str(error).strip().partition("\n")[0]

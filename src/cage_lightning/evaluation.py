@@ -16,7 +16,7 @@ from cage_lightning import build
 from cage_lightning.course import check_limits
 from cage_lightning.data.annotations import Annotations
 from cage_lightning.data.module import ExpressionData, FaceDataset
-from cage_lightning.errors import CheckpointError
+from cage_lightning.errors import CheckpointError, check_seed
 from cage_lightning.inside import local_path, refuse_outside
 from cage_lightning.labels import LABEL_SPACES
 from cage_lightning.models import read_state_dict
@@ -123,6 +123,7 @@ def evaluate(config: DictConfig) -> dict[str, Any] | None:
     Raises:
         CageError: What the user can put right.
     """
+    check_seed(config.seed)
     seed_everything(config.seed, workers=True, verbose=False)
     start_logging(None)
     check_limits(config.trainer)

@@ -24,7 +24,7 @@ from cage_lightning.data.images import decode_image, without_broken
 from cage_lightning.data.sampling import EpochBatches, RankRows, ResumableLoader
 from cage_lightning.data.store import Store
 from cage_lightning.data.subsets import balanced_subset, stratified_holdout
-from cage_lightning.errors import ConfigError, check_choice
+from cage_lightning.errors import ConfigError, check_choice, check_seed
 from cage_lightning.inside import local_path
 from cage_lightning.labels import LABEL_SPACES, Batch, LabelSpace
 
@@ -114,6 +114,7 @@ class ExpressionData(pl.LightningDataModule, ABC):
         check_choice("data.label_space", label_space, tuple(LABEL_SPACES))
         check_choice("data.selection", selection, self.selections)
         check_choice("data.on_error", on_error, ("raise", "skip"))
+        check_seed(seed)
         if not 0 < holdout_fraction < 1:
             raise ConfigError(
                 f"data.holdout_fraction={holdout_fraction} is not between 0 and 1; "
@@ -228,6 +229,11 @@ class ExpressionData(pl.LightningDataModule, ABC):
         if self.weighting == "none":
             return None
         if self.weighting == "paper":
+            check_choice(
+                "data.class_weights=paper for data.label_space",
+                self.label_space.name,
+                PAPER_CLASS_WEIGHTS,
+            )
             return list(PAPER_CLASS_WEIGHTS[self.label_space.name])
         counts, n = self.train.class_counts().tolist(), len(self.train)
         if self.weighting == "positive":
