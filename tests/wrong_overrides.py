@@ -69,6 +69,8 @@ def _type(rng: random.Random, keys: dict[str, Any], command: Command) -> str:
 
 def _range(rng: random.Random, keys: dict[str, Any], command: Command) -> str | None:
     numbers = [key for key, value in keys.items() if type(value) in (int, float)]
+    if not numbers:
+        return None
     key, value = rng.choice(numbers), rng.choice(OUT_OF_RANGE)
     if key.rpartition(".")[2] in LARGE and len(value) > 4:
         return None
