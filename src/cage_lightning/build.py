@@ -58,6 +58,8 @@ def check(config: DictConfig) -> None:
     """
     check_seed(config.seed)
     check_between("warmup", config.warmup, 0, 1)
+    if not isinstance(config.module, DictConfig):
+        raise ConfigError(f"module={shown(config.module)}: choose it with loss=...")
     replaced = {"loss": ["class_weights"], "trainer": ["precision"]}
     for key in config:
         if not OmegaConf.is_missing(config, key):

@@ -130,6 +130,7 @@ def test_thousands_of_wrong_overrides(door: str, count: int, seed: int) -> None:
 # What a user types, and a part of the line that answers.
 REFUSED = {
     "optimizer.lr=abc": "optimizer.lr=abc: a number is needed",
+    "module=nan": "module=NaN: choose it with loss=",
     "seed=-1": "seed=-1 is not between 0 and 4294967295",
     "warmup=7": "warmup=7.0 is not between 0 and 1",
     "warmup=nan": "warmup=nan is not between 0 and 1",
