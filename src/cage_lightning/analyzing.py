@@ -8,6 +8,9 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from cage_lightning import build
+from cage_lightning.data.annotations import Annotations
+from cage_lightning.data.files import list_files
+from cage_lightning.data.module import ExpressionData
 from cage_lightning.inside import local_path
 from cage_lightning.report.dataset_figures import NothingToDraw, annotated, figures_of
 from cage_lightning.report.dataset_tables import save_table, table3, table4
@@ -20,6 +23,8 @@ log = logging.getLogger(__name__)
 def analyze(config: DictConfig) -> Path:
     """Draw the dataset's figures and tables, of the splits as the release has them.
 
+    They show labels, so the pictures may be missing; `data.on_error=skip` leaves such samples out.
+
     Returns:
         The folder that they were written to.
 
@@ -30,7 +35,7 @@ def analyze(config: DictConfig) -> Path:
     start_logging(None)
     data = build.build_data(config)
     space, title = data.label_space, str(config.choices.data)
-    splits = {split: data.own_split(split) for split in data.own_splits}
+    splits = {split: _labels(data, split) for split in data.own_splits}
     folder = local_path("output", config.output or f"analysis/{title}").expanduser()
     save_table(folder, "table3", f"{title}: the dataset", table3(title, space, splits))
     weights = "positive weights" if space.multi_label else "weights of the categories"
@@ -47,3 +52,17 @@ def analyze(config: DictConfig) -> Path:
             save(folder, name, *drawing)
     log.info("figures and tables of %s: %s", title, folder)
     return folder
+
+
+def _labels(data: ExpressionData, split: str) -> Annotations:
+    """A split with all its labels, unless those without a picture are to be skipped."""
+    table = data.own_split(split, "skip" if data.on_error == "skip" else "keep")
+    if table.packed is None:
+        paths = table.path.tolist()
+        present = list_files(table.root, paths, lambda row: str(table.id[row]), links=True)
+        if missing := sum(path not in present for path in paths):
+            log.info(
+                "%s split: %d of %d pictures are missing; the figures show labels and need none",
+                *(split, missing, len(paths)),
+            )
+    return table

@@ -292,19 +292,23 @@ class ExpressionData(pl.LightningDataModule, ABC):
             image = transform(batch.image, batch.index, trainer.current_epoch)
         return batch._replace(image=image.to(trainer.lightning_module.dtype))
 
-    def own_split(self, split: str) -> Annotations:
+    def own_split(self, split: str, on_error: str | None = None) -> Annotations:
         """One of `own_splits` as the release has it: nothing held out, nothing balanced.
 
         From the packed store where there is one, else by `read`.
+
+        Args:
+            split: Its name.
+            on_error: As in `read`; by default as the settings of the dataset say.
         """
+        on_error = on_error or self.on_error
         if self.store is not None and self.store.has(split):
             log.info("%s split: reading the packed store %s", split, self.store.file(split))
-            table = self.store.read(
-                split, self.label_space, self.reading, self.image_size, self.on_error
-            )
+            size = None if on_error == "keep" else self.image_size
+            table = self.store.read(split, self.label_space, self.reading, size, on_error)
         else:
-            table = self.read(split, self.on_error)
-            if self.on_error == "skip":
+            table = self.read(split, on_error)
+            if on_error == "skip":
                 table = without_broken(table)
         for reason, count in table.left_out.items():
             log.info("%s split: %d left out (%s)", split, count, reason)

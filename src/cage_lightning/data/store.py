@@ -127,10 +127,17 @@ class Store:
         split: str,
         space: LabelSpace,
         settings: Mapping[str, Any],
-        image_size: int,
+        image_size: int | None,
         on_error: str,
     ) -> Annotations:
         """The annotations of a split, with their pictures.
+
+        Args:
+            split: Which.
+            space: The categories that are asked for.
+            settings: With which the release would be read.
+            image_size: Of the pictures that are asked for; None for who does not look at them.
+            on_error: Whether to accept that pictures are left out: ``skip``.
 
         Raises:
             DataError: The file is damaged, was made from another state of the release or with other
@@ -146,7 +153,7 @@ class Store:
             )
         if self.release not in (None, about.release):
             raise DataError(f"the release at {self.root} has changed since {file}: {_AGAIN}")
-        if about.image_size not in (None, image_size):
+        if image_size is not None and about.image_size not in (None, image_size):
             raise DataError(
                 f"{file} holds pictures re-encoded at {about.image_size} pixels, not at "
                 f"data.image_size={image_size}: {_AGAIN}"
