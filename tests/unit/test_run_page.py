@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from cage_lightning.errors import DataError
-from cage_lightning.report.page import page
+from cage_lightning.report.page import _told, page
 from cage_lightning.report.page.curves import learning_curves, read_curves
 from cage_lightning.report.page.pictures import embed
 from cage_lightning.report.paper_tables import PAPER_TABLES
@@ -183,3 +183,12 @@ def test_colours_and_lines_survive(tmp_path: Path) -> None:
     content = embed("drawing", tmp_path / "drawing.png").source.partition(",")[2]
     shown = np.asarray(Image.open(io.BytesIO(base64.b64decode(content))).convert("RGB"))
     assert np.abs(shown.astype(int) - drawing).max() <= 8
+
+
+def test_a_long_page_tells_how_far_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    runs = list(range(25))
+    assert list(_told(runs)) == runs
+    said = capsys.readouterr().err.splitlines()
+    assert said == [f"drawing the page: {n} of 25 runs" for n in (0, 10, 20)]
+    assert list(_told(runs[:10])) == runs[:10]
+    assert capsys.readouterr().err == ""

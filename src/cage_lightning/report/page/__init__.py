@@ -19,6 +19,8 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
+from rich.console import Console
+from rich.progress import track
 
 from cage_lightning.errors import DataError
 from cage_lightning.inside import is_inside
@@ -43,6 +45,7 @@ _HERE = Path(__file__).parent
 _WITH_FIGURES = 18  # runs; of more, the first of each row
 _BYTES = 6_600_000  # of all figures from the run folders together
 _SHARE, _SHARE_OF_SHEET = 0.1, 0.4  # of what a run may take: six drawings and the sheet
+_LINE_EVERY = 10  # runs: of fewer nothing is said where there is no terminal
 _SHEET = "worst_samples"
 _FIGURES: Mapping[str, str] = {
     "figure9": "Confusion matrix (Figure 9)",
@@ -117,7 +120,8 @@ def page(
         columns=names_of_columns(found),
         lines=list(lines_of_table(found)),
         sections=[
-            _section(names[run.folder], run, budget if run in shown else None) for run in runs
+            _section(names[run.folder], run, budget if run in shown else None)
+            for run in _told(runs)
         ],
         left_out=[
             f"{names[run.folder]}/{path.relative_to(run.folder)}"
@@ -137,6 +141,18 @@ def page(
         script=Markup(script),
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
+
+
+def _told(runs: Sequence[Run]) -> Iterator[Run]:
+    """The runs one by one, and on stderr how far they are: a bar on a terminal, else lines."""
+    console = Console(stderr=True)
+    if console.is_terminal:
+        yield from track(runs, description="Drawing the page", console=console)
+        return
+    for number, run in enumerate(runs):
+        if number % _LINE_EVERY == 0 and len(runs) > _LINE_EVERY:
+            console.print(f"drawing the page: {number} of {len(runs)} runs", highlight=False)
+        yield run
 
 
 def _names(folders: Sequence[Path]) -> dict[Path, str]:

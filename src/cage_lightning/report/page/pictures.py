@@ -17,6 +17,7 @@ from cage_lightning.errors import DataError
 _NARROWEST = 200  # pixels: no picture is made smaller
 _COLORS = 64  # of a drawing: half the size of what a lossy format makes of it, and clear lines
 _QUALITY = 80  # of photographs
+_EFFORT = 2  # of 6, to make a drawing small: 4 takes more than twice as long for a fiftieth
 # Of a figure that is read; ours have a tenth of it.
 _MOST_BYTES, _MOST_PIXELS = 100_000_000, 40_000_000
 _LONGEST = 16_383  # pixels, of WebP
@@ -71,7 +72,8 @@ def _pixels(picture: Path | Figure) -> Image.Image:
     if isinstance(picture, Path):
         return _read(picture)
     buffer = io.BytesIO()
-    picture.savefig(buffer, format="png", dpi=180)
+    # Read again at once: not worth compressing.
+    picture.savefig(buffer, format="png", dpi=180, pil_kwargs={"compress_level": 0})
     return Image.open(buffer).convert("RGB")
 
 
@@ -100,5 +102,5 @@ def _webp(picture: Image.Image, photographs: bool) -> bytes:
         few = picture.quantize(
             _COLORS, Image.Quantize.MAXCOVERAGE, kmeans=1, dither=Image.Dither.NONE
         )
-        few.convert("RGB").save(buffer, "WEBP", lossless=True)
+        few.convert("RGB").save(buffer, "WEBP", lossless=True, method=_EFFORT)
     return buffer.getvalue()
