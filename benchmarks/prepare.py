@@ -64,12 +64,12 @@ def fresh(function: Callable[..., T], *arguments: object) -> T:
 
 def peak() -> float:
     """Peak resident memory of this process, in MB."""
-    status = Path("/proc/self/status").read_text()
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
     return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
 
 def peak_of_imports() -> float:
-    import cage_lightning.data.datasets
+    import cage_lightning.data.datasets  # noqa: F401
     import cage_lightning.preparing  # noqa: F401
 
     return peak()

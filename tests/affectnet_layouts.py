@@ -125,7 +125,7 @@ def write_2017(
 
 def write_list(path: Path, table: Sequence[Sequence[str]], header: bool = True) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="") as file:
+    with path.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([HEADER_2017, *table] if header else table)
     return path
 

@@ -103,9 +103,12 @@ def _streams(out: IO[bytes], err: IO[bytes], encoding: str) -> Iterator[None]:
     sys.stdin = os.fdopen(0, encoding=encoding, closefd=False)
     sys.stdout = os.fdopen(1, "w", encoding=encoding, closefd=False)
     sys.stderr = os.fdopen(2, "w", 1, encoding, "backslashreplace", closefd=False)
+    originals = sys.__stdout__, sys.__stderr__
+    sys.__stdout__, sys.__stderr__ = sys.stdout, sys.stderr
     try:
         yield
     finally:
+        sys.__stdout__, sys.__stderr__ = originals
         for stream in (sys.stdin, sys.stdout, sys.stderr):
             stream.close()
         sys.stdin, sys.stdout, sys.stderr = python

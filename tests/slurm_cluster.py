@@ -159,7 +159,9 @@ def _processes() -> list[int]:
 
 def _environment(pid: int) -> set[str]:
     try:
-        return set(Path(f"/proc/{pid}/environ").read_text(errors="replace").split("\0"))
+        return set(
+            Path(f"/proc/{pid}/environ").read_text(encoding="utf-8", errors="replace").split("\0")
+        )
     except OSError:  # it has ended
         return set()
 
@@ -167,7 +169,7 @@ def _environment(pid: int) -> set[str]:
 def _state(pid: int) -> list[str]:
     """State, parent, ... of a process; state X if there is none."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(") ")[2].split()
     except OSError:
         return ["X", "1"]
 

@@ -53,7 +53,7 @@ def git_revision() -> str | None:
 
     def git(*arguments: str) -> str:
         return subprocess.run(
-            ["git", *arguments], cwd=here, capture_output=True, text=True, check=True
+            ["git", *arguments], cwd=here, capture_output=True, encoding="utf-8", check=True
         ).stdout.strip()
 
     try:

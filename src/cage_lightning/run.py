@@ -166,7 +166,7 @@ class RunFolder:
 
     def read_metrics(self) -> dict[str, Any]:
         """The results of a finished run."""
-        metrics: dict[str, Any] = json.loads(self.metrics_file.read_text())
+        metrics: dict[str, Any] = json.loads(self.metrics_file.read_text(encoding="utf-8"))
         return metrics
 
     def claim(self, config: DictConfig) -> None:

@@ -68,7 +68,7 @@ def one_decision(folder: Path, decide: Callable[[], str], first: bool) -> str:
         return decision
     while not said.is_file():  # rank 0 waits for a lock, perhaps
         time.sleep(_POLL_S)
-    decision = said.read_text()
+    decision = said.read_text(encoding="utf-8")
     if decision == _FAILED:
         raise ConfigError("rank 0 could not begin; its log says why")
     return decision

@@ -27,7 +27,7 @@ def runs(tmp_path: Path) -> Path:
 
 
 def read(file: Path) -> dict[str, Any]:
-    return json.loads(file.read_text())["spec"]  # type: ignore[no-any-return]
+    return json.loads(file.read_text(encoding="utf-8"))["spec"]  # type: ignore[no-any-return]
 
 
 def found(node: Any, key: str) -> Iterator[Any]:

@@ -27,7 +27,7 @@ def spoil(picture: Path, fault: str) -> None:
     elif fault == "empty":
         picture.write_bytes(b"")
     elif fault == "not a picture":
-        picture.write_text("<html><body>404 Not Found</body></html>")
+        picture.write_text("<html><body>404 Not Found</body></html>", encoding="utf-8")
     else:
         picture.unlink()
 

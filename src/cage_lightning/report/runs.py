@@ -91,7 +91,9 @@ def read_runs(root: Path) -> list[Run]:
         predictions = file.with_name("predictions.parquet")
         try:
             refuse_outside(file.parent, file)
-            runs.append(Run(file.parent, read_config(config), json.loads(file.read_text())))
+            runs.append(
+                Run(file.parent, read_config(config), RunFolder(file.parent).read_metrics())
+            )
             diverged = predictions.is_file() and not has_finite_outputs(predictions)
         except (OSError, ValueError) as error:
             raise DataError(f"{file} is unreadable: {error}") from error
@@ -146,7 +148,7 @@ def _text(run: RunFolder) -> str | None:
     file = run.error_file
     if not is_inside(run.path, file):
         return None
-    return file.read_text(errors="replace").strip()
+    return file.read_text(encoding="utf-8", errors="replace").strip()
 
 
 def _end(run: RunFolder) -> str:

@@ -67,7 +67,9 @@ def visible_devices() -> list[str]:
     if named is not None:
         return [name.strip() for name in named.split(",") if name.strip()]
     try:
-        listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=True)
+        listed = subprocess.run(
+            ["nvidia-smi", "-L"], capture_output=True, encoding="utf-8", check=True
+        )
     except (OSError, subprocess.CalledProcessError):  # no driver, or no GPU
         return []
     gpus = [line for line in listed.stdout.splitlines() if line.startswith("GPU ")]

@@ -7,6 +7,7 @@ which unlike `sacct` exists without accounting.
 from __future__ import annotations
 
 import getpass
+import os
 import shutil
 import signal
 import subprocess
@@ -187,9 +188,9 @@ def _queue() -> list[Queued]:
     """The jobs of this user that wait, run or are about to end."""
     command = ["squeue", "--noheader", "--user", getpass.getuser(), "--format", "%A:%k"]
     while True:
-        asked = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+        asked = subprocess.run(command, stdout=subprocess.PIPE)
         if asked.returncode == 0:
-            lines = (line.split(":", 2) for line in asked.stdout.splitlines())
+            lines = (line.split(":", 2) for line in os.fsdecode(asked.stdout).splitlines())
             return [Queued(*line) if len(line) == 3 else Queued(line[0], "", "") for line in lines]
         time.sleep(_POLL_S)  # the controller is busy, or restarts: says nothing about the jobs
 
@@ -222,7 +223,11 @@ def _problem_of_run(planned: Planned, patience: float) -> str | None:
     folder = planned.folder
     assert folder is not None, "only trainings are recognised in the queue"
     if not _comes(folder.metrics_file, patience):
-        return folder.error_file.read_text().strip() if folder.error_file.is_file() else _LOST
+        return (
+            folder.error_file.read_text(encoding="utf-8").strip()
+            if folder.error_file.is_file()
+            else _LOST
+        )
     try:
         folder.claim(planned.task)
     except ConfigError as error:  # the earlier command had other settings

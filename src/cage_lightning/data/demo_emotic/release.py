@@ -226,7 +226,7 @@ def _cell(categories: Sequence[int]) -> npt.NDArray[np.object_]:
 
 
 def _write_csv(path: Path, pictures: Sequence[_Picture]) -> None:
-    with path.open("w", newline="") as file:
+    with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(_CSV_COLUMNS)
         index = 0

@@ -108,7 +108,9 @@ def _write_splits(folder: Path, size: Size, seed: int, workers: int | None) -> N
             if chunk.split == split:
                 lines += [",".join(row) for row in rows]
         name = f"{split}_set_annotation_without_lnd.csv"
-        (folder / "affectnet_annotations" / name).write_text("\n".join(lines) + "\n")
+        (folder / "affectnet_annotations" / name).write_text(
+            "\n".join(lines) + "\n", encoding="utf-8"
+        )
 
 
 def _chunks(split: str, count: int) -> Iterator[_Chunk]:

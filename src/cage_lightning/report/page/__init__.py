@@ -99,7 +99,7 @@ def page(
     names = _names([run.folder for run in everything])
     shown = _with_figures(runs)
     budget = _BYTES / len(shown)
-    script = (_HERE / "page.js").read_text()
+    script = (_HERE / "page.js").read_text(encoding="utf-8")
     environment = Environment(
         loader=FileSystemLoader(_HERE),
         autoescape=True,
@@ -137,7 +137,7 @@ def page(
             names[run.folder]: {key: json.dumps(value) for key, value in flat(run.config).items()}
             for run in everything
         },
-        style=Markup((_HERE / "page.css").read_text()),
+        style=Markup((_HERE / "page.css").read_text(encoding="utf-8")),
         script=Markup(script),
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )

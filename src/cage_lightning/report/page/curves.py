@@ -42,7 +42,7 @@ def read_curves(folder: Path) -> dict[str, Curve]:
     logs = folder.glob("csv/version_*/metrics.csv")
     starts = [log for log in logs if is_inside(folder, log)]
     for file in sorted(starts, key=lambda file: int(file.parent.name.removeprefix("version_"))):
-        with file.open(newline="") as opened:
+        with file.open(encoding="utf-8", newline="") as opened:
             # A row without its end was being written when the run was killed.
             rows = [row for row in csv.DictReader(opened) if None not in row.values()]
         try:
