@@ -15,6 +15,7 @@ from cage_lightning.inside import local_path
 from cage_lightning.report.dataset_figures import NothingToDraw, annotated, figures_of
 from cage_lightning.report.dataset_tables import save_table, table3, table4
 from cage_lightning.report.figures import save
+from cage_lightning.room import check_writable
 from cage_lightning.terminal import start_logging
 
 log = logging.getLogger(__name__)
@@ -33,10 +34,12 @@ def analyze(config: DictConfig) -> Path:
         DataError: The annotations cannot be read.
     """
     start_logging(None)
-    data = build.build_data(config)
-    space, title = data.label_space, str(config.choices.data)
-    splits = {split: _labels(data, split) for split in data.own_splits}
+    title = str(config.choices.data)
     folder = local_path("output", config.output or f"analysis/{title}").expanduser()
+    check_writable(folder, "output=DIR")
+    data = build.build_data(config)
+    space = data.label_space
+    splits = {split: _labels(data, split) for split in data.own_splits}
     save_table(folder, "table3", f"{title}: the dataset", table3(title, space, splits))
     weights = "positive weights" if space.multi_label else "weights of the categories"
     save_table(folder, "table4", f"{title}: {weights}", table4(space, splits))

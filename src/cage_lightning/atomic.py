@@ -9,11 +9,12 @@ import io
 import os
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from cage_lightning.inside import open_regular
+from cage_lightning.room import room_for
 
 
 class Held(BlockingIOError):
@@ -30,7 +31,16 @@ def replacing(path: Path) -> Iterator[Path]:
 
     Yields:
         A file name in the same folder. It takes the place of `path` when the block ends well.
+
+    Raises:
+        OutputError: There is no room for it, or it may not be written.
     """
+    with room_for(path), _replacing(path) as part:
+        yield part
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     # Not the target's name: Lightning takes whatever contains "hpc_ckpt_" for a checkpoint. A name
     # that nobody guesses, and a new file: a link that lies in wait would be written through.
@@ -42,7 +52,8 @@ def replacing(path: Path) -> Iterator[Path]:
             os.fsync(file.fileno())
         part.replace(path)
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):  # which would hide why it could not be written
+            part.unlink()
 
 
 def write_atomic(path: Path, content: str | bytes) -> None:

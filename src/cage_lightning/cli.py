@@ -27,6 +27,7 @@ from cage_lightning.config import CONF_DIR, name_choices, register
 from cage_lightning.errors import CageError, ConfigError
 from cage_lightning.explanations import explain, refused_override
 from cage_lightning.output import is_lost, keep_printing
+from cage_lightning.room import shortage
 from cage_lightning.wandb_agent import hydra_overrides
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
@@ -63,6 +64,10 @@ def door(config_name: str) -> Callable[[_Task], Callable[[], None]]:
                 sys.exit(130)
             except CageError as error:
                 messages = [_message(error)]
+            except (OSError, RuntimeError) as error:
+                if (said := shortage(error, Path.cwd())) is None:
+                    raise
+                messages = [said]
             for message in messages:
                 print(f"error: {message}", file=sys.stderr)
             if messages:

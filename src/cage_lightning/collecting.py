@@ -34,6 +34,7 @@ from cage_lightning.report.runs import (
     read_runs,
     read_unfinished,
 )
+from cage_lightning.room import check_writable
 
 _FIGURE_11 = "figure11"
 _NAMED = 5  # of what is left out
@@ -50,6 +51,7 @@ def collect(config: DictConfig) -> Path:
     """
     check_choice("table", config.table, (*TABLES, _FIGURE_11))
     root, folder = local_path("runs", config.runs), local_path("output", config.output)
+    check_writable(folder, "output=DIR")
     runs, unfinished = read_runs(root), read_unfinished(root)
     if config.table == _FIGURE_11:
         records = _figure11(runs, folder)
@@ -101,6 +103,8 @@ def _figure11(runs: Sequence[Run], folder: Path) -> list[dict[str, Any]]:
     return [
         {"predictions": label, "key": key, "value": value}
         for label in files
-        for key, value in json.loads(paths[label].with_name("metrics.json").read_text()).items()
+        for key, value in json.loads(
+            paths[label].with_name("metrics.json").read_text(encoding="utf-8")
+        ).items()
         if key.partition("/")[2].startswith(("ccc_", "rmse_", "mae_")) and "ddof" not in key
     ]

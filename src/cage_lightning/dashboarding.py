@@ -15,6 +15,7 @@ from cage_lightning.output import say
 from cage_lightning.report.paper_tables import TABLES
 from cage_lightning.report.run_tables import cells
 from cage_lightning.report.runs import Run, read_runs
+from cage_lightning.room import check_writable
 
 _SECONDS_TO_CONNECT = 10
 
@@ -31,6 +32,8 @@ def dashboard(config: DictConfig) -> None:
     except ModuleNotFoundError as error:
         raise ConfigError(f"{error}: pip install 'cage-lightning[dashboard]'") from error
 
+    if config.output is not None:
+        check_writable(local_path("output", config.output), "output=DIR")
     table, runs = TABLES[config.table], read_runs(local_path("runs", config.runs))
     project, group = _place(runs, config.runs)
     if not cells(table, runs):

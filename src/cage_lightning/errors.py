@@ -25,6 +25,10 @@ class DivergedError(CageError):
     """A loss or an output that is not finite: there is no result, whatever the scores would say."""
 
 
+class OutputError(CageError):
+    """A file that cannot be written, or no room: on its disk, or in shared memory."""
+
+
 def check_choice(key: str, value: str, allowed: Iterable[str]) -> None:
     """Refuse a setting that is not among the allowed values.
 

@@ -13,6 +13,7 @@ from lightning.pytorch import seed_everything
 from omegaconf import DictConfig, open_dict
 
 from cage_lightning import build
+from cage_lightning.callbacks import progress_bar
 from cage_lightning.course import check_limits
 from cage_lightning.data.annotations import Annotations
 from cage_lightning.data.module import ExpressionData, FaceDataset
@@ -27,6 +28,7 @@ from cage_lightning.provenance import provenance
 from cage_lightning.report.evaluation_figures import draw
 from cage_lightning.report.summary import print_results
 from cage_lightning.report.worst_samples import Picture
+from cage_lightning.room import check_writable
 from cage_lightning.scoring import results_of, write_results
 from cage_lightning.terminal import start_logging
 
@@ -129,13 +131,16 @@ def evaluate(config: DictConfig) -> dict[str, Any] | None:
     check_limits(config.trainer)
     file = build.checkpoint_of(config.checkpoint)
     folder = _output(config, file)
+    check_writable(folder, "output=DIR")
     module, image_size = _module(config, file)
     with open_dict(config):
         config.data.image_size = image_size
     data = build.build_data(config)
     common_space(module.label_space, data.label_space)  # else an error before the work
     data.setup("test")
-    trainer = build.build_trainer(config, logger=False, enable_checkpointing=False)
+    trainer = build.build_trainer(
+        config, callbacks=[progress_bar()], logger=False, enable_checkpointing=False
+    )
     module.flip = config.flip
     trainer.test(module, datamodule=data, verbose=False)
     predictions = gather(module, data.test, config.clip)
@@ -150,11 +155,11 @@ def evaluate(config: DictConfig) -> dict[str, Any] | None:
         "flip": config.flip,
         "clip": config.clip,
     }
+    content = results(predictions, meta)
+    print_results(content, str(folder))  # should writing fail, the numbers are seen
     if config.figures:
         draw_figures(folder, predictions, data)
-    content = results(predictions, meta)
     save_results(folder, predictions, content)
-    print_results(content, str(folder))
     return content
 
 

@@ -33,6 +33,7 @@ from cage_lightning.data.store import (
 from cage_lightning.data.twins import Twins
 from cage_lightning.errors import ConfigError, DataError
 from cage_lightning.machine import usable_cpus
+from cage_lightning.room import check_writable
 from cage_lightning.terminal import start_logging
 
 log = logging.getLogger(__name__)
@@ -76,6 +77,7 @@ def prepare(config: DictConfig) -> dict[str, Any]:
 def _prepare(
     config: DictConfig, data: ExpressionData, store: Store, image_size: int | None
 ) -> dict[str, Any]:
+    check_writable(store.folder, "data.store=DIR")
     tables = {split: data.read(split, on_error="keep") for split in data.own_splits}
     if image_size is not None and any(table.box is not None for table in tables.values()):
         raise ConfigError("reencode=true: the boxes of this release are in the pixels it has")
@@ -151,7 +153,7 @@ def _finished_card(
         found = None if about is None else (about.release, dict(about.settings), about.image_size)
         if found != (store.release, data.reading, image_size):
             return None
-    card: dict[str, Any] = json.loads(file.read_text())
+    card: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     return card
 
 

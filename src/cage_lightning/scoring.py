@@ -17,6 +17,7 @@ from cage_lightning.inside import local_path, refuse_outside
 from cage_lightning.prediction_files import read_predictions
 from cage_lightning.predictions import Predictions
 from cage_lightning.report.summary import print_comparison, print_results, print_seeds
+from cage_lightning.room import check_writable, check_writable_file
 from cage_lightning.scores import (
     baselines,
     chance,
@@ -56,20 +57,25 @@ def score(config: DictConfig) -> dict[str, Any]:
     predictions = [read_predictions(file, config.label_space) for file in files]
     settings = {key: config[key] for key in ("resamples", "confidence", "seed")}
     where = {"files": {str(file): _digest(file) for file in files}}
-    if config.over_seeds:
-        name, content, show = "seeds", _over_seeds(predictions, config.confidence), print_seeds
-    elif len(files) == 2:
-        name, content, show = "comparison", _compared(predictions, settings), print_comparison
-    else:
-        name, content, show = "metrics", results_of(predictions[0], **settings), print_results
-    content["meta"]["scores"] |= where
+    name = "seeds" if config.over_seeds else "comparison" if len(files) == 2 else "metrics"
     output = (
         local_path("output", config.output) if config.output else _beside(files[0], f"{name}.json")
     )
+    check_writable_file(output, "output=FILE")
+    if config.figures is not None:
+        check_writable(local_path("figures", config.figures), "figures=DIR")
     # The metrics.json of a run also says where its predictions come from: that stays.
-    content["meta"] = _meta(output) | content["meta"]
+    origin = _meta(output)
+    if name == "seeds":
+        content, show = _over_seeds(predictions, config.confidence), print_seeds
+    elif name == "comparison":
+        content, show = _compared(predictions, settings), print_comparison
+    else:
+        content, show = results_of(predictions[0], **settings), print_results
+    content["meta"]["scores"] |= where
+    content["meta"] = origin | content["meta"]
+    show(content, str(output))  # should writing fail, the numbers are seen
     write_results(output, content)
-    show(content, str(output))
     if config.figures is not None:
         from cage_lightning.report.evaluation_figures import draw
 
@@ -156,7 +162,7 @@ def _meta(output: Path) -> dict[str, Any]:
     if not output.exists():
         return {}
     try:
-        return dict(json.loads(output.read_text())["meta"])
+        return dict(json.loads(output.read_text(encoding="utf-8"))["meta"])
     except (ValueError, TypeError, KeyError) as error:
         raise ConfigError(f"{output} holds no scores: choose another output=...") from error
 

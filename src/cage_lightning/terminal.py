@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import warnings
 from io import TextIOWrapper
 from pathlib import Path
@@ -32,10 +33,17 @@ def first_process() -> bool:
 
 
 class _LogFile(logging.FileHandler):
-    """Never writes through a link."""
+    """Never writes through a link, and loses what finds no room.
+
+    Where the disk is full, the run itself says so, once.
+    """
 
     def _open(self) -> TextIOWrapper:
         return open_log(Path(self.baseFilename))
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        if not isinstance(sys.exception(), OSError):
+            super().handleError(record)
 
 
 def start_logging(file: Path | None) -> None:

@@ -6,7 +6,7 @@ import logging
 import math
 import os
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ from cage_lightning.course import (
     log_names,
 )
 from cage_lightning.data.module import ExpressionData
-from cage_lightning.errors import ConfigError, DivergedError
+from cage_lightning.errors import ConfigError, DivergedError, OutputError
 from cage_lightning.evaluation import draw_figures, gather, pictures, results, save_results
 from cage_lightning.inside import local_path
 from cage_lightning.loggers import ExpressionWandbLogger, tell_agent, wandb_ends_likewise
@@ -37,6 +37,7 @@ from cage_lightning.models import load_weights
 from cage_lightning.modules import ExpressionModule
 from cage_lightning.provenance import provenance
 from cage_lightning.report.summary import print_results
+from cage_lightning.room import check_writable, room_for
 from cage_lightning.run import RunFolder
 from cage_lightning.slurm import one_decision, restarted
 from cage_lightning.sweeps import automatic_tag, chosen_for_this_process
@@ -86,6 +87,7 @@ def train(config: DictConfig) -> dict[str, Any] | None:
                 if first and folder.finished:  # perhaps where nothing can be written
                     folder.claim(config)
                 elif first:
+                    check_writable(folder.path, "runs=DIR")
                     # A start before this one may still be saving, or go on on a node that is lost.
                     held.enter_context(folder.locked(wait=in_sweep() or restarted()))
                     folder.claim(config)
@@ -102,7 +104,7 @@ def train(config: DictConfig) -> dict[str, Any] | None:
                 return metrics
             try:
                 loggers = build.build_loggers(config)
-                with wandb_ends_likewise(loggers):
+                with wandb_ends_likewise(loggers), room_for(folder.path):
                     if config.init_from and stage == "new":
                         wait_for_run(local_path("init_from", config.init_from), config.init_wait_s)
                         log.info("the weights to start from are those of %s", config.init_from)
@@ -110,7 +112,8 @@ def train(config: DictConfig) -> dict[str, Any] | None:
                     return _train_and_test(config, folder, loggers, last, preemption)
             except Exception as error:
                 if first and not folder.finished:
-                    write_atomic(folder.error_file, f"{error}\n")
+                    with suppress(OutputError):  # the disk may be what failed
+                        write_atomic(folder.error_file, f"{error}\n")
                 raise
     except SIGTERMException:
         preemption.left()

@@ -35,7 +35,7 @@ def plain(config: Any) -> Any:
 @pytest.mark.parametrize("file", CONFIGS, ids=lambda file: file.stem)
 def test_the_same_command_means_the_same_run(file: Path) -> None:
     # A new setting that breaks this needs its line in run.ABSENT.
-    command = file.read_text().partition("\n")[0].removeprefix("# train ").split()
+    command = file.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# train ").split()
     config = composed(*command)
     config.run_dir = str(RunFolder.of(config).path)
     assert essence(plain(config)) == essence(plain(OmegaConf.load(file)))

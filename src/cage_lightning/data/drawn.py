@@ -19,6 +19,7 @@ from rich.progress import track
 from cage_lightning.atomic import locked
 from cage_lightning.errors import DataError
 from cage_lightning.machine import usable_cpus
+from cage_lightning.room import room_for
 
 Chunk = TypeVar("Chunk")
 Drawn = TypeVar("Drawn")
@@ -42,8 +43,16 @@ def write_once(
 
     Raises:
         DataError: `root` holds something else, or a release of another description.
+        OutputError: There is no room for it, or it may not be written.
     """
     root = root.resolve()
+    with room_for(root):
+        _write_once(root, what, description, write)
+
+
+def _write_once(
+    root: Path, what: str, description: Mapping[str, Any], write: Callable[[Path], None]
+) -> None:
     if _is_complete(root, what, description):
         return
     root.parent.mkdir(parents=True, exist_ok=True)
@@ -55,7 +64,9 @@ def write_once(
         # The process id keeps orphaned workers of a killed run out of this folder.
         folder = root.with_name(f"{root.name}.partial-{os.getpid()}")
         write(folder)
-        (folder / "release.json").write_text(json.dumps(description, indent=2) + "\n")
+        (folder / "release.json").write_text(
+            json.dumps(description, indent=2) + "\n", encoding="utf-8"
+        )
         folder.replace(root)
 
 
@@ -95,7 +106,7 @@ def _is_complete(root: Path, what: str, description: Mapping[str, Any]) -> bool:
         return False
     remedy = "delete it or choose another folder"
     try:
-        found = json.loads((root / "release.json").read_text())
+        found = json.loads((root / "release.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         raise DataError(f"{root} exists but holds no {what}: {remedy}") from None
     if found != description:

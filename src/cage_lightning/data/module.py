@@ -27,6 +27,7 @@ from cage_lightning.data.subsets import balanced_subset, stratified_holdout
 from cage_lightning.errors import ConfigError, check_choice, check_seed
 from cage_lightning.inside import local_path
 from cage_lightning.labels import LABEL_SPACES, Batch, LabelSpace
+from cage_lightning.room import check_shared_memory
 
 log = logging.getLogger(__name__)
 
@@ -325,6 +326,9 @@ class ExpressionData(pl.LightningDataModule, ABC):
         )
 
     def _loading(self) -> dict[str, Any]:
+        if self.num_workers:
+            share = max(1, self.batch_size // self._trainer().world_size)
+            check_shared_memory(share * 3 * self.image_size**2)
         return {
             "num_workers": self.num_workers,
             "persistent_workers": self.num_workers > 0,

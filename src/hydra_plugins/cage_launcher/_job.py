@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+from cage_lightning.room import room_for
 from cage_lightning.run import RunFolder
 from hydra_plugins.cage_launcher._slots import CPU
 
@@ -87,7 +88,7 @@ class Job:
             env["CUDA_VISIBLE_DEVICES"] = ",".join(devices)
         self.devices, self.state, self._began = list(devices), State.RUNNING, time.monotonic()
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        with self.log.open("w") as log:
+        with room_for(self.log), self.log.open("w", encoding="utf-8") as log:
             print("$", shlex.join(self.command), file=log, flush=True)
             self._process = subprocess.Popen(
                 [sys.executable, "-IS", str(_GUARD), _GRACE, *self.command],
@@ -124,5 +125,9 @@ class Job:
 
     def _last_words(self) -> str:
         """The error message of the command, else the last line that it printed."""
-        said = [line for line in self.log.read_text(errors="replace").splitlines() if line.strip()]
+        said = [
+            line
+            for line in self.log.read_text(encoding="utf-8", errors="replace").splitlines()
+            if line.strip()
+        ]
         return next(line for line in said if line.startswith("error: ") or line is said[-1])

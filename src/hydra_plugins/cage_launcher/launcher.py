@@ -5,6 +5,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.utils import JobReturn, JobStatus
@@ -54,7 +55,11 @@ class GpuLauncher(Launcher):
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
-        """Take what Hydra knows of the sweep."""
+        """Take what Hydra knows of the sweep, and look whether its logs can be written."""
+        from cage_lightning.room import check_writable
+
+        setting = "runs=DIR" if "runs" in config else "hydra.sweep.dir=DIR"
+        check_writable(Path(config.hydra.sweep.dir), setting)
         self._loader = hydra_context.config_loader
         self._config = config
 
