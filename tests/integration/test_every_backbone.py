@@ -40,7 +40,13 @@ def test_every_backbone(command: Command, backbone: str) -> None:
 def test_no_network_is_said_within_seconds(command: Command, tmp_path: Path, backbone: str) -> None:
     caches = {"TORCH_HOME": str(tmp_path / "torch"), "HF_HOME": str(tmp_path / "hf")}
     done = command(
-        "train", *BACKBONES[backbone].split(), "data=demo8", *SMALL, check=False, **caches
+        "train",
+        *BACKBONES[backbone].split(),
+        "data=demo8",
+        *SMALL,
+        check=False,
+        process=True,
+        **caches,
     )
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
