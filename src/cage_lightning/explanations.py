@@ -106,7 +106,8 @@ def _is_missing(error: Exception, text: str, command: Command) -> str | None:
     key = _first(_MISSING, text) or _left_out(text)
     if key is None:
         return None
-    key = getattr(error, "full_key", None) or key
+    if "." not in key:
+        key = getattr(error, "full_key", None) or key
     choices = command.groups.get(key)
     which = f": one of {', '.join(choices)}" if choices else ""
     return f"{key}=... is needed{which}; --help shows how"

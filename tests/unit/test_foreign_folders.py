@@ -15,7 +15,7 @@ from PIL.PngImagePlugin import PngInfo
 from cage_lightning.atomic import locked, open_log, write_atomic
 from cage_lightning.build import checkpoint_of
 from cage_lightning.collecting import collect
-from cage_lightning.errors import CageError, DataError
+from cage_lightning.errors import CageError, DataError, OutputError
 from cage_lightning.evaluation import evaluate
 from cage_lightning.report.page.pictures import embed
 from cage_lightning.run import RunFolder
@@ -157,7 +157,7 @@ def test_nobody_knows_where_a_file_is_written_before_it_has_its_name(
 ) -> None:
     monkeypatch.setattr("secrets.token_hex", lambda count: "guessed")
     (tmp_path / ".part-guessed").symlink_to(outside / "key")
-    with pytest.raises(FileExistsError):
+    with pytest.raises(OutputError, match="File exists"):
         write_atomic(tmp_path / "file", "content")
     assert untouched(outside)
     monkeypatch.undo()

@@ -14,6 +14,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from cage_lightning.callbacks import LastCheckpoint, Preemption
@@ -27,7 +28,15 @@ def trainer_that(reduce: Callable[[bool], bool]) -> Any:
     strategy = SimpleNamespace(
         reduce_boolean_decision=lambda mine, all: reduce(mine), launcher=None
     )
-    return SimpleNamespace(is_last_batch=False, accumulate_grad_batches=1, strategy=strategy)
+    return SimpleNamespace(
+        is_last_batch=False,
+        accumulate_grad_batches=1,
+        check_val_every_n_epoch=1,
+        val_check_batch=1000,
+        should_stop=False,
+        fit_loop=SimpleNamespace(epoch_loop=SimpleNamespace(batch_idx=0)),
+        strategy=strategy,
+    )
 
 
 ALONE = trainer_that(bool)
@@ -147,7 +156,12 @@ def test_a_signal_after_the_last_step_counts_on_every_rank(job: None, handlers: 
 
 def test_only_the_state_of_the_training_is_saved() -> None:
     saved: list[str] = []
-    trainer: Any = SimpleNamespace(global_step=3, save_checkpoint=saved.append)
+    trainer: Any = SimpleNamespace(
+        global_step=3,
+        should_stop=False,
+        save_checkpoint=saved.append,
+        lightning_module=torch.nn.Linear(1, 1),
+    )
     last: Any = LastCheckpoint("last.ckpt", every_n_steps=5)
     stop = SIGTERMException()
     last.on_exception(trainer, None, stop)  # the weights are not restored yet

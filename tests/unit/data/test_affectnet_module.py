@@ -46,7 +46,10 @@ def test_the_release_is_found_or_as_told(tmp_path, caplog):
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ("data.release=2017", r"data\.release=2017: choose one of auto, .*affectnet2017.*folders"),
+        (
+            "data.release=v2017",
+            r"data\.release=v2017: choose one of auto, .*affectnet2017.*folders",
+        ),
         ("data.margin=-0.1", r"data\.margin=-0\.1 is less than 0"),
     ],
 )
@@ -78,7 +81,7 @@ def test_the_margin_widens_the_faces_of_every_split(tmp_path):
     corner = {}
     for margin in (0.0, 0.2):
         data = data_module(tmp_path, "data.selection=test", f"data.margin={margin}")
-        data.trainer = SimpleNamespace(world_size=1, global_rank=0)
+        data.trainer = SimpleNamespace(world_size=1, global_rank=0, overfit_batches=0)
         data.setup("fit")
         loaders = (data.train_dataloader(), data.val_dataloader(), data.test_dataloader())
         corner[margin] = [face.image[0, 0, 0] for loader in loaders for face in loader.dataset]

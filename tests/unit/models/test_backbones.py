@@ -157,7 +157,7 @@ def test_head_dropout_belongs_to_maxvit():
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_every_config_builds_and_runs(path):
-    node = yaml.safe_load(path.read_text())
+    node = yaml.safe_load(path.read_text(encoding="utf-8"))["model"]
     if path.stem == "timm":
         assert node["name"] == "???"
         node |= {"name": "resnet18", "image_size": 64}
