@@ -149,7 +149,7 @@ def _with_cause(error: Exception, text: str) -> str:
 
 def _similar(key: str, command: Command, overrides: Sequence[str]) -> str:
     """The settings that a misspelt key may mean."""
-    if "." not in key and (hint := _nearest(key, [*command.groups])):
+    if "." not in key and (hint := _nearest(key, sorted(command.keys))):
         return hint
     settings = list(_settings(command, overrides))
     name = key.rpartition(".")[2]

@@ -13,58 +13,22 @@ from __future__ import annotations
 import errno
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
-import yaml
 from omegaconf import DictConfig, OmegaConf
 
 from cage_lightning.atomic import Held, NoLocks, locked, write_atomic
-from cage_lightning.errors import ConfigError, DataError
+from cage_lightning.errors import ConfigError
+from cage_lightning.identity import TIMM, essence, read_config
 from cage_lightning.inside import is_inside, local_path, refuse_leading_out, refuse_outside
 from cage_lightning.naming import name_of
 
 # What W&B keeps leads to its own logs elsewhere; nothing of it is read here.
 FOREIGN = ("wandb",)
-
-# Where and how fast a run is computed, not what: may differ when a run is taken up again. The batch
-# is shared out among the devices and every statistic is that of the whole batch.
-EXECUTION = (
-    "runs",
-    "run_dir",
-    "logger",
-    "figures",
-    "init_wait_s",
-    "start_group",  # these two only lead to init_from
-    "starts",
-    "callbacks.progress",
-    "callbacks.progress_log",
-    "callbacks.last",
-    "callbacks.best.dirpath",
-    "data.root",
-    "data.store",
-    "data.num_workers",
-    "trainer.accelerator",
-    "trainer.devices",
-    "trainer.num_nodes",
-    "trainer.strategy",
-    "trainer.enable_progress_bar",
-    "trainer.log_every_n_steps",
-)
-
-# What says nothing about a run that its other settings do not say: the names of its choices, and
-# weights that those of the data replaced.
-WITHOUT_EFFECT = ("choices", "loss.class_weights")
-
-# Settings that a run may have been written without, and the value that their absence stood for. A
-# new setting of `train` needs its line here: else no run from before is taken up again.
-ABSENT: Mapping[str, Any] = MappingProxyType({"loss.gamma": 1.0})
-
-_TIMM = "timm"  # what the folder of every network of timm was called once
 
 _ROOM, _PERMISSION = "free some space there, or ", "make it writable, or "
 _REMEDIES = {
@@ -90,7 +54,7 @@ class RunFolder:
             ConfigError: A name cannot be part of a folder's, or `choices` lacks one.
         """
         folder = cls._named(config, config.choices.model)
-        older = cls._named(config, _TIMM)
+        older = cls._named(config, TIMM)
         return older if folder.stage == "new" and older._holds(config) else folder
 
     @classmethod
@@ -260,67 +224,9 @@ def _not_held(folder: Path, error: OSError) -> str:
     )
 
 
-def network_name(settings: Mapping[str, Any]) -> str:
-    """What the config of a run, of this version or an older one, calls its network."""
-    name: str = settings["choices"]["model"]
-    return settings["model"]["name"] if name == _TIMM else name
-
-
 def run_of(start: Path) -> RunFolder | None:
     """The run that `init_from` names, by its folder or a checkpoint in it; None for other files."""
     if start.parent.name == "checkpoints":
         return RunFolder(start.parents[1])
     is_file = start.is_file() or start.suffix in (".ckpt", ".pt", ".pth", ".safetensors")
     return None if is_file else RunFolder(start)
-
-
-def flat(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Nested mappings as one, the keys joined by dots; lists and empty mappings are values."""
-    found: dict[str, Any] = {}
-    for key, value in config.items():
-        if isinstance(value, Mapping) and value:
-            found |= {f"{key}.{inner}": content for inner, content in flat(value).items()}
-        else:
-            found[str(key)] = value
-    return found
-
-
-def read_config(file: Path) -> dict[str, Any]:
-    """The config.yaml of a run, which may come from anyone, as plain containers.
-
-    Nothing in it is resolved: a ``${...}`` stays the text that it is.
-
-    Raises:
-        DataError: It is unreadable, a link that leads out of its folder, or no config.
-    """
-    refuse_outside(file.parent, file)
-    try:
-        settings = yaml.load(file.read_bytes(), _PlainLoader)  # a SafeLoader
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        raise DataError(f"{file} is unreadable: {' '.join(str(error).split())}") from error
-    if not isinstance(settings, dict):
-        raise DataError(f"{file} is no config of a run")
-    return settings
-
-
-class _PlainLoader(yaml.SafeLoader):  # type: ignore[misc]  # yaml has no types
-    """YAML as configs are written: no references, with which a short file can mean a huge one."""
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):
-            raise yaml.YAMLError("it has references (*name), which no config of a run has")
-        return super().compose_node(parent, index)
-
-
-def essence(settings: Any) -> dict[str, Any]:
-    """What a run computes, as flat keys: its settings without those of EXECUTION.
-
-    Args:
-        settings: The config of a run as plain containers, of this version or an older one.
-    """
-    left_out = (*EXECUTION, *WITHOUT_EFFECT)
-    return dict(ABSENT) | {
-        key: value
-        for key, value in flat(settings).items()
-        if not any(key == other or key.startswith(f"{other}.") for other in left_out)
-    }

@@ -13,8 +13,9 @@ import pytest
 from omegaconf import DictConfig, OmegaConf
 
 from cage_lightning.errors import ConfigError
+from cage_lightning.identity import essence
 from cage_lightning.models.tiny import TinyNetwork
-from cage_lightning.run import RunFolder, essence
+from cage_lightning.run import RunFolder
 from tests.conftest import TINY, Command, composed
 
 OLD = Path(__file__).with_name("run_479195c")
@@ -34,7 +35,7 @@ def plain(config: Any) -> Any:
 
 @pytest.mark.parametrize("file", CONFIGS, ids=lambda file: file.stem)
 def test_the_same_command_means_the_same_run(file: Path) -> None:
-    # A new setting that breaks this needs its line in run.ABSENT.
+    # A new setting that breaks this needs its line in identity.ABSENT.
     command = file.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# train ").split()
     config = composed(*command)
     config.run_dir = str(RunFolder.of(config).path)

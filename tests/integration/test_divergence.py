@@ -10,10 +10,10 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 
-from cage_lightning.errors import DataError, DivergedError
+from cage_lightning.errors import ConfigError, DivergedError
 from cage_lightning.evaluation import evaluate
 from cage_lightning.prediction_files import read_predictions, write_predictions
-from cage_lightning.report.runs import read_runs
+from cage_lightning.report.runs import read_runs, read_unfinished
 from tests.conftest import TINY, Train, composed
 
 
@@ -104,5 +104,7 @@ def test_a_run_whose_file_holds_outputs_that_are_not_finite_is_in_no_table(
     assert len(read_runs(folder.path)) == 1
     getattr(predictions, column)[3] = float("nan")
     write_predictions(folder.path / "predictions.parquet", predictions)
-    with pytest.raises(DataError, match="holds outputs that are not finite"):
+    with pytest.raises(ConfigError, match="holds no finished run"):
         read_runs(folder.path)
+    [run] = read_unfinished(folder.path)
+    assert "the training diverged" in str(run.error)

@@ -16,9 +16,9 @@ from cage_lightning.build import load_module
 from cage_lightning.checkpoints import BUILDERS, MODES
 from cage_lightning.config import CONF_DIR
 from cage_lightning.errors import CheckpointError
+from cage_lightning.identity import read_config
 from cage_lightning.labels import AFFECTNET_8
 from cage_lightning.models import build_network
-from cage_lightning.run import read_config
 
 Content = dict[str, Any]
 

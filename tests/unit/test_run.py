@@ -16,7 +16,8 @@ from omegaconf import DictConfig, OmegaConf
 from cage_lightning.atomic import write_atomic
 from cage_lightning.config import CONF_DIR
 from cage_lightning.errors import ConfigError, DataError
-from cage_lightning.run import RunFolder, network_name, read_config
+from cage_lightning.identity import network_name, read_config
+from cage_lightning.run import RunFolder
 from cage_lightning.training import train
 from tests.conftest import composed
 

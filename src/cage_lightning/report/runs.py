@@ -8,12 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from cage_lightning.errors import ConfigError, DataError
+from cage_lightning.identity import network_name, read_config
 from cage_lightning.inside import is_inside, leading_out, leads_out, refuse_outside
 from cage_lightning.prediction_files import has_finite_outputs, read_predictions
 from cage_lightning.predictions import Predictions
 from cage_lightning.report.affect_figures import compared_dimensions
-from cage_lightning.run import FOREIGN, RunFolder, network_name, read_config
+from cage_lightning.run import FOREIGN, RunFolder
 
+_DIVERGED = (
+    "the outputs on the test split are not finite: the training diverged; delete the folder, and "
+    "train the run with a lower optimizer.lr"
+)
 _LOG_LINES, _LOG_BYTES = 20, 8192  # of the end of train.log, at most
 
 
@@ -36,7 +41,7 @@ class Run:
         """What the seeds of one row of a table share: data, model, loss and tag."""
         choices = self.config["choices"]
         model = network_name(self.config)
-        return choices["data"], model, choices["loss"], self.config["tag"] or ""
+        return choices["data"], model, choices["loss"], self.config.get("tag") or ""
 
     @property
     def seed(self) -> int:
@@ -76,38 +81,34 @@ class UnfinishedRun:
 
 
 def read_runs(root: Path) -> list[Run]:
-    """Every finished run below `root`, in the order of their paths.
+    """Every finished run below `root` that is a result, in the order of their paths.
 
     Raises:
         ConfigError: There is none.
-        DataError: A file of a run cannot be read, or its model had diverged.
+        DataError: A file of a run cannot be read.
     """
     runs = []
     for file in sorted(root.glob("**/metrics.json")):
         config = file.with_name("config.yaml")
         if not config.is_file():
             continue  # an evaluation of a run, not a run
-        predictions = file.with_name("predictions.parquet")
+        if _diverged(file.parent):
+            continue
         try:
             refuse_outside(file.parent, file)
-            runs.append(
-                Run(file.parent, read_config(config), RunFolder(file.parent).read_metrics())
-            )
-            diverged = predictions.is_file() and not has_finite_outputs(predictions)
+            metrics = RunFolder(file.parent).read_metrics()
         except (OSError, ValueError) as error:
             raise DataError(f"{file} is unreadable: {error}") from error
-        if diverged:
-            raise DataError(
-                f"{predictions} holds outputs that are not finite: the training diverged; delete "
-                f"{file.parent}, and train that run with a lower optimizer.lr"
-            )
+        runs.append(Run(file.parent, _settings(config), metrics))
     if not runs:
         raise ConfigError(f"{root} holds no finished run (a metrics.json beside a config.yaml)")
     return runs
 
 
 def read_unfinished(root: Path) -> list[UnfinishedRun]:
-    """Every run below `root` that is not finished, in the order of their paths.
+    """Every run below `root` that has no results, in the order of their paths.
+
+    A run that ended although its model had diverged, as older versions let it, has none either.
 
     Raises:
         DataError: A file of a run cannot be read.
@@ -116,13 +117,14 @@ def read_unfinished(root: Path) -> list[UnfinishedRun]:
     return [
         UnfinishedRun(
             folder=folder,
-            config=read_config(folder / "config.yaml"),
+            config=_settings(folder / "config.yaml"),
             log=_end(RunFolder(folder)),
-            error=_text(RunFolder(folder)),
+            error=_DIVERGED if _diverged(folder) else _text(RunFolder(folder)),
         )
         for folder in sorted(folders)
         # Loggers keep a config.yaml of their own inside a run folder.
-        if folders.isdisjoint(folder.parents) and not (folder / "metrics.json").is_file()
+        if folders.isdisjoint(folder.parents)
+        and (not (folder / "metrics.json").is_file() or _diverged(folder))
     ]
 
 
@@ -140,6 +142,32 @@ def read_affect(paths: Mapping[str, Path]) -> dict[str, Predictions]:
     """
     files = {label: read_predictions(path) for label, path in paths.items()}
     return {label: file for label, file in files.items() if compared_dimensions(file)}
+
+
+def _settings(file: Path) -> dict[str, Any]:
+    """The config.yaml of a run, with what the rows of a table are named by."""
+    settings = read_config(file)
+    choices = settings.get("choices")
+    if not isinstance(choices, dict) or not {"data", "model", "loss"} <= choices.keys():
+        raise DataError(f"{file} is no config of a run: it lacks choices.data, .model or .loss")
+    if not isinstance(settings.get("seed"), int):
+        raise DataError(f"{file} is no config of a run: it lacks a seed")
+    return settings
+
+
+def _diverged(folder: Path) -> bool:
+    """Whether the outputs of a run are not finite.
+
+    Raises:
+        DataError: They cannot be read.
+    """
+    predictions = folder / "predictions.parquet"
+    if not is_inside(folder, predictions):
+        return False
+    try:
+        return not has_finite_outputs(predictions)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{predictions} is unreadable: {error}") from error
 
 
 def _text(run: RunFolder) -> str | None:

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from cage_lightning.identity import essence
 from cage_lightning.report.runs import Run
-from cage_lightning.run import essence
 
 _NAMES = ("tag", "group", "seed")
 _IN_EVERY_TABLE = ("data", "model", "loss")
