@@ -24,6 +24,7 @@ from cage_lightning.errors import (
     CheckpointError,
     ConfigError,
     check_between,
+    check_not_negative,
     check_seed,
     first_line,
 )
@@ -58,6 +59,7 @@ def check(config: DictConfig) -> None:
     """
     check_seed(config.seed)
     check_between("warmup", config.warmup, 0, 1)
+    check_not_negative("init_wait_s", config.init_wait_s)
     if not isinstance(config.module, DictConfig):
         raise ConfigError(f"module={shown(config.module)}: choose it with loss=...")
     replaced = {"loss": ["class_weights"], "trainer": ["precision"]}

@@ -49,6 +49,16 @@ def check_between(key: str, value: float, least: float, most: float) -> None:
         raise ConfigError(f"{key}={value} is not between {least} and {most}")
 
 
+def check_not_negative(key: str, value: float) -> None:
+    """Refuse a number below 0.
+
+    Raises:
+        ConfigError: It is negative, or NaN.
+    """
+    if not value >= 0:
+        raise ConfigError(f"{key}={value} is less than 0")
+
+
 def check_seed(value: int) -> None:
     """Refuse a seed that NumPy does not take.
 

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cage_lightning.distributed import global_sum
-from cage_lightning.errors import ConfigError
+from cage_lightning.errors import ConfigError, check_not_negative
 from cage_lightning.labels import Batch, Prediction
 from cage_lightning.metrics.affect import concordance
 
@@ -81,11 +81,15 @@ class CombinedLoss(nn.Module):
     Args:
         class_weights: As in `DiscreteLoss`.
         alpha: Weight of the MSE; 5 in Table 5.
+
+    Raises:
+        ConfigError: A weight is negative.
     """
 
     def __init__(self, class_weights: Sequence[float] | None = None, alpha: float = 5.0) -> None:
         super().__init__()
         self.discrete = DiscreteLoss(class_weights)
+        check_not_negative("loss.alpha", alpha)
         self.alpha = alpha
 
     def forward(self, prediction: Prediction, batch: Batch) -> dict[str, Tensor]:
@@ -110,10 +114,15 @@ class ValenceArousalLoss(nn.Module):
     Args:
         beta: Weight of the MSE; 3 in Table 5.
         gamma: Weight of the CCC; 1 in equation 2, 0 leaves the MSE alone.
+
+    Raises:
+        ConfigError: A weight is negative.
     """
 
     def __init__(self, beta: float = 3.0, gamma: float = 1.0) -> None:
         super().__init__()
+        check_not_negative("loss.beta", beta)
+        check_not_negative("loss.gamma", gamma)
         self.beta = beta
         self.gamma = gamma
 

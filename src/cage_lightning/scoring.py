@@ -12,7 +12,7 @@ from typing import Any
 from omegaconf import DictConfig, ListConfig
 
 from cage_lightning.atomic import write_atomic
-from cage_lightning.errors import ConfigError
+from cage_lightning.errors import ConfigError, check_seed
 from cage_lightning.inside import local_path, refuse_outside
 from cage_lightning.prediction_files import read_predictions
 from cage_lightning.predictions import Predictions
@@ -42,6 +42,7 @@ def score(config: DictConfig) -> dict[str, Any]:
         CageError: What the user can put right.
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s", force=True)
+    check_seed(config.seed)
     several = isinstance(config.predictions, ListConfig)
     files = [
         local_path("predictions", str(name))

@@ -147,6 +147,8 @@ REFUSED = {
     "data.selection=foo": "data.selection=foo: choose one of",
     "trainer.max_epochs=-5": "trainer.max_epochs=-5: ",
     "trainer.max_epochs=[1,2]": "trainer.max_epochs=[1, 2]: a whole number or null is needed",
+    "loss.alpha=-1": "loss.alpha=-1 is less than 0",
+    "init_wait_s=-4": "init_wait_s=-4.0 is less than 0",
     "loss.alpha=abc": "loss.alpha=abc: a number is needed",
     "augment.steps.0.p=x": "augment.steps.0.p=x: a number is needed",
     "augment.mean.on_error=1": "invalid literal for int",
