@@ -8,6 +8,7 @@ import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from PIL import Image
 from cage_lightning.errors import DataError
 from cage_lightning.report.page import _told, page
 from cage_lightning.report.page.curves import learning_curves, read_curves
+from cage_lightning.report.page.line_chart import line_chart
 from cage_lightning.report.page.pictures import embed
 from cage_lightning.report.paper_tables import PAPER_TABLES
 from cage_lightning.report.run_tables import cells
@@ -23,6 +25,7 @@ from cage_lightning.report.runs import read_runs, read_unfinished
 from tests.fabricated_runs import write_log, write_run
 
 MODEL = ("data=affectnet8", "model=maxvit", "loss=combined")
+SVG = "{http://www.w3.org/2000/svg}"
 HOSTILE = "<script>alert(1)</script>"
 
 
@@ -61,7 +64,8 @@ def test_everything_is_inside_and_the_same_every_time(tmp_path: Path) -> None:
     document = Document(html)
     assert len(document.all("details")) == 2
     assert len(document.all("img")) == 2 * (3 + 1)  # curves; the figure there is
-    assert all((image["src"] or "").startswith("data:image/webp;") for image in document.all("img"))
+    kinds = [(image["src"] or "").partition(";")[0] for image in document.all("img")]
+    assert kinds == 2 * (3 * ["data:image/svg+xml"] + ["data:image/webp"])
     assert all(image["alt"] for image in document.all("img"))
     assert not document.all("link")
     assert all("src" not in script for script in document.all("script"))
@@ -150,12 +154,50 @@ def test_a_run_taken_up_again_has_one_curve(tmp_path: Path) -> None:
     assert read_curves(tmp_path / "nothing") == {}
 
 
+def numbers_drawn(chart: str) -> tuple[np.ndarray, np.ndarray]:
+    """x and y of the first line ``[N]``, read off the labels of the axes."""
+    svg = ElementTree.fromstring(chart)
+    path = next(svg.iter(f"{SVG}path")).get("d")
+    drawn = np.array(re.findall(r"[ML](\S+?) ([^ML]+)", path), float)
+    read = []
+    for name, pixels, shift in (("x", drawn[:, 0], 0), ("y", drawn[:, 1], 4)):
+        labels = [text for text in svg.iter(f"{SVG}text") if text.get("class") == name]
+        at = [float(text.get(name)) - shift for text in labels]
+        values = [
+            float(text.text.replace(",", "").replace("\N{MINUS SIGN}", "-")) for text in labels
+        ]
+        read.append(np.polyval(np.polyfit(at, values, 1), pixels))
+    return read[0], read[1]
+
+
 def test_a_long_curve_is_drawn_as_means() -> None:
     values = np.random.default_rng(0).normal(size=10_000)
-    (figure,) = learning_curves({"train/loss": dict(enumerate(values.tolist()))}).values()
-    (line,) = figure.axes[0].lines
-    np.testing.assert_allclose(line.get_ydata(), values.reshape(200, 50).mean(axis=1))
-    np.testing.assert_allclose(line.get_xdata()[:2], [24.5, 74.5])
+    (chart,) = learning_curves({"train/loss": dict(enumerate(values.tolist()))}).values()
+    steps, means = numbers_drawn(chart)
+    np.testing.assert_allclose(means, values.reshape(200, 50).mean(axis=1), atol=0.01)
+    np.testing.assert_allclose(steps[:2], [24.5, 74.5], atol=5)
+    assert "optimisation step" in chart
+    assert "train/loss" in chart
+
+
+def test_names_stay_text_and_what_is_not_finite_is_a_gap() -> None:
+    nan, huge = float("nan"), 1.7e308
+    lines = {
+        HOSTILE: ([0, 1, 2, 3, 4], [1, 2, nan, 3, 4]),
+        "\"&'": ([0, 1, 2], [-huge, huge, -np.inf]),
+    }
+    svg = ElementTree.fromstring(line_chart(lines, HOSTILE))
+    assert {element.tag.removeprefix(SVG) for element in svg} == {
+        *("circle", "line", "path", "rect", "text")
+    }
+    legend = [text.text for text in svg.iter(f"{SVG}text") if text.get("class") == "legend"]
+    assert legend == list(lines)
+    first, second = (path.get("d") for path in svg.iter(f"{SVG}path"))
+    assert re.sub(r"[^ML]", "", first) == "MLML"
+    assert second == ""
+    for constant in ([5.0], [nan], [0.0, 0.0]):
+        chart = line_chart({"constant": (range(len(constant)), constant)}, "step")
+        assert "nan" not in chart
 
 
 @pytest.mark.parametrize("photographs", [False, True])

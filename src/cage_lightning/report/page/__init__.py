@@ -27,7 +27,8 @@ from cage_lightning.identity import flat
 from cage_lightning.inside import is_inside
 from cage_lightning.report.affect_figures import absolute_errors
 from cage_lightning.report.page.curves import learning_curves, read_curves
-from cage_lightning.report.page.pictures import Embedded, embed
+from cage_lightning.report.page.line_chart import SIZE
+from cage_lightning.report.page.pictures import Embedded, embed, embed_svg
 from cage_lightning.report.paper_tables import PaperTable
 from cage_lightning.report.run_tables import (
     EXPLANATION,
@@ -179,8 +180,8 @@ def _section(name: str, run: Run, budget: float | None) -> _Section:
         run=run,
         facts=flat(run.metrics.get("meta", {})),
         curves=[
-            embed(title, figure)
-            for title, figure in learning_curves(read_curves(run.folder)).items()
+            embed_svg(title, chart, SIZE)
+            for title, chart in learning_curves(read_curves(run.folder)).items()
         ],
         figures=[] if budget is None else list(_figures(run, budget, not_shown)),
         figures_left_out=budget is None,

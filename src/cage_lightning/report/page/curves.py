@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from cage_lightning.errors import DataError
 from cage_lightning.inside import is_inside
-from cage_lightning.report.figures import PALETTE, new_figure
+from cage_lightning.report.page.line_chart import Points, line_chart
 
 # A panel each: which keys it shows.
 PANELS: Mapping[str, tuple[str, ...]] = {
@@ -60,28 +59,18 @@ def read_curves(folder: Path) -> dict[str, Curve]:
     return {key: curve for key, curve in curves.items() if curve}
 
 
-def learning_curves(curves: Mapping[str, Curve]) -> dict[str, Figure]:
-    """A small figure for each panel that has something to show, by its title."""
+def learning_curves(curves: Mapping[str, Curve]) -> dict[str, str]:
+    """A small chart in SVG for each panel that has something to show, by its title."""
     return {
-        title: _panel({key: curves[key] for key in keys if key in curves})
+        title: line_chart(
+            {key: _thinned(curves[key]) for key in keys if key in curves}, "optimisation step"
+        )
         for title, keys in PANELS.items()
         if any(key in curves for key in keys)
     }
 
 
-def _panel(curves: Mapping[str, Curve]) -> Figure:
-    figure = new_figure(4.4, 3, "")
-    axes = figure.subplots()
-    for (key, curve), color in zip(curves.items(), PALETTE, strict=False):
-        steps, values = _thinned(curve)
-        axes.plot(steps, values, color=color, marker="." if len(steps) < 50 else None, label=key)
-    axes.set_xlabel("optimisation step")
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(fontsize=8)
-    return figure
-
-
-def _thinned(curve: Curve) -> tuple[list[float], list[float]]:
+def _thinned(curve: Curve) -> Points:
     """Steps and values; a long curve as the means of neighbouring points."""
     points = np.array(sorted(curve.items()), np.float64)
     groups = np.array_split(points, min(len(points), _POINTS))

@@ -61,11 +61,26 @@ def embed(
     width = min(pixels.width, 1600 if photographs else 1100)
     while True:
         size = width, max(1, round(pixels.height * width / pixels.width))
-        resized = pixels.resize(size, Image.Resampling.LANCZOS)
-        uri = f"data:image/webp;base64,{base64.b64encode(_webp(resized, photographs)).decode()}"
+        resized = pixels.resize(size, Image.Resampling.HAMMING)
+        uri = _data_uri("webp", _webp(resized, photographs))
         if len(uri) <= budget or width <= _NARROWEST:
             return Embedded(title, uri, size, photographs)
         width = max(_NARROWEST, int(width * min(0.9, math.sqrt(budget / len(uri)))))
+
+
+def embed_svg(title: str, document: str, size: tuple[int, int]) -> Embedded:
+    """A drawing in SVG; in an image it runs no script and loads nothing.
+
+    Args:
+        title: What it shows.
+        document: The SVG.
+        size: Width and height in pixels, as it says itself.
+    """
+    return Embedded(title, _data_uri("svg+xml", document.encode()), size, photographs=False)
+
+
+def _data_uri(kind: str, content: bytes) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
 
 
 def _pixels(picture: Path | Figure) -> Image.Image:
@@ -96,11 +111,9 @@ def _read(file: Path) -> Image.Image:
 def _webp(picture: Image.Image, photographs: bool) -> bytes:
     buffer = io.BytesIO()
     if photographs:
-        picture.save(buffer, "WEBP", quality=_QUALITY)
+        picture.save(buffer, "WEBP", quality=_QUALITY, method=_EFFORT)
     else:
-        # Coverage keeps what is small but coloured; k-means then brings the large areas right.
-        few = picture.quantize(
-            _COLORS, Image.Quantize.MAXCOVERAGE, kmeans=1, dither=Image.Dither.NONE
-        )
+        # Keeps what is small but coloured, in a thirtieth of the time of k-means.
+        few = picture.quantize(_COLORS, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
         few.convert("RGB").save(buffer, "WEBP", lossless=True, method=_EFFORT)
     return buffer.getvalue()
