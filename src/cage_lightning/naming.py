@@ -51,8 +51,8 @@ def tag_of(settings: Mapping[str, Any]) -> str:
 
 def name_of(text: str) -> str:
     """A text as part of a folder's name; different texts never share one."""
-    plain, exact = _text(text)
-    return text if exact else f"{plain}-{_digest(text)}"
+    readable, exact = _text(text)
+    return text if exact else f"{readable}-{_digest(text)}"
 
 
 def named_settings(config: DictConfig) -> set[str]:
@@ -87,7 +87,7 @@ def _labels(keys: Collection[str]) -> list[str]:
 
 def _text(value: Any) -> tuple[str, bool]:
     """A value as people write it, and whether it is the only value that is written so."""
-    value = _plain(value)
+    value = plain(value)
     if isinstance(value, str):
         exact = _PLAIN.fullmatch(value) is not None and value.lower() not in _NO_WORDS
         return (_UNSAFE.sub("_", value).strip("_-.") or "text"), exact
@@ -98,12 +98,12 @@ def _text(value: Any) -> tuple[str, bool]:
     return json.dumps(value).replace("+", ""), True
 
 
-def _plain(value: Any) -> Any:
-    """The same value for 1 and 1.0, 0 and -0.0."""
+def plain(value: Any) -> Any:
+    """A setting as one value however it was written: 1 for 1.0, 0 for -0.0."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(value[key]) for key in sorted(value, key=str)}
+        return {str(key): plain(value[key]) for key in sorted(value, key=str)}
     if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
+        return [plain(one) for one in value]
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
         return int(value)
     return value
@@ -114,4 +114,4 @@ def _is_number(value: Any) -> bool:
 
 
 def _digest(value: Any) -> str:
-    return hashlib.sha256(json.dumps(_plain(value)).encode()).hexdigest()[:_DIGEST]
+    return hashlib.sha256(json.dumps(plain(value)).encode()).hexdigest()[:_DIGEST]

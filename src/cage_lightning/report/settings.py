@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cage_lightning.identity import essence
+from cage_lightning.naming import plain
 from cage_lightning.report.runs import Run
 
 _NAMES = ("tag", "group", "seed")
@@ -81,7 +82,7 @@ def _common(choices: Sequence[Mapping[str, Any]]) -> list[str]:
 def _settings(run: Run) -> dict[str, Any]:
     """What a run computes, whatever its seed."""
     return {
-        key: re.sub(r"-s\d+(?=[-/]|$)", "-s*", value) if isinstance(value, str) else value
+        key: re.sub(r"-s\d+(?=[-/]|$)", "-s*", value) if isinstance(value, str) else plain(value)
         for key, value in essence(run.config).items()
         if key not in _NAMES and not key.endswith(".seed")
     }
