@@ -88,7 +88,7 @@ def state(folder: RunFolder) -> dict[str, Any]:
     [
         pytest.param(case, step, marks=() if (case, step) in QUICK else pytest.mark.slow)
         for case in CASES
-        for step in (4, 6, -1)
+        for step in (6, -1)
     ],
 )
 def test_a_killed_run_ends_as_an_undisturbed_one(
