@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import os
+import platform
 import re
 import signal
 import sys
@@ -129,19 +130,29 @@ def _naming_choices(task: _Task) -> _Task:
 
 
 def _collecting(task: _Task, refused: list[Exception]) -> _Task:
-    """The same task; of what it refuses, Hydra would print a message of its own."""
+    """The same task; of what it refuses, Hydra would print a message of its own.
+
+    A launcher may run it in another process, which `refused` is not that of: there it is raised.
+    """
+    home = _process()
 
     @functools.wraps(task)
     def job(config: DictConfig) -> None:
-        os.environ.pop(FULL_ERROR)  # not for the processes of further devices
+        os.environ.pop(FULL_ERROR, None)  # not for the processes of further devices
         try:
             task(config)
         except _REFUSALS as error:
+            if _process() != home:
+                raise
             refused.append(error)
         finally:
             os.environ[FULL_ERROR] = "1"
 
     return job
+
+
+def _process() -> tuple[str, int]:
+    return platform.node(), os.getpid()
 
 
 def _places(config_dir: str | None) -> tuple[Path, ...]:

@@ -225,6 +225,21 @@ def test_what_a_job_refuses_is_the_only_message(
     assert capsys.readouterr().err == "error: lower it\n"
 
 
+def test_a_job_in_the_process_of_a_launcher_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in SLURM: what is only noted there, nobody would hear of."""
+
+    def task(config: DictConfig) -> None:
+        raise ConfigError("lower it")
+
+    refused: list[Exception] = []
+    job = cli._collecting(task, refused)
+    monkeypatch.setattr(cli, "_process", lambda: ("a node", 1))
+    monkeypatch.delenv(cli.FULL_ERROR, raising=False)
+    with pytest.raises(ConfigError, match="lower it"):
+        job(DictConfig({}))
+    assert not refused
+
+
 def test_a_fault_of_ours_keeps_its_traceback(
     called: Called, monkeypatch: pytest.MonkeyPatch
 ) -> None:
