@@ -19,6 +19,7 @@ from cage_lightning.errors import CheckpointError
 from cage_lightning.identity import read_config
 from cage_lightning.labels import AFFECTNET_8
 from cage_lightning.models import build_network
+from tests.hostile_content import Payload, replace_part
 
 Content = dict[str, Any]
 
@@ -103,20 +104,9 @@ def replaced(part: str, value: Any) -> Callable[[Content, Path], None]:
     """Put `value` in the place of a part, by dotted name."""
 
     def change(content: Content, outside: Path) -> None:
-        *where, last = part.split(".")
-        for key in where:
-            content = content[key]
-        content[last] = value
+        replace_part(content, tuple(part.split(".")), value)
 
     return change
-
-
-class Payload:
-    def __init__(self, marker: Path) -> None:
-        self.marker = marker
-
-    def __reduce__(self) -> Any:
-        return os.system, (f"touch {self.marker}",)
 
 
 def nested_download(content: Content, outside: Path) -> None:

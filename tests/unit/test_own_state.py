@@ -21,6 +21,7 @@ from cage_lightning.callbacks import AtomicCheckpointIO, LastCheckpoint, OwnStat
 from cage_lightning.data.annotations import Annotations
 from cage_lightning.errors import CageError, CheckpointError, DataError
 from cage_lightning.labels import AFFECTNET_8
+from tests.hostile_content import Payload, replace_part
 
 pytestmark = [
     # Of Lightning, about a training as small as this one.
@@ -289,21 +290,9 @@ def best_file(path: str) -> Callable[[State, Path], None]:
 
 def replaced(*where: Any, by: Any) -> Callable[[State, Path], None]:
     def change(content: State, outside: Path) -> None:
-        *path, last = where
-        inside: Any = content
-        for key in path:
-            inside = inside[key]
-        inside[last] = by
+        replace_part(content, where, by)
 
     return change
-
-
-class Payload:
-    def __init__(self, marker: Path) -> None:
-        self.marker = marker
-
-    def __reduce__(self) -> Any:
-        return os.system, (f"touch {self.marker}",)
 
 
 def code(content: State, outside: Path) -> None:
