@@ -69,9 +69,10 @@ def test_a_file_that_finds_no_room_is_named_and_the_old_one_stays(small_disk: Pa
 
 
 def test_what_torch_says_of_a_full_disk_is_not_what_is_told(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    little_is_free(monkeypatch, Path.cwd())
+    monkeypatch.chdir(tmp_path)
+    little_is_free(monkeypatch, tmp_path)
     with (
         pytest.raises(OutputError) as told,
         room_for(PLACE),
@@ -125,13 +126,17 @@ def test_too_little_shared_memory_says_what_helps(said: str) -> None:
     assert "\n" not in message
 
 
-def test_a_nameless_error_blames_the_place_that_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_nameless_error_blames_the_place_that_is_full(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
     def told() -> str:
         with pytest.raises(OutputError) as error, room_for(PLACE):
             raise OSError(errno.ENOSPC, "No space left on device")
         return str(error.value)
 
-    little_is_free(monkeypatch, Path.cwd(), room.SHARED_MEMORY)
+    little_is_free(monkeypatch, tmp_path, room.SHARED_MEMORY)
     assert told().startswith("runs/x: No space")
     little_is_free(monkeypatch, room.SHARED_MEMORY)
     assert told().startswith("the shared memory in /dev/shm")
