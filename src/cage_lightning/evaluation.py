@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from hydra.core.hydra_config import HydraConfig
 from lightning.pytorch import seed_everything
 from omegaconf import DictConfig, open_dict
 
@@ -17,9 +18,10 @@ from cage_lightning.callbacks import progress_bar
 from cage_lightning.course import check_limits
 from cage_lightning.data.annotations import Annotations
 from cage_lightning.data.module import ExpressionData, FaceDataset
-from cage_lightning.errors import CheckpointError, check_seed
+from cage_lightning.errors import CheckpointError, ConfigError, check_seed
 from cage_lightning.inside import local_path, refuse_outside
 from cage_lightning.labels import LABEL_SPACES
+from cage_lightning.lightning_settings import OF_TRAINING
 from cage_lightning.models import read_state_dict
 from cage_lightning.modules import ExpressionModule
 from cage_lightning.prediction_files import write_predictions
@@ -128,6 +130,7 @@ def evaluate(config: DictConfig) -> dict[str, Any] | None:
     check_seed(config.seed)
     seed_everything(config.seed, workers=True, verbose=False)
     start_logging(None)
+    _refuse_settings_of_training()
     check_limits(config.trainer)
     file = build.checkpoint_of(config.checkpoint)
     folder = _output(config, file)
@@ -161,6 +164,14 @@ def evaluate(config: DictConfig) -> dict[str, Any] | None:
         draw_figures(folder, predictions, data)
     save_results(folder, predictions, content)
     return content
+
+
+def _refuse_settings_of_training() -> None:
+    typed = HydraConfig.get().overrides.task if HydraConfig.initialized() else []
+    for key in (override.lstrip("+~").partition("=")[0] for override in typed):
+        group, _, name = key.partition(".")
+        if group == "trainer" and name in OF_TRAINING:
+            raise ConfigError(f"{key} says how to train, and evaluate trains nothing: leave it out")
 
 
 def _module(config: DictConfig, file: Path) -> tuple[ExpressionModule, int]:

@@ -150,6 +150,17 @@ CALLBACKS = {
 }
 
 
+# Arguments that say how to train: `evaluate` does not, and would take them without effect.
+OF_TRAINING = frozenset(
+    {
+        *("max_epochs", "min_epochs", "max_steps", "min_steps", "max_time", "overfit_batches"),
+        *("limit_train_batches", "limit_val_batches", "val_check_interval"),
+        *("check_val_every_n_epoch", "num_sanity_val_steps", "accumulate_grad_batches"),
+        *("gradient_clip_val", "gradient_clip_algorithm"),
+    }
+)
+
+
 def check_trainer(settings: Mapping[str, Any]) -> None:
     """Refuse arguments of the trainer that would not do here what they say.
 

@@ -446,3 +446,10 @@ def test_the_reported_weights_are_those_that_were_chosen(
     reported = folder.read_metrics()
     scores = {key: value for key, value in reported.items() if key.startswith("test/")}
     assert {key: evaluated[key] for key in scores} == scores
+
+
+@pytest.mark.parametrize("setting", ["trainer.max_epochs=3", "+trainer.max_time=00:00:01:00"])
+def test_evaluate_refuses_how_to_train(setting: str) -> None:
+    config = composed("checkpoint=nowhere.ckpt", "data=demo8", setting, config_name="evaluate")
+    with pytest.raises(ConfigError, match=r"trainer\.max_\w+ says how to train"):
+        evaluate(config)
