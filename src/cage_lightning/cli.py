@@ -170,6 +170,12 @@ def in_sweep() -> bool:
     return HydraConfig.initialized() and not OmegaConf.is_missing(HydraConfig.get().job, "num")
 
 
+def typed_settings() -> list[str]:
+    """The keys that the command line, or a sweep, set for this process; none outside a command."""
+    typed = HydraConfig.get().overrides.task if HydraConfig.initialized() else []
+    return [override.lstrip("+~").partition("=")[0] for override in typed]
+
+
 @contextmanager
 def sigterm_exits() -> Iterator[None]:
     """Let SIGTERM unwind the stack as Ctrl-C does, with exit code 143."""

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from hydra.core.hydra_config import HydraConfig
 from lightning.pytorch import seed_everything
 from omegaconf import DictConfig, open_dict
 
 from cage_lightning import build
 from cage_lightning.callbacks import progress_bar
+from cage_lightning.cli import typed_settings
 from cage_lightning.course import check_limits
 from cage_lightning.data.annotations import Annotations
 from cage_lightning.data.module import ExpressionData, FaceDataset
@@ -167,8 +167,7 @@ def evaluate(config: DictConfig) -> dict[str, Any] | None:
 
 
 def _refuse_settings_of_training() -> None:
-    typed = HydraConfig.get().overrides.task if HydraConfig.initialized() else []
-    for key in (override.lstrip("+~").partition("=")[0] for override in typed):
+    for key in typed_settings():
         group, _, name = key.partition(".")
         if group == "trainer" and name in OF_TRAINING:
             raise ConfigError(f"{key} says how to train, and evaluate trains nothing: leave it out")
