@@ -37,7 +37,7 @@ T = TypeVar("T")
 
 
 def write_release(root: Path) -> None:
-    from cage_lightning.data.demo_faces import draw_face
+    from cage_lightning.demo.faces import draw_face
 
     for split, size in SIZES.items():
         faces = [draw_face(0, split, index, PIXELS) for index in range(FACES)]
@@ -69,8 +69,8 @@ def peak() -> float:
 
 
 def peak_of_imports() -> float:
+    import cage_lightning.commands.prepare  # noqa: F401
     import cage_lightning.data.datasets  # noqa: F401
-    import cage_lightning.preparing  # noqa: F401
 
     return peak()
 

@@ -15,7 +15,7 @@ import numpy as np
 from sklearn import metrics
 
 from cage_lightning.labels import AFFECTNET_8
-from cage_lightning.predictions import Predictions, predictions_of
+from cage_lightning.predictions.table import Predictions, predictions_of
 from cage_lightning.scores import intervals
 
 SAMPLES, RESAMPLES, FEW, REPEATS = 4_000, 10_000, 50, 3

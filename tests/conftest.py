@@ -16,8 +16,8 @@ from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, open_dict
 
-from cage_lightning.config import CONF_DIR, register
-from cage_lightning.run import RunFolder
+from cage_lightning.app.schema import CONF_DIR, register
+from cage_lightning.runs.folder import RunFolder
 
 # The smallest real training: the tiny demo faces, a small network, two epochs, no worker process.
 TINY = (
@@ -55,7 +55,7 @@ def composed(*overrides: str, config_name: str = "train") -> DictConfig:
 @pytest.fixture(scope="session")
 def demo_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder for CAGE_DATA, shared by the whole test run: the tiny demo faces are drawn once."""
-    from cage_lightning.data.demo_faces import write_release
+    from cage_lightning.demo.faces import write_release
 
     root = tmp_path_factory.mktemp("data")
     write_release(root / "demo_faces" / "tiny", "tiny")
@@ -119,7 +119,7 @@ def train_here(tmp_path: Path, demo_root: Path) -> Iterator[Train]:
 
     Unlike `command` it raises what a run raises; what a run says is in its train.log.
     """
-    from cage_lightning.training import train
+    from cage_lightning.commands.train import train
     from tests.in_process import as_a_process
 
     def run(*overrides: str) -> RunFolder:

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 from omegaconf import OmegaConf
 
-from cage_lightning.atomic import write_csv
+from cage_lightning.commands.score import results_of, write_results
 from cage_lightning.labels import AFFECTNET_7, AFFECTNET_8
-from cage_lightning.prediction_files import write_predictions
+from cage_lightning.predictions.files import write_predictions
 from cage_lightning.report.evaluation_figures import draw
-from cage_lightning.scoring import results_of, write_results
+from cage_lightning.system.atomic import write_csv
 from tests.conftest import composed
 from tests.prediction_samples import random_predictions
 

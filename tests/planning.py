@@ -12,7 +12,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 
-from cage_lightning.config import CONF_DIR, register
+from cage_lightning.app.schema import CONF_DIR, register
 from hydra_plugins.cage_launcher._plan import Planned, plan
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from cage_lightning.labels import LabelSpace
-from cage_lightning.predictions import Predictions, predictions_of
+from cage_lightning.predictions.table import Predictions, predictions_of
 
 
 def random_predictions(space: LabelSpace, n: int = 60, seed: int = 0) -> Predictions:

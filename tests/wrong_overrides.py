@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
-from cage_lightning.commands import Command, commands
+from cage_lightning.app.command import Command, commands
 
 OF_A_WRONG_TYPE = (
     *("abc", "[1]", "[a,b]", "{a:1}", "null", "true", "1.5", "''", "???", "nan", "'1'"),

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from omegaconf import DictConfig
 
-from cage_lightning.cli import door
+from cage_lightning.app.cli import door
 
 
 @door("analyze")
 def main(config: DictConfig) -> None:
     """Draw how categories and affect are distributed in a release's own splits."""
-    from cage_lightning.analyzing import analyze
+    from cage_lightning.commands.analyze import analyze
 
     analyze(config)
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from omegaconf import DictConfig
 
-from cage_lightning.cli import door
+from cage_lightning.app.cli import door
 
 
 @door("collect")
 def main(config: DictConfig) -> None:
     """Make one table."""
-    from cage_lightning.collecting import collect
+    from cage_lightning.commands.collect import collect
 
     collect(config)
 

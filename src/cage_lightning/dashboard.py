@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from omegaconf import DictConfig
 
-from cage_lightning.cli import door
+from cage_lightning.app.cli import door
 
 
 @door("dashboard")
 def main(config: DictConfig) -> None:
     """Build the workspace and the report of a group of runs, and save them."""
-    from cage_lightning.dashboarding import dashboard
+    from cage_lightning.commands.dashboard import dashboard
 
     dashboard(config)
 

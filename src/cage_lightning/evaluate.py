@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from omegaconf import DictConfig
 
-from cage_lightning.cli import door
+from cage_lightning.app.cli import door
 
 
 @door("evaluate")
 def main(config: DictConfig) -> None:
     """Evaluate one checkpoint."""
-    from cage_lightning.evaluation import evaluate
+    from cage_lightning.commands.evaluate import evaluate
 
     evaluate(config)
 

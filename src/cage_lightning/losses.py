@@ -17,10 +17,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cage_lightning.distributed import global_sum
 from cage_lightning.errors import ConfigError, check_not_negative
 from cage_lightning.labels import Batch, Prediction
 from cage_lightning.metrics.affect import concordance
+from cage_lightning.system.distributed import global_sum
 
 
 class DiscreteLoss(nn.Module):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from omegaconf import DictConfig
 
-from cage_lightning.cli import door
+from cage_lightning.app.cli import door
 
 
 @door("prepare")
 def main(config: DictConfig) -> None:
     """Check every picture, find duplicates, write the store and the data card."""
-    from cage_lightning.preparing import prepare
+    from cage_lightning.commands.prepare import prepare
 
     prepare(config)
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from omegaconf import DictConfig
 
-from cage_lightning.cli import door
+from cage_lightning.app.cli import door
 
 
 @door("score")
 def main(config: DictConfig) -> None:
     """Score one file, compare two, or sum up several seeds."""
-    from cage_lightning.scoring import score
+    from cage_lightning.commands.score import score
 
     score(config)
 

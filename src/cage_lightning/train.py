@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from omegaconf import DictConfig
 
-from cage_lightning.cli import door
+from cage_lightning.app.cli import door
 
 
 @door("train")
 def main(config: DictConfig) -> None:
     """Train, choose the epoch, and report on the test split."""
-    from cage_lightning.training import train
+    from cage_lightning.commands.train import train
 
     train(config)
 

@@ -13,9 +13,9 @@ import pytest
 from omegaconf import DictConfig, OmegaConf
 
 from cage_lightning.errors import ConfigError
-from cage_lightning.identity import essence
 from cage_lightning.models.tiny import TinyNetwork
-from cage_lightning.run import RunFolder
+from cage_lightning.runs.folder import RunFolder
+from cage_lightning.runs.identity import essence
 from tests.conftest import TINY, Command, composed
 
 OLD = Path(__file__).with_name("run_479195c")

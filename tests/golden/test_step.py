@@ -16,10 +16,10 @@ from hydra.utils import instantiate
 from lightning.pytorch import seed_everything
 from torch.utils.data import default_collate
 
-from cage_lightning import build
-from cage_lightning.data.demo_faces import write_release
+from cage_lightning.app import build
 from cage_lightning.data.module import FaceDataset
 from cage_lightning.data.sampling import EpochBatches
+from cage_lightning.demo.faces import write_release
 from tests.conftest import composed
 
 GOLDEN = Path(__file__).with_name("step.json")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from cage_lightning.commands.evaluate import evaluate
 from cage_lightning.errors import ConfigError
-from cage_lightning.evaluation import evaluate
 from tests.conftest import TINY, Train, composed
 
 SECOND = "+callbacks.x={_target_: lightning.pytorch.callbacks.ModelCheckpoint, monitor: val/lss}"

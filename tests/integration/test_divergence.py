@@ -10,9 +10,9 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 
+from cage_lightning.commands.evaluate import evaluate
 from cage_lightning.errors import ConfigError, DivergedError
-from cage_lightning.evaluation import evaluate
-from cage_lightning.prediction_files import read_predictions, write_predictions
+from cage_lightning.predictions.files import read_predictions, write_predictions
 from cage_lightning.report.runs import read_runs, read_unfinished
 from tests.conftest import TINY, Train, composed
 

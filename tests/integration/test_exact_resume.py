@@ -11,7 +11,7 @@ import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Callback
 
-from cage_lightning.run import RunFolder
+from cage_lightning.runs.folder import RunFolder
 from tests.conftest import Train
 
 LIGHTNING = "lightning.pytorch.callbacks"

@@ -17,11 +17,12 @@ from typing import Any
 import pytest
 import torch
 
-from cage_lightning import build, preparing
-from cage_lightning.data.affectnet import read_affectnet
+from cage_lightning.app import build
+from cage_lightning.commands.prepare import prepare as run_prepare
 from cage_lightning.data.annotations import Annotations
-from cage_lightning.data.emotic import read_emotic
 from cage_lightning.data.module import FaceDataset
+from cage_lightning.data.readers.affectnet import read_affectnet
+from cage_lightning.data.readers.emotic import read_emotic
 from cage_lightning.errors import DataError
 from cage_lightning.labels import AFFECTNET_8
 from tests.affectnet_layouts import (
@@ -218,7 +219,7 @@ def write_rows(data: str, root: Path, split: str, count: int, far: bool = False)
 def test_each_faulty_picture_is_named_in_the_data_card(
     data: str, tmp_path: Path, secret: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(preparing, "start_logging", lambda file: None)
+    monkeypatch.setattr("cage_lightning.commands.prepare.start_logging", lambda file: None)
     root, rng = tmp_path / "release", random.Random(data)
     files = [*pictures(PICTURES[data], PICTURES[data]), *(sound(rng) for _ in range(20))]
     rng.shuffle(files)
@@ -244,12 +245,12 @@ def test_each_faulty_picture_is_named_in_the_data_card(
     config = composed(*settings, "workers=2", config_name="prepare")
     broken = {name: names for name, names in expected.items() if names}
     with pytest.raises(DataError, match=f"{len(broken)} samples have no usable picture"):
-        preparing.prepare(config)
+        run_prepare(config)
     store = tmp_path / "release.store" / name
     assert not list(store.glob("*.arrow"))
 
     config.data.on_error = "skip"
-    card = preparing.prepare(config)
+    card = run_prepare(config)
     with (store / "faults.csv").open(newline="") as file:
         named = {Path(row["path"]).name: row["fault"] for row in csv.DictReader(file)}
     assert named.keys() == broken.keys()

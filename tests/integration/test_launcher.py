@@ -25,7 +25,7 @@ DOOR = """
 import json, os, signal, subprocess, sys, time
 from contextlib import ExitStack
 from pathlib import Path
-from cage_lightning.cli import door
+from cage_lightning.app.cli import door
 from cage_lightning.errors import CageError
 
 def saves(*_):

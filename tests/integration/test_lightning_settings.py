@@ -16,11 +16,11 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 
-from cage_lightning import build
+from cage_lightning.app import build
+from cage_lightning.app.lightning_settings import ARGUMENTS, CALLBACKS, Setting, check_callbacks
+from cage_lightning.commands.evaluate import evaluate
 from cage_lightning.errors import ConfigError
-from cage_lightning.evaluation import evaluate
-from cage_lightning.lightning_settings import ARGUMENTS, CALLBACKS, Setting, check_callbacks
-from cage_lightning.run import RunFolder
+from cage_lightning.runs.folder import RunFolder
 from tests.conftest import TINY, Train, composed
 
 ROOT = Path(__file__).parents[2]

@@ -13,8 +13,8 @@ import pytest
 import torch
 from lightning.pytorch import Trainer
 
-from cage_lightning import training
 from cage_lightning.callbacks import LastCheckpoint
+from cage_lightning.commands.train import train as run_training
 from cage_lightning.errors import DataError
 from tests.conftest import TINY, composed
 
@@ -37,7 +37,7 @@ class Killed(BaseException):
 @pytest.fixture(autouse=True, scope="module")
 def _as_it_was() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "start_logging", lambda file: None)
+        patch.setattr("cage_lightning.commands.train.start_logging", lambda file: None)
         for name in ("PL_GLOBAL_SEED", "PL_SEED_WORKERS"):  # a training sets them
             patch.setenv(name, "0")
         before = signal.getsignal(signal.SIGTERM)
@@ -47,7 +47,7 @@ def _as_it_was() -> Iterator[None]:
 
 def train(runs: Path | str, data: Path, *settings: str) -> dict[str, Any]:
     root = f"data.root={data / 'demo_faces' / 'tiny'}"
-    content = training.train(composed(*SETTINGS, f"runs={runs}", root, *settings))
+    content = run_training(composed(*SETTINGS, f"runs={runs}", root, *settings))
     assert content is not None
     return content
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from cage_lightning import collecting, evaluation, preparing, scoring
+from cage_lightning.commands import collect, evaluate, prepare, score
 from cage_lightning.data.module import ExpressionData
 from tests.conftest import TINY, Command
 from tests.fabricated_runs import write_run
@@ -54,10 +54,10 @@ def test_a_place_that_cannot_be_written_is_named_before_the_work(
         raise AssertionError("the work has begun")
 
     monkeypatch.setattr(ExpressionData, "read", work)
-    monkeypatch.setattr(evaluation, "gather", work)
-    monkeypatch.setattr(scoring, "results_of", work)
-    monkeypatch.setattr(collecting, "read_runs", work)
-    monkeypatch.setattr(preparing, "_pack", work)
+    monkeypatch.setattr(evaluate, "gather", work)
+    monkeypatch.setattr(score, "results_of", work)
+    monkeypatch.setattr(collect, "read_runs", work)
+    monkeypatch.setattr(prepare, "_pack", work)
     arguments, setting = UNWRITABLE[command_line]
     for place in ("/proc/nothing", f"{RUN}/metrics.json/below"):
         (error,) = errors(command(*arguments, f"{setting}={place}", check=False))

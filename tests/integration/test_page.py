@@ -30,7 +30,7 @@ def grid(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of 18 runs, one that failed and one that was stopped."""
     from omegaconf import OmegaConf
 
-    from cage_lightning.collecting import collect
+    from cage_lightning.commands.collect import collect
 
     work = tmp_path_factory.mktemp("grid")
     figures, runs = draw_figures(work / "figures"), work / "runs"

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from cage_lightning.data.demo_faces import write_release
+from cage_lightning.demo.faces import write_release
 from tests.conftest import Command
 
 FOLDERS = {"train": "train_set", "test": "val_set"}

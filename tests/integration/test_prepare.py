@@ -20,7 +20,8 @@ import pytest
 import torch
 from PIL import Image, ImageEnhance
 
-from cage_lightning import build, preparing
+from cage_lightning.app import build
+from cage_lightning.commands.prepare import prepare as run_prepare
 from cage_lightning.data import checking
 from cage_lightning.data.module import ExpressionData, FaceDataset
 from cage_lightning.errors import ConfigError, DataError
@@ -42,12 +43,12 @@ def release(demo_root: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def prepare(release: Path, monkeypatch: pytest.MonkeyPatch) -> Prepare:
     """Prepare `release` in this process, in small parts."""
-    monkeypatch.setattr(preparing, "start_logging", lambda file: None)
+    monkeypatch.setattr("cage_lightning.commands.prepare.start_logging", lambda file: None)
     monkeypatch.setattr(checking, "PART", 32)
 
     def run(*overrides: str) -> dict[str, Any]:
         settings = (*SMALL, f"data.root={release}", *overrides)
-        return preparing.prepare(composed(*settings, config_name="prepare"))
+        return run_prepare(composed(*settings, config_name="prepare"))
 
     return run
 
@@ -74,13 +75,13 @@ def pictures(root: Path, split: str) -> list[Path]:
 def test_samples_from_the_store_are_those_of_the_release(
     name: str, demo_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(preparing, "start_logging", lambda file: None)
+    monkeypatch.setattr("cage_lightning.commands.prepare.start_logging", lambda file: None)
     monkeypatch.setattr(checking, "PART", 24)
     monkeypatch.setenv("CAGE_DATA", str(demo_root))
     settings = (f"data={name}", "data.size=tiny", f"data.store={tmp_path / 'store'}")
     loose = data_of(*settings, "data.margin=0.1")
     assert loose.train.packed is None
-    card = preparing.prepare(composed(*settings, config_name="prepare"))
+    card = run_prepare(composed(*settings, config_name="prepare"))
     for counts in card["duplicates"].values():  # persons in one picture are no duplicates
         assert not any(counts.values())
     packed = data_of(*settings, "data.margin=0.1")
@@ -279,11 +280,11 @@ def test_a_store_that_cannot_be_written(prepare: Prepare, tmp_path: Path, proble
 def test_boxes_cannot_be_re_encoded(
     demo_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(preparing, "start_logging", lambda file: None)
+    monkeypatch.setattr("cage_lightning.commands.prepare.start_logging", lambda file: None)
     monkeypatch.setenv("CAGE_DATA", str(demo_root))
     settings = ("data=demo_emotic", "data.size=tiny", f"data.store={tmp_path / 'store'}")
     with pytest.raises(ConfigError, match="reencode=true"):
-        preparing.prepare(composed(*settings, "reencode=true", config_name="prepare"))
+        run_prepare(composed(*settings, "reencode=true", config_name="prepare"))
     assert not (tmp_path / "store").exists()
 
 

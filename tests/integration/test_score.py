@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cage_lightning.prediction_files import read_predictions
+from cage_lightning.predictions.files import read_predictions
 from tests.conftest import Command
 
 RUN = "runs/default/demo8-tiny-{}-s{}"

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from cage_lightning.labels import AFFECTNET_8
-from cage_lightning.prediction_files import read_predictions
+from cage_lightning.predictions.files import read_predictions
 from tests.conftest import TINY, Command
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from cage_lightning import build
+from cage_lightning.app import build
 from cage_lightning.labels import EMOTIC
 from cage_lightning.models import read_state_dict
-from cage_lightning.prediction_files import read_predictions
+from cage_lightning.predictions.files import read_predictions
 from tests.conftest import TINY, Command, composed
 
 SCENES = tuple(setting.replace("data=demo8", "data=demo_emotic") for setting in TINY)

@@ -34,7 +34,7 @@ def test_the_wheel_trains_from_another_folder(tmp_path: Path, demo_root: Path) -
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    found = run("-c", "from cage_lightning.config import CONF_DIR; print(CONF_DIR)").strip()
+    found = run("-c", "from cage_lightning.app.schema import CONF_DIR; print(CONF_DIR)").strip()
     assert Path(found) == site / "cage_lightning" / "conf"
     assert "maxvit_t" in run("-m", "cage_lightning.train", "--cfg", "job", "model=maxvit")
     launcher = run("-c", "from hydra_plugins import cage_launcher as c; print(c.__file__)").strip()

@@ -16,7 +16,7 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from cage_lightning.run import RunFolder
+from cage_lightning.runs.folder import RunFolder
 from tests.conftest import TINY, environment
 from tests.slurm_cluster import Cluster, missing, until
 

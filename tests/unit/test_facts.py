@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cage_lightning.affectnet_statistics import AFFECTNET_TRAINING, SOURCE
-from cage_lightning.config import CONF_DIR
+from cage_lightning.app.schema import CONF_DIR
 from cage_lightning.labels import AFFECTNET_8
 
 PACKAGE = CONF_DIR.parent / "src"

@@ -9,7 +9,11 @@ from scipy.special import expit, log_softmax
 from torch import nn
 
 from cage_lightning.affectnet_statistics import AFFECTNET_TRAINING
-from cage_lightning.class_weights import PAPER_CLASS_WEIGHTS, inverse_frequency, positive_weights
+from cage_lightning.data.class_weights import (
+    PAPER_CLASS_WEIGHTS,
+    inverse_frequency,
+    positive_weights,
+)
 from cage_lightning.errors import ConfigError, DataError
 from cage_lightning.labels import Batch, Prediction
 from cage_lightning.losses import CombinedLoss, DiscreteLoss, ValenceArousalLoss

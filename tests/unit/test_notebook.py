@@ -10,10 +10,10 @@ from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from cage_lightning import build
-from cage_lightning.config import CONF_DIR, name_choices, register
+from cage_lightning.app import build
+from cage_lightning.app.schema import CONF_DIR, name_choices, register
 from cage_lightning.errors import ConfigError
-from cage_lightning.run import RunFolder
+from cage_lightning.runs.folder import RunFolder
 from tests.conftest import TINY
 
 GROUPS = ("data", "model", "loss", "protocol", "augment", "scheduler")

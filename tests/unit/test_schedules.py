@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from cage_lightning import schedules
-from cage_lightning.build import build
+from cage_lightning.app.build import build
 from tests.conftest import composed
 
 

@@ -15,7 +15,7 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from cage_lightning.callbacks.resume import resumable_here
-from cage_lightning.slurm import requeue
+from cage_lightning.runs.slurm import requeue
 
 log = logging.getLogger(__name__)
 

@@ -8,18 +8,16 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from cage_lightning.data.files import is_plain
+from cage_lightning.data.packed import PackedPictures
 from cage_lightning.errors import DataError
 from cage_lightning.labels import LabelSpace
-from cage_lightning.predictions import TrainingStatistics
-
-if TYPE_CHECKING:
-    from cage_lightning.data.store import PackedPictures
+from cage_lightning.predictions.table import TrainingStatistics
 
 
 @dataclass(frozen=True, eq=False)

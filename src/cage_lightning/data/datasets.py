@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from cage_lightning.data import affectnet, demo_emotic, demo_faces, emotic
 from cage_lightning.data.annotations import Annotations
-from cage_lightning.data.ferplus import read_ferplus
 from cage_lightning.data.module import ExpressionData
-from cage_lightning.data.rafdb import read_rafdb
+from cage_lightning.data.readers import affectnet, emotic
+from cage_lightning.data.readers.ferplus import read_ferplus
+from cage_lightning.data.readers.rafdb import read_rafdb
+from cage_lightning.demo import emotic as demo_emotic
+from cage_lightning.demo import faces as demo_faces
 from cage_lightning.errors import check_choice
 from cage_lightning.labels import AFFECTNET_7, AFFECTNET_8, EMOTIC
 

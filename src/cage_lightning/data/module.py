@@ -12,22 +12,22 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from cage_lightning.augment import Augment
-from cage_lightning.class_weights import (
+from cage_lightning.data.annotations import Annotations
+from cage_lightning.data.class_weights import (
     PAPER_CLASS_WEIGHTS,
     inverse_frequency,
     inverse_occurrence,
     positive_weights,
     weighting,
 )
-from cage_lightning.data.annotations import Annotations
 from cage_lightning.data.images import decode_image, without_broken
 from cage_lightning.data.sampling import EpochBatches, RankRows, ResumableLoader
 from cage_lightning.data.store import Store
 from cage_lightning.data.subsets import balanced_subset, stratified_holdout
 from cage_lightning.errors import ConfigError, check_choice, check_seed
-from cage_lightning.inside import local_path
 from cage_lightning.labels import LABEL_SPACES, Batch, LabelSpace
-from cage_lightning.room import check_shared_memory
+from cage_lightning.system.links import local_path
+from cage_lightning.system.storage import check_shared_memory
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ class ExpressionData(pl.LightningDataModule, ABC):
     Args:
         label_space: Name of the label space, for example ``affectnet7``.
         root: Where the release lies.
-        store: Where `preparing.prepare` packs it, in a folder for each label space; what is packed
+        store: Where `commands.prepare` packs it, in a folder for each label space; what is packed
             is read from there. None: never.
         image_size: Height and width of the pictures, in pixels.
         margin: Added to each side of the boxes, as a share of their width or height; without
@@ -183,6 +183,20 @@ class ExpressionData(pl.LightningDataModule, ABC):
     def test(self) -> Annotations:
         """What is reported."""
         return self.splits["test"]
+
+    def provenance(self) -> dict[str, Any]:
+        """What was read, as plain containers, without which a result is not comprehensible."""
+        return {
+            "label_space": self.label_space.to_dict(),
+            "data": {
+                split: {
+                    "samples": len(table),
+                    "left_out": dict(table.left_out),
+                    "fingerprint": table.fingerprint(),
+                }
+                for split, table in self.splits.items()
+            },
+        }
 
     def setup(self, stage: str) -> None:
         """Read the annotations that `stage` needs, once.

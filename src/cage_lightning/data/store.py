@@ -23,15 +23,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from cage_lightning.atomic import replacing
 from cage_lightning.data.annotations import Annotations
-from cage_lightning.errors import DataError, first_line
+from cage_lightning.data.packed import METADATA_KEY, REMEDY, PackedPictures, map_table
+from cage_lightning.errors import DataError
 from cage_lightning.labels import LabelSpace
+from cage_lightning.system.atomic import replacing
 
 VERSION = 1
-_KEY = b"cage_lightning"
-_STREAM = 8  # bytes, after which a file is as a stream of Arrow is
-_AGAIN = "run `python -m cage_lightning.prepare` again, or read the release itself: data.store=null"
 
 
 @dataclass(frozen=True)
@@ -61,39 +59,6 @@ class About:
     faults: int = 0
     shapes: Mapping[str, list[int]] = field(default_factory=dict)
     version: int = VERSION
-
-
-class PackedPictures:
-    """Pictures in a file of the store: number `i` is that of row ``rows[i]``.
-
-    The file is mapped into memory when the first picture is asked for, in each process anew.
-
-    Args:
-        file: The file.
-        rows: int64 ``[N]``.
-        metadata: Of the file's schema: tells whether another file has taken its place since.
-    """
-
-    def __init__(self, file: Path, rows: npt.NDArray[np.int64], metadata: bytes) -> None:
-        self.file, self.rows, self.metadata = file, rows, metadata
-        self._image: pa.ChunkedArray | None = None
-
-    def __getitem__(self, number: int) -> bytes:
-        """The picture as it was encoded."""
-        if self._image is None:
-            table = _map(self.file)
-            if table.schema.metadata[_KEY] != self.metadata:
-                raise DataError(f"{self.file} was replaced while it was in use; start again")
-            self._image = table["image"]
-        image: bytes = self._image[int(self.rows[number])].as_py()
-        return image
-
-    def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_image": None}
-
-    def select(self, rows: npt.NDArray[np.int64] | npt.NDArray[np.bool_]) -> PackedPictures:
-        """The pictures of some of the rows, see `Annotations.select`."""
-        return PackedPictures(self.file, self.rows[rows], self.metadata)
 
 
 class Store:
@@ -146,17 +111,17 @@ class Store:
         file = self.file(split)
         table, about = read_store(file, self.root)
         if about.label_space != space.to_dict():
-            raise DataError(f"{file} holds other categories than {space.name}: {_AGAIN}")
+            raise DataError(f"{file} holds other categories than {space.name}: {REMEDY}")
         if about.settings != settings:
             raise DataError(
-                f"{file} was made with {dict(about.settings)}, not {dict(settings)}: {_AGAIN}"
+                f"{file} was made with {dict(about.settings)}, not {dict(settings)}: {REMEDY}"
             )
         if self.release not in (None, about.release):
-            raise DataError(f"the release at {self.root} has changed since {file}: {_AGAIN}")
+            raise DataError(f"the release at {self.root} has changed since {file}: {REMEDY}")
         if image_size is not None and about.image_size not in (None, image_size):
             raise DataError(
                 f"{file} holds pictures re-encoded at {about.image_size} pixels, not at "
-                f"data.image_size={image_size}: {_AGAIN}"
+                f"data.image_size={image_size}: {REMEDY}"
             )
         if about.faults and on_error != "skip":
             raise DataError(
@@ -188,7 +153,7 @@ def write_store(file: Path, table: Annotations, images: Iterable[pa.Array], abou
             ("image", pa.large_binary()) if name == "image" else (name, columns[name].type)
             for name in ("id", "path", "image", *list(columns)[2:])
         ],
-        metadata={_KEY: json.dumps(values, sort_keys=True).encode()},
+        metadata={METADATA_KEY: json.dumps(values, sort_keys=True).encode()},
     )
     with replacing(file) as part, pa.OSFile(str(part), "wb") as sink:
         with pa.ipc.new_file(sink, schema) as writer:
@@ -204,7 +169,7 @@ def write_store(file: Path, table: Annotations, images: Iterable[pa.Array], abou
 def read_about(file: Path) -> About | None:
     """What a file was made from; None if there is no sound file of this version."""
     try:
-        values = json.loads(_map(file).schema.metadata[_KEY])
+        values = json.loads(map_table(file).schema.metadata[METADATA_KEY])
         return About(**values) if values["version"] == VERSION else None
     except (OSError, DataError, ValueError, KeyError, TypeError):
         return None
@@ -220,10 +185,10 @@ def read_store(file: Path, root: Path) -> tuple[Annotations, About]:
     Raises:
         DataError: It is damaged, no file of the store, or of another version.
     """
-    stored = _map(file)
+    stored = map_table(file)
     about = read_about(file)
     if about is None:
-        raise DataError(f"{file} is no packed store of version {VERSION}: {_AGAIN}")
+        raise DataError(f"{file} is no packed store of version {VERSION}: {REMEDY}")
     try:
         space = LabelSpace.from_dict(dict(about.label_space))
         extra = {
@@ -241,13 +206,15 @@ def read_store(file: Path, root: Path) -> tuple[Annotations, About]:
             left_out=about.left_out,
             box=_values(stored["box"]).reshape(-1, 4) if "box" in stored.column_names else None,
             extra=extra,
-            packed=PackedPictures(file, np.arange(stored.num_rows), stored.schema.metadata[_KEY]),
+            packed=PackedPictures(
+                file, np.arange(stored.num_rows), stored.schema.metadata[METADATA_KEY]
+            ),
         )
         damaged = table.fingerprint() != about.annotations
     except (pa.ArrowException, KeyError, ValueError, UnicodeDecodeError, DataError) as error:
-        raise DataError(f"{file} is damaged ({type(error).__name__}: {error}): {_AGAIN}") from error
+        raise DataError(f"{file} is damaged ({type(error).__name__}: {error}): {REMEDY}") from error
     if damaged:
-        raise DataError(f"{file} is damaged (the annotations have changed): {_AGAIN}")
+        raise DataError(f"{file} is damaged (the annotations have changed): {REMEDY}")
     return table, about
 
 
@@ -295,28 +262,6 @@ def fingerprint_of(files: Mapping[str, str]) -> str:
 def _identity(folder: str | Path) -> tuple[int, int]:
     state = Path(folder).stat()
     return state.st_dev, state.st_ino
-
-
-def _map(file: Path) -> pa.Table:
-    """The table in a file, mapped into memory. Its pictures are not yet read.
-
-    It is sound in itself: Arrow follows a wrong offset to wherever it leads, out of the memory of
-    this process as well.
-
-    Raises:
-        DataError: It is not, or no such file.
-    """
-    try:
-        memory = pa.memory_map(str(file))
-        table = pa.ipc.open_file(memory).read_all()
-        table.validate(full=True)
-        memory.seek(_STREAM)  # the schema is there twice
-        if not pa.ipc.open_stream(memory).schema.equals(table.schema, check_metadata=True):
-            raise pa.ArrowInvalid("two schemas")
-        return table
-    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
-        what = first_line(error)
-        raise DataError(f"{file} is no packed store or damaged ({what}): {_AGAIN}") from error
 
 
 def _columns(table: Annotations) -> dict[str, pa.Array]:

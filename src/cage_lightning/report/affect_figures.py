@@ -14,7 +14,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from cage_lightning.errors import DataError
-from cage_lightning.predictions import Floats, Predictions
+from cage_lightning.predictions.table import Floats, Predictions
 from cage_lightning.report.figures import (
     ACCENT,
     DENSITY_NOTE,

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from cage_lightning.predictions import Predictions
+from cage_lightning.predictions.table import Predictions
 from cage_lightning.report.affect_figures import ALL, compared_dimensions
 from cage_lightning.report.figures import (
     ACCENT,

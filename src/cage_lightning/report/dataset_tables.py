@@ -7,8 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cage_lightning.atomic import write_atomic, write_csv
-from cage_lightning.class_weights import (
+from cage_lightning.data.class_weights import (
     PAPER_CLASS_WEIGHTS,
     inverse_frequency,
     positive_weights,
@@ -16,6 +15,7 @@ from cage_lightning.class_weights import (
 from cage_lightning.labels import LabelSpace
 from cage_lightning.report.dataset_figures import Splits, annotated
 from cage_lightning.report.figures import Row
+from cage_lightning.system.atomic import write_atomic, write_csv
 
 _SPLITS = {"train": "Train", "val": "Validation", "test": "Test"}
 _DIMENSIONS = ("valence", "arousal", "dominance")

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cage_lightning.predictions import Predictions
+from cage_lightning.predictions.table import Predictions
 from cage_lightning.report.affect_figures import (
     CIRCUMPLEX,
     absolute_error,

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from cage_lightning.atomic import replacing, write_csv
+from cage_lightning.system.atomic import replacing, write_csv
 
 # Okabe and Ito's palette: told apart with any colour vision.
 SPLIT_COLORS: Mapping[str, str] = {"train": "#0072B2", "val": "#009E73", "test": "#E69F00"}

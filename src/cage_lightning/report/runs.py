@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from cage_lightning.errors import ConfigError, DataError
-from cage_lightning.identity import network_name, read_config
-from cage_lightning.inside import is_inside, leading_out, leads_out, refuse_outside
-from cage_lightning.prediction_files import has_finite_outputs, read_predictions
-from cage_lightning.predictions import Predictions
+from cage_lightning.predictions.files import has_finite_outputs, read_predictions
+from cage_lightning.predictions.table import Predictions
 from cage_lightning.report.affect_figures import compared_dimensions
-from cage_lightning.run import FOREIGN, RunFolder
+from cage_lightning.runs.folder import FOREIGN, RunFolder
+from cage_lightning.runs.identity import network_name, read_config
+from cage_lightning.system.links import is_inside, leading_out, leads_out, refuse_outside
 
 _DIVERGED = (
     "the outputs on the test split are not finite: the training diverged; delete the folder, and "

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cage_lightning.identity import essence
-from cage_lightning.naming import plain
 from cage_lightning.report.runs import Run
+from cage_lightning.runs.identity import essence
+from cage_lightning.runs.naming import plain
 
 _NAMES = ("tag", "group", "seed")
 _IN_EVERY_TABLE = ("data", "model", "loss")

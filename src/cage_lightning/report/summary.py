@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.table import Table
 
-from cage_lightning.output import console, say
+from cage_lightning.system.output import console, say
 
 _ROWS = {
     "accuracy": "accuracy",
@@ -26,7 +26,7 @@ def print_results(content: Mapping[str, Any], title: str) -> None:
     """Print the main numbers of a metrics.json, with interval and the best baseline of each.
 
     Args:
-        content: As `scoring.results_of` returns it.
+        content: As `scores.results.results_of` returns it.
         title: Above the table.
     """
     table = _table("test split", "", _interval_heading(content), "best baseline")

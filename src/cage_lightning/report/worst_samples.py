@@ -10,7 +10,7 @@ import numpy.typing as npt
 from PIL import Image, ImageOps
 
 from cage_lightning.labels import LabelSpace
-from cage_lightning.predictions import Categories, Floats, Predictions
+from cage_lightning.predictions.table import Categories, Floats, Predictions
 from cage_lightning.report.figures import Drawing, Row, new_figure
 
 Picture = Callable[[int], Image.Image | npt.NDArray[np.uint8]]

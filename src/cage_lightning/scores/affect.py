@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from cage_lightning.errors import DataError
-from cage_lightning.predictions import Floats, Predictions
+from cage_lightning.predictions.table import Floats, Predictions
 from cage_lightning.scores.ratio import ratio
 
 POOLED = "pooled"

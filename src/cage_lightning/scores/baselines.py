@@ -10,7 +10,7 @@ import numpy as np
 
 from cage_lightning.affectnet_statistics import AFFECTNET_TRAINING, SOURCE
 from cage_lightning.labels import LabelSpace
-from cage_lightning.predictions import Categories, Floats, Predictions, TrainingStatistics
+from cage_lightning.predictions.table import Categories, Floats, Predictions, TrainingStatistics
 from cage_lightning.scores.multilabel import TOP
 
 

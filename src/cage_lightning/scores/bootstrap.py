@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cage_lightning.errors import ConfigError
-from cage_lightning.predictions import Categories, Floats, Predictions
+from cage_lightning.predictions.table import Categories, Floats, Predictions
 from cage_lightning.scores.scorer import COUNTS, Scorer, point_estimate
 
 _CHUNK = 2**20  # weights at a time: 8 MiB

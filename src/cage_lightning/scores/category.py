@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from cage_lightning.predictions import Categories, Floats, Predictions
+from cage_lightning.predictions.table import Categories, Floats, Predictions
 from cage_lightning.scores.ratio import ratio
 
 BINS = 15

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cage_lightning.errors import ConfigError
-from cage_lightning.predictions import Floats, Predictions
+from cage_lightning.predictions.table import Floats, Predictions
 from cage_lightning.scores.bootstrap import bootstrap, percentile_interval
 from cage_lightning.scores.scorer import COUNTS, point_estimate
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from cage_lightning.labels import AFFECTNET_7, AFFECTNET_8
-from cage_lightning.predictions import Predictions
+from cage_lightning.predictions.table import Predictions
 from cage_lightning.scores.ratio import ratio
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from cage_lightning.predictions import Floats, Predictions
+from cage_lightning.predictions.table import Floats, Predictions
 from cage_lightning.scores.ratio import ratio
 
 TOP = 3

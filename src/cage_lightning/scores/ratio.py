@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from cage_lightning.predictions import Floats
+from cage_lightning.predictions.table import Floats
 
 
 def ratio(numerator: Floats, denominator: Floats, otherwise: float = np.nan) -> Floats:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from cage_lightning.predictions import Floats, Predictions
+from cage_lightning.predictions.table import Floats, Predictions
 from cage_lightning.scores import affect, category
 from cage_lightning.scores.affect import AffectScorer
 from cage_lightning.scores.category import CategoryScorer

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
-from cage_lightning.cli import sigterm_exits
+from cage_lightning.app.cli import sigterm_exits
 from cage_lightning.errors import CageError, ConfigError
-from cage_lightning.run import RunFolder
+from cage_lightning.runs.folder import RunFolder
 from hydra_plugins.cage_launcher._job import Job, State
 from hydra_plugins.cage_launcher._overview import Overview
 from hydra_plugins.cage_launcher._plan import SHORT_WAIT, Planned

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from cage_lightning.room import room_for
-from cage_lightning.run import RunFolder
+from cage_lightning.runs.folder import RunFolder
+from cage_lightning.system.storage import room_for
 from hydra_plugins.cage_launcher._slots import CPU
 
 _GUARD = Path(__file__).with_name("_guard.py")

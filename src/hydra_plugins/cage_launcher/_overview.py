@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from cage_lightning.output import console
+from cage_lightning.system.output import console
 from hydra_plugins.cage_launcher._job import Job, State
 
 _SHOWN = {State.RUNNING: "cyan", State.FAILED: "red"}

@@ -10,11 +10,11 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from cage_lightning.config import name_choices
+from cage_lightning.app.schema import name_choices
+from cage_lightning.app.sweeps import automatic_tag, chosen_by_sweep, chosen_by_wandb
 from cage_lightning.errors import ConfigError
-from cage_lightning.inside import local_path
-from cage_lightning.run import RunFolder, run_of
-from cage_lightning.sweeps import automatic_tag, chosen_by_sweep, chosen_by_wandb
+from cage_lightning.runs.folder import RunFolder, run_of
+from cage_lightning.system.links import local_path
 
 # For a job that comes after the one it starts from: that has ended, well or not.
 SHORT_WAIT = "init_wait_s=1"

@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Sequence
 
 from cage_lightning.errors import ConfigError
-from cage_lightning.machine import usable_cpus
+from cage_lightning.system.machine import usable_cpus
 
 CPU = "cpu"
 

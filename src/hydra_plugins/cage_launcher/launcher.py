@@ -56,7 +56,7 @@ class GpuLauncher(Launcher):
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
         """Take what Hydra knows of the sweep, and look whether its logs can be written."""
-        from cage_lightning.room import check_writable
+        from cage_lightning.system.storage import check_writable
 
         setting = "runs=DIR" if "runs" in config else "hydra.sweep.dir=DIR"
         check_writable(Path(config.hydra.sweep.dir), setting)

@@ -26,10 +26,10 @@ from hydra_plugins.hydra_submitit_launcher.config import BaseQueueConf
 from hydra_plugins.hydra_submitit_launcher.submitit_launcher import SlurmLauncher
 from submitit.core.utils import FailedJobError
 
-from cage_lightning.cli import sigterm_exits
+from cage_lightning.app.cli import sigterm_exits
 from cage_lightning.errors import CageError, ConfigError
-from cage_lightning.run import RunFolder
-from cage_lightning.slurm import requeue
+from cage_lightning.runs.folder import RunFolder
+from cage_lightning.runs.slurm import requeue
 from hydra_plugins.cage_launcher._plan import SHORT_WAIT, Planned, plan
 
 _POLL_S = 2

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cage_lightning.build import build_data
-from cage_lightning.data.demo_faces import write_release
+from cage_lightning.app.build import build_data
+from cage_lightning.demo.faces import write_release
 from cage_lightning.errors import ConfigError, DataError
 from tests.affectnet_layouts import Row, path_2017, write_2017, write_csv, write_folders
 from tests.conftest import composed

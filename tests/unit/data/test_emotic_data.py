@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from cage_lightning import build
+from cage_lightning.app import build
 from cage_lightning.data.datasets import DemoEmotic
-from cage_lightning.data.demo_emotic import write_release
 from cage_lightning.data.module import FaceDataset
+from cage_lightning.demo.emotic import write_release
 from cage_lightning.errors import ConfigError
 from tests.conftest import composed
 

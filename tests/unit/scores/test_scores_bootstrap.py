@@ -9,7 +9,7 @@ import pytest
 
 from cage_lightning.errors import ConfigError
 from cage_lightning.labels import AFFECTNET_8, EMOTIC
-from cage_lightning.predictions import Predictions
+from cage_lightning.predictions.table import Predictions
 from cage_lightning.scores import COUNTS, intervals, point_estimate
 from cage_lightning.scores.bootstrap import bootstrap, percentile_interval, resample_weights
 from tests.prediction_samples import of_affect, random_predictions

@@ -23,8 +23,6 @@ from rich.console import Console
 from rich.progress import track
 
 from cage_lightning.errors import DataError
-from cage_lightning.identity import flat
-from cage_lightning.inside import is_inside
 from cage_lightning.report.affect_figures import absolute_errors
 from cage_lightning.report.page.curves import learning_curves, read_curves
 from cage_lightning.report.page.line_chart import SIZE
@@ -41,6 +39,8 @@ from cage_lightning.report.run_tables import (
     names_of_columns,
 )
 from cage_lightning.report.runs import Run, UnfinishedRun, left_out, read_affect
+from cage_lightning.runs.identity import flat
+from cage_lightning.system.links import is_inside
 
 _HERE = Path(__file__).parent
 _WITH_FIGURES = 18  # runs; of more, the first of each row

@@ -1,0 +1,1 @@
+"""The command line, the schema of its configs, and the objects built from them."""

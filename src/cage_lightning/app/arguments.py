@@ -1,0 +1,110 @@
+"""The arguments of a command, read before Hydra does: what it would refuse is named and mended."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from hydra._internal.utils import get_args_parser
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import ChoiceSweep, Override, Quote, QuotedString
+from hydra.errors import HydraException
+
+from cage_lightning.app.command import Command
+from cage_lightning.errors import ConfigError
+
+_ACTIONS = ("run", "multirun", "cfg", "info", "shell_completion")
+
+
+def parse_options(arguments: Sequence[str]) -> argparse.Namespace:
+    """Hydra's options, and the overrides as they were typed.
+
+    Raises:
+        ConfigError: There is no such option, or it stands where it cannot be read.
+    """
+    parser = get_args_parser()
+    parser.exit_on_error = False  # else argparse prints all options before its message
+    try:
+        options, unknown = parser.parse_known_args(arguments)
+    except argparse.ArgumentError as error:
+        raise ConfigError(f"{error}; --hydra-help lists the options") from error
+    for argument in unknown:
+        raise ConfigError(_misplaced(argument))
+    chosen = [f"--{action.replace('_', '-')}" for action in _ACTIONS if getattr(options, action)]
+    if len(chosen) > 1:
+        raise ConfigError(f"{' and '.join(chosen)} exclude each other: choose one")
+    if options.resolve and not options.cfg:
+        raise ConfigError("--resolve belongs to --cfg: --cfg job --resolve")
+    return options
+
+
+def check_overrides(arguments: Sequence[str], command: Command) -> None:
+    """Refuse what Hydra's grammar cannot read, and what is no choice of a group.
+
+    Raises:
+        ConfigError: Names the argument, and how it is written.
+    """
+    parser = OverridesParser.create()
+    for argument in arguments:
+        try:
+            override = parser.parse_override(argument)
+        except HydraException as error:
+            raise ConfigError(_unreadable(argument, parser)) from error
+        group = override.key_or_group
+        if not command.is_group(group) or override.is_delete():
+            continue
+        if not all(map(_chooses, _values(override))):
+            raise ConfigError(f"{argument}: {_what_to_choose(group, command)}")
+
+
+def as_text(argument: str) -> str:
+    """An override as it is typed into a shell, its value quoted so that Hydra takes it for text.
+
+    A leading ``~`` becomes the folder that it means: no shell replaces it after a ``=``.
+    """
+    key, _, value = argument.partition("=")
+    quote = Quote.single if '"' in value and "'" not in value else Quote.double
+    place = os.path.expanduser(value)  # noqa: PTH111 - a Path would change other texts
+    text = QuotedString(place, quote).with_quotes()
+    return shlex.quote(f"{key}={text}")
+
+
+def _misplaced(argument: str) -> str:
+    if not argument.startswith("-"):
+        return f"{argument} stands apart: write options such as -m before all settings"
+    if "=" in argument:
+        setting = shlex.quote(argument.lstrip("-"))
+        return f"there is no option {argument}; settings have no dashes: {setting}"
+    return f"there is no option {argument}; --hydra-help lists them"
+
+
+def _unreadable(argument: str, parser: OverridesParser) -> str:
+    key, equals, _ = argument.partition("=")
+    if not equals:
+        return f"cannot read '{argument}': a setting is written KEY=VALUE; --help shows how"
+    try:
+        parser.parse_override(f"{key}=1")
+    except HydraException:
+        return f"cannot read '{argument}': there is no setting '{key}'; `--cfg job` prints them all"
+    return f"cannot read {argument}: quote the value, as in {as_text(argument)}"
+
+
+def _values(override: Override) -> Iterator[Any]:
+    value = override.value()
+    yield from value.list if isinstance(value, ChoiceSweep) else [value]
+
+
+def _chooses(value: Any) -> bool:
+    """Whether a value is the name of a choice, or of several; a mapping adds to what is chosen."""
+    names = value if isinstance(value, list) else [value]
+    return isinstance(value, dict) or all(isinstance(name, (str, QuotedString)) for name in names)
+
+
+def _what_to_choose(group: str, command: Command) -> str:
+    choices = command.groups.get(group)
+    if choices is None:
+        return f"{group} takes the name of a choice"
+    return f"choose one of {', '.join(choices)}, or leave {group} out"

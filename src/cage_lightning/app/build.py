@@ -1,0 +1,262 @@
+"""From a composed config to objects: the only place that calls `hydra.utils.instantiate`."""
+
+from __future__ import annotations
+
+from inspect import signature
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from hydra.utils import get_class, instantiate
+from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ProgressBar, Timer
+from lightning.pytorch.loggers import Logger
+from omegaconf import DictConfig, OmegaConf
+from torch import nn
+
+from cage_lightning.app.checkpoints import describe
+from cage_lightning.app.lightning_settings import check_callbacks, check_trainer
+from cage_lightning.app.refusals import naming, naming_later
+from cage_lightning.app.signatures import check_settings, shown
+from cage_lightning.callbacks import AtomicCheckpointIO
+from cage_lightning.data.module import ExpressionData
+from cage_lightning.errors import (
+    CheckpointError,
+    ConfigError,
+    check_between,
+    check_not_negative,
+    check_seed,
+    first_line,
+)
+from cage_lightning.labels import LabelSpace
+from cage_lightning.models import load_weights
+from cage_lightning.modules import ExpressionModule
+from cage_lightning.system.links import local_path, refuse_outside
+
+
+def build(node: Any, **arguments: Any) -> Any:
+    """Instantiate one node; containers inside it become plain dicts and lists.
+
+    Raises:
+        CageError: As raised by what is built; ConfigError for settings that it does not take.
+    """
+    if not isinstance(node, DictConfig) or node.get("_target_") is None:
+        raise ConfigError(f"there is no _target_ in {shown(node)}: choose a file that defines it")
+    check_settings(node, given=arguments)
+    with naming(node):
+        built = instantiate(node, _convert_="all", **arguments)
+    return naming_later(built, node) if node.get("_partial_", False) else built
+
+
+def check(config: DictConfig) -> None:
+    """Refuse settings of a training that nothing can be built from, before anything is.
+
+    Raises:
+        ConfigError: Names the key, its value and what is needed.
+    """
+    check_seed(config.seed)
+    check_between("warmup", config.warmup, 0, 1)
+    check_not_negative("init_wait_s", config.init_wait_s)
+    if not isinstance(config.module, DictConfig):
+        raise ConfigError(f"module={shown(config.module)}: choose it with loss=...")
+    replaced = {"loss": ["class_weights"], "trainer": ["precision"]}
+    for key in config:
+        if not OmegaConf.is_missing(config, key):
+            check_settings(config[key], given=replaced.get(str(key), ()))
+
+
+def build_data(config: DictConfig) -> ExpressionData:
+    """The data module, with its augmentation."""
+    data: ExpressionData = build(config.data, augment=build(config.augment))
+    return data
+
+
+def build_module(config: DictConfig, data: ExpressionData) -> ExpressionModule:
+    """The module of a training run: network, loss and optimiser. `data` is set up for fit.
+
+    Raises:
+        CheckpointError: `model.weights` or `init_from` cannot be loaded.
+    """
+    mode = _mode(config.module)
+    if mode.predicts_affect and np.isnan(data.splits["train"].affect).all():
+        raise ConfigError(
+            f"no training sample under {data.root} has {' or '.join(data.label_space.dimensions)}: "
+            "choose loss=discrete"
+        )
+    # init_from replaces every weight of the backbone: nothing else is downloaded for it.
+    weights = {"weights": "none"} if config.init_from else {}
+    network = _channels_last(
+        build(config.model, **weights)(num_outputs=mode.num_outputs(data.label_space))
+    )
+    if config.init_from:
+        load_weights(network, checkpoint_of(config.init_from, "init_from"))
+    return mode(
+        network,
+        data.label_space,
+        loss=_loss(config, data),
+        optimizer=build(config.optimizer),
+        scheduler=build(config.scheduler),
+        warmup=config.warmup,
+        config=OmegaConf.to_container(config, resolve=True),  # type: ignore[arg-type]
+        training=data.train.statistics(),
+    )
+
+
+def build_trainer(config: DictConfig, **arguments: Any) -> Trainer:
+    """The trainer. `precision: auto` is decided by the device that it got.
+
+    Raises:
+        ConfigError: A setting that does not work here, or that Lightning refuses.
+    """
+    settings: Any = OmegaConf.to_container(config.trainer, resolve=True)
+    if settings["accelerator"] == "auto":  # Lightning would also choose what does not work here
+        settings["accelerator"] = "gpu" if torch.cuda.is_available() else "cpu"
+    check_trainer(settings)
+    if settings["precision"] == "auto":
+        settings["precision"] = _precision(settings["accelerator"])
+    plugins: list[Any] = [AtomicCheckpointIO()]
+    if SLURMEnvironment.detect():  # the ranks are there already; `Preemption` requeues, and saves
+        plugins.append(SLURMEnvironment(auto_requeue=False))
+    settings.setdefault("enable_model_summary", False)
+    if not settings["enable_progress_bar"]:
+        others = [c for c in arguments.get("callbacks", []) if not isinstance(c, ProgressBar)]
+        arguments["callbacks"] = others
+    node = OmegaConf.create({"trainer": settings}).trainer  # where errors say that it stands
+    trainer: Trainer = build(node, use_distributed_sampler=False, plugins=plugins, **arguments)
+    return trainer
+
+
+def build_timer(config: DictConfig) -> Timer:
+    """The clock of a run, which goes on when it is taken up again; ends it after `max_time`.
+
+    Raises:
+        ConfigError: `trainer.max_time` is no time.
+    """
+    limit: Any = OmegaConf.to_container(config.trainer, resolve=True)
+    try:
+        return Timer(limit.get("max_time"))
+    except (MisconfigurationException, TypeError) as error:
+        raise ConfigError(f"trainer.max_time={limit['max_time']}: {error}") from error
+
+
+def build_callbacks(config: DictConfig) -> list[Callback]:
+    """The callbacks in the order of the config.
+
+    Raises:
+        ConfigError: One that does not work here.
+    """
+    callbacks: dict[str, Callback] = _built(config.callbacks, "callbacks")
+    check_callbacks(callbacks)
+    for name, callback in callbacks.items():
+        if isinstance(callback, EarlyStopping):
+            _after_validation(name, callback)
+    return list(callbacks.values())
+
+
+def build_loggers(config: DictConfig) -> list[Logger]:
+    """The loggers in the order of the config."""
+    return list(_built(config.logger, "logger").values())
+
+
+def checkpoint_of(path: str, key: str = "checkpoint") -> Path:
+    """The checkpoint that `path` means: a file itself, or the best one of a run folder.
+
+    Raises:
+        CheckpointError: There is none.
+        DataError: It is a link that leads out of the run folder.
+    """
+    place = local_path(key, path).expanduser()
+    file = place / "checkpoints" / "best.ckpt" if place.is_dir() else place
+    if not file.is_file():
+        hint = ": that run has no best epoch yet" if place.is_dir() else ""
+        raise CheckpointError(f"there is no checkpoint {file}{hint}")
+    if file != place:
+        refuse_outside(place, file)
+    return file
+
+
+def load_module(file: Path) -> ExpressionModule:
+    """Rebuild the module of one of our checkpoints, for prediction and evaluation.
+
+    Raises:
+        CheckpointError: The file is not one of our checkpoints, or asks for what only a config of
+            one's own may ask for.
+    """
+    said = describe(file)
+    try:
+        network = said.build(num_outputs=said.mode.num_outputs(said.space))
+    except Exception as error:  # of torchvision or timm, about a size that no network has
+        raise CheckpointError(f"{file} is refused: {first_line(error)}") from error
+    load_weights(network, file, strict=True)
+    return said.mode(network, said.space, config=said.config, training=said.training)
+
+
+def module_for_weights(config: DictConfig, space: LabelSpace, file: Path) -> ExpressionModule:
+    """A module for prediction and evaluation with the weights of `file`, every one of them.
+
+    Raises:
+        CheckpointError: The weights do not fit the network that the config describes.
+    """
+    mode = _mode(config.module)
+    network = build(config.model, weights="none")(num_outputs=mode.num_outputs(space))
+    load_weights(network, file, strict=True)
+    plain: Any = OmegaConf.to_container(config, resolve=False)
+    return mode(network, space, config=plain)
+
+
+def _mode(node: DictConfig) -> type[ExpressionModule]:
+    return get_class(node._target_)
+
+
+def _loss(config: DictConfig, data: ExpressionData) -> nn.Module:
+    """The loss, with the weights of the categories if it takes any."""
+    # Older configs repeat the setting there.
+    if config.loss.get("class_weights", config.data.class_weights) != config.data.class_weights:
+        raise ConfigError("loss.class_weights has no effect: set data.class_weights")
+    weighted = "class_weights" in signature(get_class(config.loss._target_)).parameters
+    weights = {"class_weights": data.class_weights()} if weighted else {}
+    loss: nn.Module = build(config.loss, **weights)
+    return loss
+
+
+def _channels_last(network: nn.Module) -> nn.Module:
+    """The same network with its convolutions in the memory layout that GPUs are faster in."""
+    return network.to(memory_format=torch.channels_last)
+
+
+def _built(nodes: DictConfig | None, group: str) -> dict[str, Any]:
+    """The objects of a mapping of nodes, by name; `name=null` switches one off."""
+    if not isinstance(nodes, DictConfig):
+        raise ConfigError(
+            f"{group}={shown(nodes)}: a mapping is needed, each entry with a _target_"
+        )
+    present = {str(name): node for name, node in nodes.items() if node is not None}
+    for name, node in present.items():
+        if not isinstance(node, DictConfig) or "_target_" not in node:
+            raise ConfigError(
+                f"{group}.{name} has no _target_: choose a file of {group}/ that defines it, or "
+                f"{group}.{name}=null"
+            )
+    return {name: build(node) for name, node in present.items()}
+
+
+def _after_validation(name: str, callback: EarlyStopping) -> None:
+    """Let it look at the number when the latest state is saved, which then knows what it said.
+
+    Lightning's default is the end of the epoch: later, when a resumed run has no number any more.
+    """
+    if callback._check_on_train_epoch_end:
+        raise ConfigError(
+            f"callbacks.{name}.check_on_train_epoch_end=true is refused: a run could not be taken "
+            "up again at the end of an epoch; the check follows every validation"
+        )
+    callback._check_on_train_epoch_end = False
+
+
+def _precision(accelerator: str) -> str:
+    if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
+        return "bf16-mixed" if torch.cuda.is_bf16_supported() else "16-mixed"
+    return "32-true"

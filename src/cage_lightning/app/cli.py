@@ -1,0 +1,194 @@
+"""What the doors (`python -m cage_lightning.train` and so on) share: Hydra, and clear errors.
+
+Only Hydra is imported here: `--help` and `--cfg job` answer without loading torch.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import platform
+import re
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from cage_lightning.app.arguments import check_overrides, parse_options
+from cage_lightning.app.command import Command
+from cage_lightning.app.explanations import explain, refused_override
+from cage_lightning.app.schema import CONF_DIR, name_choices, register
+from cage_lightning.errors import CageError, ConfigError
+from cage_lightning.runs.wandb_agent import hydra_overrides
+from cage_lightning.system.output import is_lost, keep_printing
+from cage_lightning.system.storage import shortage
+
+FULL_ERROR = "HYDRA_FULL_ERROR"
+_ONLY_PRINT = {"--cfg", "-c", "--help", "-h", "--hydra-help", "--info", "-i"}
+
+_Task = Callable[[DictConfig], None]
+_REFUSALS = (CageError, HydraException, OmegaConfBaseException)
+
+
+def door(config_name: str) -> Callable[[_Task], Callable[[], None]]:
+    """Turn a function of the composed config into a command.
+
+    A user's mistake ends in one line on stderr and exit code 1; anything else keeps its traceback,
+    and HYDRA_FULL_ERROR=1 keeps it for both.
+
+    Args:
+        config_name: The primary config, conf/<config_name>.yaml.
+    """
+
+    def decorate(task: _Task) -> Callable[[], None]:
+        register()
+
+        @functools.wraps(task)
+        def command() -> None:
+            keep_printing()
+            sys.argv[1:] = hydra_overrides(sys.argv[1:])
+            if os.environ.get(FULL_ERROR) == "1":
+                _run(task, config_name)
+                return
+            try:
+                messages = _run(task, config_name)
+            except KeyboardInterrupt:
+                print("interrupted", file=sys.stderr)
+                sys.exit(130)
+            except CageError as error:
+                messages = [_message(error)]
+            except (OSError, RuntimeError) as error:
+                if (said := shortage(error, Path.cwd())) is None:
+                    raise
+                messages = [said]
+            for message in messages:
+                print(f"error: {message}", file=sys.stderr)
+            if messages:
+                sys.exit(1)
+            # A task has its results in files.
+            if is_lost() and not _ONLY_PRINT.isdisjoint(sys.argv):
+                print("error: what was to be printed could not be written", file=sys.stderr)
+                sys.exit(1)
+
+        return command
+
+    return decorate
+
+
+def _run(task: _Task, config_name: str) -> list[str]:
+    """Do what the command line says.
+
+    Returns:
+        What was refused; with HYDRA_FULL_ERROR=1 it is raised instead.
+    """
+    options = parse_options(sys.argv[1:])
+    command = Command(config_name, _places(options.config_dir))
+    if options.help:
+        print(command.help())
+        return []
+    check_overrides(options.overrides, command)
+    main = hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name=config_name)
+    task = _naming_choices(task)
+    if os.environ.get(FULL_ERROR) == "1":
+        main(task)()
+        return []
+    refused: list[Exception] = []
+    os.environ[FULL_ERROR] = "1"  # Hydra hands exceptions on instead of printing them
+    try:
+        main(_collecting(task, refused))()
+    except _REFUSALS as error:
+        refused.append(error)
+    except (TypeError, ValueError) as error:
+        if (override := refused_override(error)) is None:
+            raise
+        refused.append(ConfigError(f"{override}: {error}"))
+    finally:
+        del os.environ[FULL_ERROR]
+    return [
+        _message(error)
+        if isinstance(error, CageError)
+        else explain(error, command, options.overrides)
+        for error in refused
+    ]
+
+
+def _naming_choices(task: _Task) -> _Task:
+    @functools.wraps(task)
+    def job(config: DictConfig) -> None:
+        name_choices(config)
+        task(config)
+
+    return job
+
+
+def _collecting(task: _Task, refused: list[Exception]) -> _Task:
+    """The same task; of what it refuses, Hydra would print a message of its own.
+
+    A launcher may run it in another process, which `refused` is not that of: there it is raised.
+    """
+    home = _process()
+
+    @functools.wraps(task)
+    def job(config: DictConfig) -> None:
+        os.environ.pop(FULL_ERROR, None)  # not for the processes of further devices
+        try:
+            task(config)
+        except _REFUSALS as error:
+            if _process() != home:
+                raise
+            refused.append(error)
+        finally:
+            os.environ[FULL_ERROR] = "1"
+
+    return job
+
+
+def _process() -> tuple[str, int]:
+    return platform.node(), os.getpid()
+
+
+def _places(config_dir: str | None) -> tuple[Path, ...]:
+    """Where choices lie."""
+    return (CONF_DIR,) if config_dir is None else (CONF_DIR, Path(config_dir))
+
+
+def multirun() -> bool:
+    """Whether this process works through the jobs of a sweep itself."""
+    return HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
+
+
+def in_sweep() -> bool:
+    """Whether this process is, or works through, a job of a sweep, on whatever launcher."""
+    return HydraConfig.initialized() and not OmegaConf.is_missing(HydraConfig.get().job, "num")
+
+
+def typed_settings() -> list[str]:
+    """The keys that the command line, or a sweep, set for this process; none outside a command."""
+    typed = HydraConfig.get().overrides.task if HydraConfig.initialized() else []
+    return [override.lstrip("+~").partition("=")[0] for override in typed]
+
+
+@contextmanager
+def sigterm_exits() -> Iterator[None]:
+    """Let SIGTERM unwind the stack as Ctrl-C does, with exit code 143."""
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _message(error: CageError) -> str:
+    """The message itself: a loader's worker process puts a traceback before it."""
+    text = str(error).strip()
+    if "Original Traceback" in text:
+        text = re.split(r"\n[\w.]+Error: ", text)[-1]
+    return text

@@ -1,0 +1,160 @@
+"""The keys of our own in a composed config, and where conf/ lies.
+
+Nodes with a `_target_` stay untyped: their signature is their schema, and a test binds them.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import MISSING, DictConfig
+
+_HERE = Path(__file__).resolve()
+_PACKAGED = _HERE.parents[1] / "conf"  # inside a wheel
+CONF_DIR = _PACKAGED if _PACKAGED.is_dir() else _HERE.parents[3] / "conf"  # in a checkout
+_NAMED = ("data", "model", "loss", "protocol", "augment", "scheduler")
+
+
+@dataclass
+class Monitor:
+    """Which number of the selection split chooses the best epoch."""
+
+    metric: str = MISSING
+    mode: str = MISSING
+
+
+@dataclass
+class TrainConfig:
+    """Top-level keys of conf/train.yaml; any other key is an error before anything is built."""
+
+    data: Any = MISSING
+    augment: Any = MISSING
+    model: Any = MISSING
+    module: Any = MISSING
+    loss: Any = MISSING
+    optimizer: Any = MISSING
+    scheduler: Any = MISSING
+    trainer: Any = MISSING
+    callbacks: Any = MISSING
+    logger: Any = MISSING
+    monitor: Monitor = field(default_factory=Monitor)
+    runs: str = MISSING
+    group: str = MISSING
+    seed: int = MISSING
+    tag: str | None = None
+    run_dir: str = MISSING
+    choices: dict[str, str | None] = field(default_factory=dict)
+    init_from: str | None = None
+    init_wait_s: float = 0.0
+    start_group: str = MISSING
+    starts: dict[str, str | None] = field(default_factory=dict)  # by loss
+    figures: bool = False
+    warmup: float = 0.0
+
+
+@dataclass
+class EvaluateConfig:
+    """Top-level keys of conf/evaluate.yaml."""
+
+    checkpoint: str = MISSING
+    output: str | None = None
+    data: Any = MISSING
+    model: Any = None
+    module: Any = None
+    loss: Any = None
+    trainer: Any = MISSING
+    augment: Any = MISSING
+    flip: bool = False
+    clip: bool = False
+    figures: bool = False
+    seed: int = MISSING
+    choices: dict[str, str | None] = field(default_factory=dict)
+    starts: dict[str, str] = field(default_factory=dict)  # the checkpoint, by data
+
+
+@dataclass
+class PrepareConfig:
+    """Top-level keys of conf/prepare.yaml."""
+
+    data: Any = MISSING
+    augment: Any = MISSING
+    seed: int = MISSING
+    reencode: bool = False
+    workers: int | None = None
+    choices: dict[str, str | None] = field(default_factory=dict)
+
+
+@dataclass
+class AnalyzeConfig:
+    """Top-level keys of conf/analyze.yaml."""
+
+    data: Any = MISSING
+    augment: Any = MISSING
+    seed: int = MISSING
+    output: str | None = None
+    choices: dict[str, str | None] = field(default_factory=dict)
+
+
+@dataclass
+class ScoreConfig:
+    """Top-level keys of conf/score.yaml."""
+
+    predictions: Any = MISSING  # a file, or a list of files
+    label_space: str | None = None
+    output: str | None = None
+    figures: str | None = None
+    over_seeds: bool = False
+    resamples: int = MISSING
+    confidence: float = MISSING
+    seed: int = MISSING
+
+
+@dataclass
+class CollectConfig:
+    """Top-level keys of conf/collect.yaml."""
+
+    table: str = MISSING
+    runs: str = MISSING
+    output: str = MISSING
+
+
+@dataclass
+class DashboardConfig:
+    """Top-level keys of conf/dashboard.yaml."""
+
+    table: str = MISSING
+    runs: str = MISSING
+    entity: str | None = None
+    output: str | None = None
+
+
+SCHEMAS = {
+    "train": TrainConfig,
+    "evaluate": EvaluateConfig,
+    "prepare": PrepareConfig,
+    "analyze": AnalyzeConfig,
+    "score": ScoreConfig,
+    "collect": CollectConfig,
+    "dashboard": DashboardConfig,
+}
+"""The schema of each command; conf/<command>.yaml is its primary config."""
+
+
+def name_choices(config: DictConfig) -> None:
+    """Name what was chosen by files of others (`--config-dir`): ours say their own names.
+
+    Args:
+        config: Composed by a command. Its `choices` are completed.
+    """
+    for group, choice in HydraConfig.get().runtime.choices.items():
+        if group in _NAMED and choice and not (CONF_DIR / group / f"{choice}.yaml").is_file():
+            config.choices[group] = choice
+
+
+def register() -> None:
+    """Make the schemas known to Hydra; calling it again changes nothing."""
+    store = ConfigStore.instance()
+    for command, schema in SCHEMAS.items():
+        store.store(name=f"{command}_schema", node=schema)

@@ -1,0 +1,110 @@
+"""From finished runs to a table of the paper."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from cage_lightning.errors import ConfigError, check_choice
+from cage_lightning.report.affect_figures import absolute_errors
+from cage_lightning.report.figures import save
+from cage_lightning.report.page import page
+from cage_lightning.report.paper_tables import TABLES, PaperTable
+from cage_lightning.report.run_tables import (
+    EXPLANATION,
+    TAKEN_UP,
+    cells,
+    latex,
+    markdown,
+    missing_rows,
+    missing_seeds,
+)
+from cage_lightning.report.runs import (
+    Run,
+    UnfinishedRun,
+    left_out,
+    read_affect,
+    read_runs,
+    read_unfinished,
+)
+from cage_lightning.system.atomic import write_atomic, write_csv
+from cage_lightning.system.links import local_path
+from cage_lightning.system.output import say
+from cage_lightning.system.storage import check_writable
+
+_FIGURE_11 = "figure11"
+_NAMED = 5  # of what is left out
+
+
+def collect(config: DictConfig) -> Path:
+    """Write results.csv of a table of the paper, with results.md, .tex and page.html; or a figure.
+
+    Returns:
+        The folder they are in.
+
+    Raises:
+        CageError: What the user can put right.
+    """
+    check_choice("table", config.table, (*TABLES, _FIGURE_11))
+    root, folder = local_path("runs", config.runs), local_path("output", config.output)
+    check_writable(folder, "output=DIR")
+    runs, unfinished = read_runs(root), read_unfinished(root)
+    if config.table == _FIGURE_11:
+        records = _figure11(runs, folder)
+    else:
+        records = _table(TABLES[config.table], runs, unfinished, folder)
+    if not records:
+        raise ConfigError(f"no run below {config.runs} has a score of {config.table}")
+    write_csv(folder / "results.csv", list(records[0]), records)
+    if unread := left_out([*runs, *unfinished]):
+        named = ", ".join(map(str, unread[:_NAMED])) + ", ..." * (len(unread) > _NAMED)
+        say(f"left out, since they lead out of their run folder or are no files: {named}")
+    say(f"{len(runs)} runs: {folder}")
+    return folder
+
+
+def _table(
+    table: PaperTable, runs: Sequence[Run], unfinished: Sequence[UnfinishedRun], folder: Path
+) -> list[dict[str, Any]]:
+    """Write the table as Markdown, LaTeX and a page; its cells as rows of a CSV file."""
+    found = cells(table, runs)
+    if not found:
+        return []
+    text = f"# {table.title}\n\n{markdown(table, found)}\n{EXPLANATION}\n{table.note}\n"
+    if missing := missing_rows(table, runs):
+        commands = "\n".join(missing)
+        text += f"\nMissing rows of the paper, {len(missing)}:\n\n```bash\n{commands}\n```\n"
+        say(f"missing rows of the paper: {len(missing)}; results.md has their commands")
+    if seeds := missing_seeds(runs):
+        text += f"\nMissing runs of seeds that other rows have, {len(seeds)}; {TAKEN_UP}:\n\n"
+        text += "".join(f"- {run}\n" for run in seeds)
+        say(f"missing runs of seeds: {len(seeds)}; results.md names them")
+    write_atomic(folder / "results.md", text)
+    write_atomic(folder / "results.tex", latex(table, found))
+    write_atomic(folder / "page.html", page(table, found, runs, unfinished))
+    return [cell.record() for cell in found]
+
+
+def _figure11(runs: Sequence[Run], folder: Path) -> list[dict[str, Any]]:
+    """Draw the runs on their own test split and wherever they were evaluated; their scores.
+
+    Runs that were evaluated nowhere else are left out, where others were; also those that do not
+    predict affect.
+    """
+    across = [run for run in runs if len(run.predictions) > 1] or runs
+    paths = {label: path for run in across for label, path in run.predictions.items()}
+    files = read_affect(paths)
+    if files:
+        save(folder, _FIGURE_11, *absolute_errors(files))
+    return [
+        {"predictions": label, "key": key, "value": value}
+        for label in files
+        for key, value in json.loads(
+            paths[label].with_name("metrics.json").read_text(encoding="utf-8")
+        ).items()
+        if key.partition("/")[2].startswith(("ccc_", "rmse_", "mae_")) and "ddof" not in key
+    ]

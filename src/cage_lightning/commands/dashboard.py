@@ -1,0 +1,82 @@
+"""From finished runs to the W&B workspace and report of their experiment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import wandb
+from omegaconf import DictConfig
+
+from cage_lightning.errors import CageError, ConfigError, check_choice, first_line
+from cage_lightning.report.paper_tables import TABLES
+from cage_lightning.report.run_tables import cells
+from cage_lightning.report.runs import Run, read_runs
+from cage_lightning.system.atomic import write_atomic
+from cage_lightning.system.links import local_path
+from cage_lightning.system.output import say
+from cage_lightning.system.storage import check_writable
+
+_SECONDS_TO_CONNECT = 10
+
+
+def dashboard(config: DictConfig) -> None:
+    """Save the workspace and the report of a group of runs, or write them as JSON.
+
+    Raises:
+        CageError: What the user can put right.
+    """
+    check_choice("table", config.table, tuple(TABLES))
+    try:
+        from cage_lightning.report.dashboard import workspace_and_report
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"{error}: pip install 'cage-lightning[dashboard]'") from error
+
+    if config.output is not None:
+        check_writable(local_path("output", config.output), "output=DIR")
+    table, runs = TABLES[config.table], read_runs(local_path("runs", config.runs))
+    project, group = _place(runs, config.runs)
+    if not cells(table, runs):
+        raise ConfigError(f"no run below {config.runs} has a score of {config.table}")
+    entity = config.entity or _default_entity()
+    views = workspace_and_report(entity, project, group, table, runs)
+    for name, view in zip(("workspace", "report"), views, strict=True):
+        if config.output is not None:
+            file = local_path("output", config.output) / f"{name}.json"
+            model = view._to_model()  # there is no public way to the serialised form
+            write_atomic(file, model.model_dump_json(by_alias=True, exclude_none=True, indent=1))
+            say(f"{name}: {file}")
+        else:
+            try:
+                view.save()
+            except Exception as error:  # of whatever lies between here and the service
+                raise CageError(f"W&B does not take the {name}: {first_line(error)}") from error
+            say(f"{name}: {view.url}")
+
+
+def _place(runs: list[Run], root: str) -> tuple[str, str]:
+    """Project and group of runs that were logged with W&B."""
+    logged: list[Mapping[str, Any]] = [
+        logger for run in runs if (logger := run.config["logger"].get("wandb")) is not None
+    ]
+    if not logged:
+        raise ConfigError(f"no run below {root} was trained with logger=wandb")
+    places = {(logger["project"], logger["group"]) for logger in logged}
+    if len(places) > 1:
+        names = ", ".join(sorted(f"{group} in {project}" for project, group in places))
+        raise ConfigError(f"the runs below {root} are of several groups ({names}): choose one")
+    return places.pop()
+
+
+def _default_entity() -> str:
+    """Whom W&B takes for the owner of a project."""
+    try:
+        entity: str | None = wandb.Api(timeout=_SECONDS_TO_CONNECT).default_entity
+    except Exception as error:  # no login, no network
+        raise CageError(
+            f"W&B does not answer ({first_line(error)}): log in with `wandb login`; or "
+            "entity=NAME output=DIR writes both as JSON, without the service"
+        ) from error
+    if entity is None:
+        raise ConfigError("W&B knows no default entity of yours: entity=NAME")
+    return entity

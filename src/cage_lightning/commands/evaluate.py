@@ -1,0 +1,121 @@
+"""Evaluating a checkpoint on the test split of a dataset."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import seed_everything
+from omegaconf import DictConfig, open_dict
+
+from cage_lightning.app import build
+from cage_lightning.app.cli import typed_settings
+from cage_lightning.app.lightning_settings import OF_TRAINING
+from cage_lightning.callbacks import progress_bar
+from cage_lightning.commands.preflight import check_limits
+from cage_lightning.commands.results import FIGURES, draw_figures, gather, results, save_results
+from cage_lightning.errors import CheckpointError, ConfigError, check_seed
+from cage_lightning.labels import LABEL_SPACES
+from cage_lightning.models import read_state_dict
+from cage_lightning.modules import ExpressionModule
+from cage_lightning.predictions.table import common_space
+from cage_lightning.report.summary import print_results
+from cage_lightning.runs.provenance import provenance
+from cage_lightning.system.links import local_path, refuse_outside
+from cage_lightning.system.storage import check_writable
+from cage_lightning.system.terminal import start_logging
+
+log = logging.getLogger(__name__)
+
+
+def evaluate(config: DictConfig) -> dict[str, Any] | None:
+    """Evaluate a checkpoint on the test split of a dataset, also of another label space.
+
+    Returns:
+        The content of the metrics.json that it wrote; None on all ranks but the first, and after
+        `trainer.fast_dev_run`, which keeps nothing.
+
+    Raises:
+        CageError: What the user can put right.
+    """
+    check_seed(config.seed)
+    seed_everything(config.seed, workers=True, verbose=False)
+    start_logging(None)
+    _refuse_settings_of_training()
+    check_limits(config.trainer)
+    file = build.checkpoint_of(config.checkpoint)
+    folder = _output(config, file)
+    check_writable(folder, "output=DIR")
+    module, image_size = _module(config, file)
+    with open_dict(config):
+        config.data.image_size = image_size
+    data = build.build_data(config)
+    common_space(module.label_space, data.label_space)  # else an error before the work
+    data.setup("test")
+    trainer = build.build_trainer(
+        config, callbacks=[progress_bar()], logger=False, enable_checkpointing=False
+    )
+    module.flip = config.flip
+    trainer.test(module, datamodule=data, verbose=False)
+    predictions = gather(module, data.test, config.clip)
+    if not trainer.is_global_zero:
+        return None
+    if config.trainer.fast_dev_run:
+        log.info("fast_dev_run: it works; nothing was kept")
+        return None
+    meta = (
+        provenance(trainer)
+        | data.provenance()
+        | {
+            "checkpoint": str(file),
+            "trained_on": module.label_space.name,
+            "flip": config.flip,
+            "clip": config.clip,
+        }
+    )
+    content = results(predictions, meta)
+    print_results(content, str(folder))  # should writing fail, the numbers are seen
+    if config.figures:
+        draw_figures(folder, predictions, data)
+    save_results(folder, predictions, content)
+    return content
+
+
+def _refuse_settings_of_training() -> None:
+    for key in typed_settings():
+        group, _, name = key.partition(".")
+        if group == "trainer" and name in OF_TRAINING:
+            raise ConfigError(f"{key} says how to train, and evaluate trains nothing: leave it out")
+
+
+def _module(config: DictConfig, file: Path) -> tuple[ExpressionModule, int]:
+    """The module, and the image size it was made for."""
+    if config.model is None and config.module is None:
+        module = build.load_module(file)
+        assert module.config is not None
+        return module, module.config["model"]["image_size"]
+    if config.model is None or config.module is None:
+        raise CheckpointError("a plain state_dict needs both model=... and loss=...")
+    if "head_dropout" in config.model and "classifier.6.weight" in read_state_dict(file):
+        config.model.head_dropout = 0.0  # a published valence-arousal model has the layer
+    space = LABEL_SPACES[config.data.label_space]
+    return build.module_for_weights(config, space, file), config.model.image_size
+
+
+def _output(config: DictConfig, file: Path) -> Path:
+    """Where the results go: by default into the run folder, or beside the file.
+
+    Raises:
+        DataError: That would be through a link that leads out of it.
+    """
+    if config.output:
+        return local_path("output", config.output)
+    data = str(config.choices.data)
+    if file.parent.name == "checkpoints":  # of a run folder
+        around, output = file.parents[1], file.parents[1] / "evaluations" / data
+    else:
+        around, output = file.parent, file.with_name(f"{file.stem}-{data}")
+    for place in (output, output / FIGURES):
+        refuse_outside(around, place)
+    return output

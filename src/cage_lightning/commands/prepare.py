@@ -1,0 +1,204 @@
+"""From a release on disk to a packed store and a data card."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from omegaconf import DictConfig
+
+from cage_lightning.app import build
+from cage_lightning.data.annotations import Annotations
+from cage_lightning.data.module import ExpressionData
+from cage_lightning.data.preparation.checking import (
+    FACTS,
+    MISSING,
+    Checked,
+    check_pictures,
+    read_parts,
+)
+from cage_lightning.data.preparation.datacard import describe, fault_rows, render
+from cage_lightning.data.preparation.twins import Twins
+from cage_lightning.data.store import (
+    About,
+    Store,
+    fingerprint_of,
+    read_about,
+    release_files,
+    write_store,
+)
+from cage_lightning.errors import ConfigError, DataError
+from cage_lightning.system.atomic import locked, write_atomic, write_csv
+from cage_lightning.system.machine import usable_cpus
+from cage_lightning.system.storage import check_writable
+from cage_lightning.system.terminal import start_logging
+
+log = logging.getLogger(__name__)
+
+FAULT_COLUMNS = ("split", "id", "path", "fault", "detail")
+PAIR_COLUMNS = ("kind", "difference", "split_a", "id_a", "path_a", "split_b", "id_b", "path_b")
+PARTS = ".part"
+
+
+def prepare(config: DictConfig) -> dict[str, Any]:
+    """Check a release, pack it into a store, and write and print its data card.
+
+    Interrupted or killed, the same call goes on where it stopped. A store that is up to date is
+    left alone.
+
+    Returns:
+        The content of datacard.json.
+
+    Raises:
+        ConfigError: `data.store` cannot be written, or another process is at it.
+        DataError: The annotations cannot be read; or a picture cannot be used and `data.on_error`
+            is not ``skip``: the card is written then, but no store.
+    """
+    start_logging(None)
+    data = build.build_data(config)
+    if data.store is None:
+        raise ConfigError("data.store=null: say where the store goes with data.store=DIR")
+    if config.workers is not None and config.workers < 1:
+        raise ConfigError(f"workers={config.workers} is less than 1")
+    image_size = data.image_size if config.reencode else None
+    card = _finished_card(data, data.store, image_size)
+    if card is None:
+        card = _prepare(config, data, data.store, image_size)
+    else:
+        log.info("%s is up to date", data.store.folder)
+    print(render(card))
+    _refuse_faults(card, data.store.folder, data.on_error)
+    return card
+
+
+def _prepare(
+    config: DictConfig, data: ExpressionData, store: Store, image_size: int | None
+) -> dict[str, Any]:
+    check_writable(store.folder, "data.store=DIR")
+    tables = {split: data.read(split, on_error="keep") for split in data.own_splits}
+    if image_size is not None and any(table.box is not None for table in tables.values()):
+        raise ConfigError("reencode=true: the boxes of this release are in the pixels it has")
+    with _claimed(store.folder):
+        return _pack(config, data, store, tables, image_size)
+
+
+def _pack(
+    config: DictConfig,
+    data: ExpressionData,
+    store: Store,
+    tables: Mapping[str, Annotations],
+    image_size: int | None,
+) -> dict[str, Any]:
+    files = release_files(data.root, store.folder)
+    release = fingerprint_of(files)
+    if store.release not in (None, release):  # that was before the annotations were read
+        raise DataError(f"the release at {data.root} is changing; prepare it when it is complete")
+    workers = config.workers or usable_cpus()
+    checked, parts = {}, {}
+    for split, table in tables.items():
+        below = Path(os.path.relpath(table.root, data.root))
+        states = [files.get((below / path).as_posix(), "") for path in table.path.tolist()]
+        parts[split] = check_pictures(
+            table, states, store.folder / PARTS, split, image_size, workers
+        )
+        checked[split] = _usable(table, parts[split])
+    twins = Twins.among(checked)
+    card = describe(str(config.choices.data), checked, twins, image_size)
+    faults = fault_rows(checked)
+    about = About(release, data.reading, image_size)
+    if not faults or data.on_error == "skip":
+        for split, part in checked.items():
+            _write_split(store.file(split), data.root, part, parts[split], about)
+    write_csv(store.folder / "faults.csv", FAULT_COLUMNS, faults)
+    write_csv(store.folder / "duplicates.csv", PAIR_COLUMNS, twins.rows())
+    write_atomic(store.folder / "datacard.md", render(card))
+    # Last: the mark that all is there.
+    write_atomic(store.folder / "datacard.json", json.dumps(card, indent=2) + "\n")
+    if not faults or data.on_error == "skip":
+        shutil.rmtree(store.folder / PARTS)
+    return card
+
+
+@contextmanager
+def _claimed(folder: Path) -> Iterator[None]:
+    """Hold the folder of the store, which is made if need be.
+
+    Raises:
+        ConfigError: It cannot be written, or another process holds it.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with locked(folder / ".lock", wait=False):
+            yield
+    except BlockingIOError as error:
+        raise ConfigError(f"{folder} is being prepared by another process") from error
+    except OSError as error:
+        raise ConfigError(
+            f"cannot write the store {folder}: {error}; say where it may go with data.store=DIR"
+        ) from error
+
+
+def _finished_card(
+    data: ExpressionData, store: Store, image_size: int | None
+) -> dict[str, Any] | None:
+    """The card of a store that was made from the release as it is, with the same settings."""
+    file = store.folder / "datacard.json"
+    if store.release is None or not file.is_file():
+        return None
+    for split in data.own_splits:
+        about = read_about(store.file(split)) if store.has(split) else None
+        found = None if about is None else (about.release, dict(about.settings), about.image_size)
+        if found != (store.release, data.reading, image_size):
+            return None
+    card: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return card
+
+
+def _usable(table: Annotations, parts: Sequence[Path]) -> Checked:
+    """A split without the rows whose picture cannot be used; they are counted."""
+    names = [name for name in FACTS.names if name != "image"]
+    facts = read_parts(parts, names)
+    for name in ("id", "path"):
+        facts = facts.append_column(name, pa.array(getattr(table, name).tolist(), pa.string()))
+    faults = Counter(fault for fault in facts["fault"].to_pylist() if fault is not None)
+    left_out = Counter(table.left_out)
+    for fault, count in faults.items():
+        left_out["missing picture" if fault == MISSING else "broken picture"] += count
+    usable = facts["fault"].is_null().to_numpy()
+    return Checked(replace(table.select(usable), left_out=dict(left_out)), facts)
+
+
+def _write_split(
+    file: Path, root: Path, split: Checked, parts: Sequence[Path], about: About
+) -> None:
+    if not len(split.table):
+        raise DataError(f"{split.table.root}: none of the {len(split.facts)} pictures can be used")
+    images = (
+        chunk
+        for part in parts
+        for chunk in read_parts([part], ["image"])["image"].drop_null().chunks
+    )
+    below = os.path.relpath(split.table.root, root)
+    faults = len(split.facts) - len(split.table)
+    write_store(file, split.table, images, replace(about, pictures=below, faults=faults))
+
+
+def _refuse_faults(card: Mapping[str, Any], folder: Path, on_error: str) -> None:
+    counts: Counter[str] = Counter()
+    for split in card["splits"].values():
+        counts.update(split["faults"])
+    if counts and on_error != "skip":
+        listed = ", ".join(f"{name}: {count}" for name, count in sorted(counts.items()))
+        raise DataError(
+            f"{counts.total()} samples have no usable picture ({listed}); {folder / 'faults.csv'} "
+            "names them. Restore them and prepare again, or leave them out with data.on_error=skip."
+        )

@@ -1,0 +1,102 @@
+"""From a pass over the test split to the files that a result consists of."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from cage_lightning.data.annotations import Annotations
+from cage_lightning.data.module import ExpressionData, FaceDataset
+from cage_lightning.modules import ExpressionModule
+from cage_lightning.predictions.files import write_predictions
+from cage_lightning.predictions.table import Predictions, predictions_of
+from cage_lightning.report.evaluation_figures import draw
+from cage_lightning.report.worst_samples import Picture
+from cage_lightning.scores.results import results_of, write_results
+
+log = logging.getLogger(__name__)
+
+FIGURES = "figures"
+
+
+def gather(module: ExpressionModule, table: Annotations, clip: bool = False) -> Predictions:
+    """What all ranks predicted in the last test, next to the truth.
+
+    Args:
+        module: After a pass over `table`.
+        table: The annotations of the split.
+        clip: Clip affect to [-1, 1], where the labels lie.
+    """
+    parts: list[tuple[Any, ...]] = [
+        (*(None if x is None else x.cpu() for x in prediction), batch.index)
+        for prediction, batch in module.seen
+    ]
+    if torch.distributed.is_initialized():
+        everyone: list[Any] = [None] * torch.distributed.get_world_size()
+        torch.distributed.all_gather_object(everyone, parts)
+        parts = [part for rank in everyone for part in rank]
+    order = torch.cat([part[-1] for part in parts]).argsort()
+    columns: list[Any] = [
+        None if column[0] is None else torch.cat(column)[order].numpy()
+        for column in zip(*parts, strict=True)
+    ]
+    logits, affect, index = columns
+    if clip and affect is not None:
+        affect = affect.clip(-1, 1)
+    if len(index) < len(table):
+        log.warning("%s of %s test samples are scored", len(index), len(table))
+    rows = table.select(index)
+    return predictions_of(
+        module.label_space,
+        logits,
+        affect,
+        rows.space,
+        rows.id,
+        rows.category,
+        rows.affect,
+        module.training_statistics,
+    )
+
+
+def results(predictions: Predictions, meta: dict[str, Any]) -> dict[str, Any]:
+    """The content of metrics.json.
+
+    Args:
+        predictions: What is scored.
+        meta: Where the result comes from.
+    """
+    content = results_of(predictions)
+    content["meta"] = meta | content["meta"]
+    return content
+
+
+def save_results(folder: Path, predictions: Predictions, content: dict[str, Any]) -> None:
+    """Write predictions.parquet, then metrics.json: the mark that all is there."""
+    write_predictions(folder / "predictions.parquet", predictions)
+    write_results(folder / "metrics.json", content)
+
+
+def pictures(data: ExpressionData) -> Picture:
+    """The pictures of the test split, by row."""
+    samples = FaceDataset(data.test, data.image_size, data.margin)
+
+    def picture(row: int) -> npt.NDArray[np.uint8]:
+        return samples[row].image.permute(1, 2, 0).numpy()
+
+    return picture
+
+
+def draw_figures(folder: Path, predictions: Predictions, data: ExpressionData) -> None:
+    """Draw the figures of a test split into ``folder/figures``, with the worst samples as pictures.
+
+    Args:
+        folder: Of the results.
+        predictions: Of the test split of `data`, in its order.
+        data: Where the pictures come from.
+    """
+    draw(folder / FIGURES, predictions, pictures(data))

@@ -1,0 +1,115 @@
+"""From prediction files to scores: of one, of two compared, of several seeds together."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, ListConfig
+
+from cage_lightning.errors import ConfigError, check_seed
+from cage_lightning.predictions.files import read_predictions
+from cage_lightning.predictions.table import Predictions
+from cage_lightning.report.summary import print_comparison, print_results, print_seeds
+from cage_lightning.scores import compare, point_estimate, summarise
+from cage_lightning.scores.results import results_of, scoring_settings, write_results
+from cage_lightning.system.links import local_path, refuse_outside
+from cage_lightning.system.storage import check_writable, check_writable_file
+
+
+def score(config: DictConfig) -> dict[str, Any]:
+    """Score the prediction files that `config` names, write the scores and print the main ones.
+
+    Returns:
+        What was written.
+
+    Raises:
+        CageError: What the user can put right.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(message)s", force=True)
+    check_seed(config.seed)
+    several = isinstance(config.predictions, ListConfig)
+    files = [
+        local_path("predictions", str(name))
+        for name in (config.predictions if several else [config.predictions])
+    ]
+    if not files or (len(files) > 2 and not config.over_seeds):
+        raise ConfigError(
+            f"predictions=... names {len(files)} files: one is scored, two are compared, several "
+            "seeds are summed up with over_seeds=true"
+        )
+    if config.figures is not None and len(files) > 1:
+        raise ConfigError("figures=... draws one prediction file: name one in predictions=...")
+    predictions = [read_predictions(file, config.label_space) for file in files]
+    settings = {key: config[key] for key in ("resamples", "confidence", "seed")}
+    where = {"files": {str(file): _digest(file) for file in files}}
+    name = "seeds" if config.over_seeds else "comparison" if len(files) == 2 else "metrics"
+    output = (
+        local_path("output", config.output) if config.output else _beside(files[0], f"{name}.json")
+    )
+    check_writable_file(output, "output=FILE")
+    if config.figures is not None:
+        check_writable(local_path("figures", config.figures), "figures=DIR")
+    # The metrics.json of a run also says where its predictions come from: that stays.
+    origin = _meta(output)
+    if name == "seeds":
+        content, show = _over_seeds(predictions, config.confidence), print_seeds
+    elif name == "comparison":
+        content, show = _compared(predictions, settings), print_comparison
+    else:
+        content, show = results_of(predictions[0], **settings), print_results
+    content["meta"]["scores"] |= where
+    content["meta"] = origin | content["meta"]
+    show(content, str(output))  # should writing fail, the numbers are seen
+    write_results(output, content)
+    if config.figures is not None:
+        from cage_lightning.report.evaluation_figures import draw
+
+        draw(local_path("figures", config.figures), predictions[0])
+    return content
+
+
+def _compared(predictions: Sequence[Predictions], settings: dict[str, Any]) -> dict[str, Any]:
+    a, b = predictions
+    comparison = compare(a, b, **settings)
+    return {
+        "differences": {f"test/{k}": v._asdict() for k, v in comparison.differences.items()},
+        "mcnemar": comparison.mcnemar,
+        "meta": {"scores": scoring_settings(**settings)},
+    }
+
+
+def _over_seeds(predictions: Sequence[Predictions], confidence: float) -> dict[str, Any]:
+    scores = [point_estimate(file) for file in predictions]
+    shared = [key for key in scores[0] if all(key in one for one in scores)]
+    return {
+        "seeds": {
+            f"test/{key}": summarise([one[key] for one in scores], confidence)._asdict()
+            for key in shared
+        },
+        "meta": {"scores": {"confidence": confidence}},
+    }
+
+
+def _beside(file: Path, name: str) -> Path:
+    """A file beside another one, which may come from anybody: no link that leads elsewhere."""
+    refuse_outside(file.parent, file.with_name(name))
+    return file.with_name(name)
+
+
+def _meta(output: Path) -> dict[str, Any]:
+    """What a file of scores that is there already says about their origin."""
+    if not output.exists():
+        return {}
+    try:
+        return dict(json.loads(output.read_text(encoding="utf-8"))["meta"])
+    except (ValueError, TypeError, KeyError) as error:
+        raise ConfigError(f"{output} holds no scores: choose another output=...") from error
+
+
+def _digest(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()

@@ -1,0 +1,243 @@
+"""One training run, from its config to its results."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import sys
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.loggers import Logger
+from lightning.pytorch.utilities.exceptions import SIGTERMException
+from omegaconf import DictConfig
+
+from cage_lightning.app import build
+from cage_lightning.app.cli import in_sweep, multirun
+from cage_lightning.app.sweeps import automatic_tag, chosen_for_this_process
+from cage_lightning.callbacks import OwnState, Preemption
+from cage_lightning.commands.preflight import (
+    Course,
+    check_checkpoints,
+    check_limits,
+    check_monitors,
+    log_names,
+)
+from cage_lightning.commands.results import (
+    draw_figures,
+    gather,
+    pictures,
+    results,
+    save_results,
+)
+from cage_lightning.data.module import ExpressionData
+from cage_lightning.errors import ConfigError, DivergedError, OutputError
+from cage_lightning.loggers import ExpressionWandbLogger, tell_agent, wandb_ends_likewise
+from cage_lightning.models import load_weights
+from cage_lightning.modules import ExpressionModule
+from cage_lightning.report.summary import print_results
+from cage_lightning.runs.folder import RunFolder
+from cage_lightning.runs.provenance import provenance
+from cage_lightning.runs.slurm import one_decision, restarted
+from cage_lightning.runs.waiting import wait_for_run
+from cage_lightning.runs.wandb_agent import run_id
+from cage_lightning.system.atomic import write_atomic
+from cage_lightning.system.links import local_path
+from cage_lightning.system.storage import check_writable, room_for
+from cage_lightning.system.terminal import first_process, start_logging
+
+log = logging.getLogger(__name__)
+
+
+def train(config: DictConfig) -> dict[str, Any] | None:
+    """Train the run that `config` describes, or resume it; a finished one is left alone.
+
+    Returns:
+        The content of metrics.json; None on all ranks but the first, and after
+        `trainer.fast_dev_run`, which keeps nothing.
+
+    Raises:
+        CageError: What the user can put right.
+    """
+    if config.tag is None:
+        config.tag = automatic_tag(config, chosen_for_this_process())
+    folder = RunFolder.of(config)
+    config.run_dir = str(folder.path)
+    build.check(config)
+    _check_processes(config)
+    check_limits(config.trainer)
+    check_checkpoints(config)
+    pl.seed_everything(config.seed, workers=True, verbose=False)
+    if config.trainer.deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # before CUDA starts
+    if config.trainer.fast_dev_run:
+        start_logging(None)
+        trainer, module, data = _assemble(config, callbacks=[], logger=[])
+        trainer.fit(module, datamodule=data)
+        trainer.test(module, datamodule=data, verbose=False)
+        log.info("fast_dev_run: it works; nothing was kept")
+        return None
+
+    first = first_process()
+    preemption = Preemption()
+    preemption.listen()
+    try:
+        with ExitStack() as held:
+
+            def enter() -> str:
+                if first and folder.finished:  # perhaps where nothing can be written
+                    folder.claim(config)
+                elif first:
+                    check_writable(folder.path, "runs=DIR")
+                    # A start before this one may still be saving, or go on on a node that is lost.
+                    held.enter_context(folder.locked(wait=in_sweep() or restarted()))
+                    folder.claim(config)
+                    folder.sweep_up()
+                return folder.stage
+
+            stage = one_decision(folder.path, enter, first)
+            start_logging(None if stage == "finished" else folder.log_file)
+            if stage == "finished":
+                log.info("%s is finished already; nothing to do", folder.path)
+                metrics = folder.read_metrics()
+                if run_id():
+                    tell_agent(build.build_loggers(config), metrics)
+                return metrics
+            try:
+                loggers = build.build_loggers(config)
+                with wandb_ends_likewise(loggers), room_for(folder.path):
+                    if config.init_from and stage == "new":
+                        wait_for_run(local_path("init_from", config.init_from), config.init_wait_s)
+                        log.info("the weights to start from are those of %s", config.init_from)
+                    last = folder.last if stage == "begun" else None
+                    return _train_and_test(config, folder, loggers, last, preemption)
+            except Exception as error:
+                if first and not folder.finished:
+                    with suppress(OutputError):  # the disk may be what failed
+                        write_atomic(folder.error_file, f"{error}\n")
+                raise
+    except SIGTERMException:
+        preemption.left()
+        log.warning("stopped by SIGTERM; the same command resumes from %s", folder.last)
+        sys.exit(143)  # Lightning would leave with 0, as if the run were finished
+
+
+def _train_and_test(
+    config: DictConfig,
+    folder: RunFolder,
+    loggers: list[Logger],
+    last: Path | None,
+    preemption: Preemption,
+) -> dict[str, Any] | None:
+    try:
+        timer = build.build_timer(config)
+        own = OwnState()
+        callbacks = [*build.build_callbacks(config), timer, preemption, own, Course()]
+        trainer, module, data = _assemble(config, callbacks=callbacks, logger=loggers)
+        for logger in loggers:
+            logger.log_hyperparams(module.config or {})
+        if last:
+            log.info("resuming from %s", last)
+        with own.resuming(last):
+            trainer.fit(module, datamodule=data, ckpt_path=last, weights_only=True)
+        preemption.trained(trainer)
+        seconds = timer.time_elapsed("train")
+        if (left := timer.time_remaining("train")) is not None and left <= 0:
+            log.info(
+                "trainer.max_time is over: the training ends after %s steps", trainer.global_step
+            )
+        selection = _selection(config, trainer)
+        # As `evaluate` does: Lightning would let callbacks put other weights in their place.
+        load_weights(module.network, folder.best, strict=True)
+        trainer.test(module, datamodule=data, verbose=False)
+        predictions = gather(module, data.test)
+        meta = (
+            provenance(trainer)
+            | data.provenance()
+            | {
+                "seed": config.seed,
+                "selection": selection,
+                "wall_time_s": round(seconds, 1),
+            }
+        )
+        if not trainer.is_global_zero:
+            return None
+        if config.figures:
+            draw_figures(folder.path, predictions, data)
+        content = results(predictions, meta)
+        for logger in loggers:
+            logger.log_metrics({k: v for k, v in content.items() if k.startswith("test/")})
+            if isinstance(logger, ExpressionWandbLogger):
+                logger.log_results(content, predictions, pictures(data))
+            logger.save()
+        save_results(folder.path, predictions, content)
+        print_results(content, str(folder.path))
+        return content
+    except SIGTERMException:
+        raise
+    except SystemExit:
+        log.warning("interrupted; the same command resumes the run")
+        sys.exit(130)
+    except (MisconfigurationException, ModuleNotFoundError) as error:  # a callback wants something
+        log.exception("%s failed", folder.path)
+        raise ConfigError(str(error)) from error
+    except Exception:
+        log.exception("%s failed", folder.path)
+        raise
+
+
+def _assemble(
+    config: DictConfig, **arguments: Any
+) -> tuple[pl.Trainer, ExpressionModule, ExpressionData]:
+    data = build.build_data(config)
+    data.setup("fit")
+    module = build.build_module(config, data)
+    check_monitors(config, arguments["callbacks"], log_names(module))
+    trainer = build.build_trainer(
+        config,
+        default_root_dir=config.run_dir,
+        enable_checkpointing=bool(arguments["callbacks"]),
+        **arguments,
+    )
+    return trainer, module, data
+
+
+def _check_processes(config: DictConfig) -> None:
+    """Refuse a sweep in one process over several devices.
+
+    Each rank would run the whole sweep again, and jobs of different settings could pair up.
+    """
+    started_elsewhere = "SLURM_PROCID" in os.environ or "TORCHELASTIC_RUN_ID" in os.environ
+    single = config.trainer.devices in (1, "1", "auto") and config.trainer.num_nodes == 1
+    if multirun() and not single and not started_elsewhere:
+        raise ConfigError(
+            "a sweep (-m) in one process cannot use several devices: Lightning would start the "
+            "whole sweep again on each; use hydra/launcher=gpus, a process for each job"
+        )
+
+
+def _selection(config: DictConfig, trainer: pl.Trainer) -> dict[str, Any]:
+    """How the epoch was chosen, and which one."""
+    best = next(
+        c
+        for c in trainer.checkpoint_callbacks
+        if isinstance(c, ModelCheckpoint) and c.filename == "best"
+    )
+    if best.best_model_score is None:
+        raise ConfigError("trainer.max_time ended the training before its first validation")
+    if not math.isfinite(best.best_model_score):
+        raise DivergedError(
+            f"no epoch has a finite {config.monitor.metric}: choose another monitor.metric, or "
+            "lower optimizer.lr, under another tag=NAME"
+        )
+    return {
+        "split": config.data.selection,
+        "metric": config.monitor.metric,
+        "mode": config.monitor.mode,
+        "value": best.best_model_score.item(),
+    }

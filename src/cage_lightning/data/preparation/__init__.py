@@ -1,0 +1,1 @@
+"""What `prepare` finds out about a release: faults, duplicates, leaks, and the data card."""

@@ -1,0 +1,97 @@
+"""The duplicates among the pictures of all splits of a dataset."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from cage_lightning.data.preparation.checking import Checked
+from cage_lightning.data.preparation.duplicates import KINDS, Pair, find_duplicates, groups_of
+
+
+@dataclass(frozen=True)
+class Twins:
+    """Which pictures are the same, inside a split and between splits.
+
+    Attributes:
+        split: Split of each usable picture; a file of a split counts once.
+        id: Id of the first row that shows it.
+        path: Its path.
+        pairs: Pairs of these pictures.
+    """
+
+    split: list[str]
+    id: list[str]
+    path: list[str]
+    pairs: list[Pair]
+
+    @classmethod
+    def among(cls, splits: Mapping[str, Checked]) -> Twins:
+        """Compare all usable pictures with each other."""
+        facts = []
+        for name, split in splits.items():
+            usable = split.facts.filter(split.facts["fault"].is_null())
+            first = np.sort(np.unique(_text(usable["path"]), return_index=True)[1])
+            column = pa.array([name] * len(first), pa.string())
+            facts.append(usable.take(pa.array(first)).append_column("split", column))
+        pictures = pa.concat_tables(facts)
+        content, pixels = (
+            _bytes(pictures[name]).view("S32").ravel() for name in ("content", "pixels")
+        )
+        pairs = find_duplicates(content, pixels, _bytes(pictures["grey"]))
+        split, id_, path = (pictures[name].to_pylist() for name in ("split", "id", "path"))
+        return cls(split, id_, path, pairs)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """A row for each pair, for a CSV file."""
+        return [
+            {"kind": pair.kind, "difference": round(pair.difference, 2)}
+            | {
+                f"{column}_{which}": getattr(self, column)[number]
+                for which, number in (("a", pair.first), ("b", pair.second))
+                for column in ("split", "id", "path")
+            }
+            for pair in self.pairs
+        ]
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Kind -> ``train``, ``train + test`` and so on -> number of pairs."""
+        names = list(dict.fromkeys(self.split))
+        places = {(name, name): name for name in names}
+        places |= {pair: " + ".join(pair) for pair in combinations(names, 2)}
+        found = Counter((p.kind, self.split[p.first], self.split[p.second]) for p in self.pairs)
+        return {
+            kind: {place: found[kind, *pair] for pair, place in places.items()} for kind in KINDS
+        }
+
+    def leaks(self, kinds: Iterable[str]) -> dict[str, int]:
+        """``test in train`` and so on -> pictures of a split that the other one holds as well."""
+        split = np.array(self.split)
+        group = groups_of([pair for pair in self.pairs if pair.kind in kinds], len(split))
+        return {
+            f"{later} in {earlier}": int(
+                np.isin(group[split == later], group[split == earlier]).sum()
+            )
+            for earlier, later in combinations(dict.fromkeys(self.split), 2)
+        }
+
+
+def _text(column: pa.ChunkedArray) -> npt.NDArray[np.str_]:
+    return np.array(column.to_pylist(), np.str_)
+
+
+def _bytes(column: pa.ChunkedArray) -> npt.NDArray[np.uint8]:
+    """A column of w bytes each, without nulls, as uint8 ``[N, w]``."""
+    width = column.type.byte_width
+    parts = [
+        np.frombuffer(chunk.buffers()[1], np.uint8)[chunk.offset * width :][: len(chunk) * width]
+        for chunk in column.chunks
+    ]
+    return np.concatenate([np.empty(0, np.uint8), *parts]).reshape(-1, width)

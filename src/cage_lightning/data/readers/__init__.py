@@ -1,0 +1,1 @@
+"""From a release on disk to `Annotations`: one reader for each dataset."""

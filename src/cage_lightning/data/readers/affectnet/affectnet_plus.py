@@ -1,0 +1,92 @@
+"""AffectNet+: aligned faces, and one JSON file per picture with a soft label."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cage_lightning.data.files import map_files, read_file
+from cage_lightning.data.readers.affectnet.release import (
+    NOT_ANNOTATED,
+    Release,
+    Rows,
+    annotation_suffix,
+    matching,
+    numbered_pictures,
+)
+from cage_lightning.errors import DataError
+from cage_lightning.labels import AFFECTNET_8
+
+FOLDERS = {"train": "train_set", "test": "validation_set"}
+K = len(AFFECTNET_8.categories)
+LARGEST = float(np.finfo(np.float32).max)
+
+
+def _find(root: Path, split: str) -> Path | None:
+    # `root` may hold human_annotated or be it.
+    paths = [base / FOLDERS[split] / "annotations" for base in (root / "human_annotated", root)]
+    return next((path for path in paths if annotation_suffix(path) == ".json"), None)
+
+
+def _read(root: Path, source: Path) -> Rows:
+    pattern = re.compile(r"(\d+)\.json", re.ASCII)
+    number = sorted(int(match[1]) for match in matching(root, source, pattern))
+    if not number:
+        raise DataError(f"{source} holds no annotations ({{N}}.json).")
+    names = [f"{n}.json" for n in number]
+    rows = map_files(lambda name: _read_json(source / name), names, f"Reading {source}")
+    table = np.array(rows)
+    return Rows(
+        *numbered_pictures(root, source.parent / "images", number),
+        label=table[:, :3],
+        where=lambda row, _: str(source / names[row]),
+        extra={
+            "subset": table[:, 3].astype(np.int64),
+            "soft_label": table[:, 4:].astype(np.float32),
+        },
+    )
+
+
+def _read_json(path: Path) -> list[float]:
+    """Code, valence, arousal, subset and the K values of the soft label."""
+    try:
+        entry = json.loads(read_file(path))
+        code = _number(entry["human-label"])
+        if code >= K:  # no category: what else it says does not matter
+            return [code, NOT_ANNOTATED, NOT_ANNOTATED, -1.0, *K * [math.nan]]
+        affect = [_number(entry["meta-data"][name]) for name in ("valence", "arousal")]
+        subset = _number(entry["subset"])
+        if subset not in (0, 1, 2):
+            raise ValueError(f"subset is {subset:g}, expected 0 easy, 1 challenging, 2 difficult")
+        if not isinstance(entry["soft-label"], list):
+            raise TypeError(f"soft-label is {entry['soft-label']!r}, expected {K} numbers")
+        soft = [_number(value) for value in entry["soft-label"]]
+        if len(soft) != K or not all(abs(value) <= LARGEST for value in soft):
+            raise ValueError(f"soft-label is {soft}, expected {K} numbers")
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+        raise DataError(
+            f"{path}: {type(error).__name__}: {error}; expected human-label, soft-label, subset "
+            "and meta-data with valence and arousal"
+        ) from error
+    return [code, *affect, subset, *soft]
+
+
+def _number(value: Any) -> float:
+    """A number, also one written as text; true and false would pass for one as well."""
+    if isinstance(value, bool):
+        raise TypeError(f"{value} is no number")
+    return float(value)
+
+
+AFFECTNET_PLUS = Release(
+    "    [human_annotated/]train_set|validation_set/\n"
+    "      images/{N}.jpg\n"
+    "      annotations/{N}.json",
+    _find,
+    _read,
+)

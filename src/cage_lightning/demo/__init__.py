@@ -1,0 +1,1 @@
+"""Drawn faces and scenes, written in the layouts of the real releases."""

@@ -1,0 +1,232 @@
+"""The run folder: its name, what lies in it, and when a run counts as finished.
+
+    runs/<group>/<data>-<model>-<loss>-s<seed>[-<tag>]/
+        config.yaml  checkpoints/{best,last}.ckpt  metrics.json  predictions.parquet
+        train.log    csv/version_<start>/metrics.csv    [error.txt]
+
+The same command finds the same folder again: it resumes an unfinished run and skips a finished one.
+`metrics.json` is written last and atomically; its existence means finished.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import re
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from cage_lightning.errors import ConfigError
+from cage_lightning.runs.identity import TIMM, essence, read_config
+from cage_lightning.runs.naming import name_of
+from cage_lightning.system.atomic import Held, NoLocks, locked, write_atomic
+from cage_lightning.system.links import is_inside, local_path, refuse_leading_out, refuse_outside
+
+# What W&B keeps leads to its own logs elsewhere; nothing of it is read here.
+FOREIGN = ("wandb",)
+
+_ROOM, _PERMISSION = "free some space there, or ", "make it writable, or "
+_REMEDIES = {
+    errno.ENOSPC: _ROOM,
+    errno.EDQUOT: _ROOM,
+    errno.EACCES: _PERMISSION,
+    errno.EPERM: _PERMISSION,
+    errno.EROFS: _PERMISSION,
+}
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The files of one run."""
+
+    path: Path
+
+    @classmethod
+    def of(cls, config: DictConfig) -> RunFolder:
+        """The folder that a training config names; one that an older version named is kept.
+
+        Raises:
+            ConfigError: A name cannot be part of a folder's, or `choices` lacks one.
+        """
+        folder = cls._named(config, config.choices.model)
+        older = cls._named(config, TIMM)
+        return older if folder.stage == "new" and older._holds(config) else folder
+
+    @classmethod
+    def _named(cls, config: DictConfig, model: str | None) -> RunFolder:
+        names = [config.choices.data, model and name_of(model), config.choices.loss]
+        if None in names:
+            raise ConfigError(
+                "choices.data, choices.model and choices.loss name the run folder, and this config "
+                "does not say them all"
+            )
+        names += [f"s{config.seed}", *([] if config.tag is None else [config.tag])]
+        for name in (*names, config.group):
+            if re.search(r"[/\\\s]", str(name)) or str(name) in ("", ".", ".."):
+                raise ConfigError(
+                    f"'{name}' cannot be part of a folder's name; choose another group or tag"
+                )
+        return cls(local_path("runs", config.runs) / config.group / "-".join(names))
+
+    def _holds(self, config: DictConfig) -> bool:
+        """Whether the run of this config was begun here."""
+        if self.stage == "new" or not self.config_file.is_file():
+            return False
+        settings = config.copy()
+        settings.run_dir = str(self.path)
+        return not self._differing(settings)
+
+    @property
+    def config_file(self) -> Path:
+        """The resolved config."""
+        return self.path / "config.yaml"
+
+    @property
+    def metrics_file(self) -> Path:
+        """The results; there only when the run is finished."""
+        return self.path / "metrics.json"
+
+    @property
+    def log_file(self) -> Path:
+        """What the command said."""
+        return self.path / "train.log"
+
+    @property
+    def error_file(self) -> Path:
+        """Why the last attempt failed; not there while one goes on."""
+        return self.path / "error.txt"
+
+    @property
+    def best(self) -> Path:
+        """The checkpoint of the best epoch."""
+        return self.path / "checkpoints" / "best.ckpt"
+
+    @property
+    def last(self) -> Path:
+        """The latest state of the training, from which it resumes."""
+        return self.path / "checkpoints" / "last.ckpt"
+
+    @property
+    def lock_file(self) -> Path:
+        """Held by the process that trains."""
+        return self.path / ".lock"
+
+    @property
+    def stage(self) -> str:
+        """How far the run has come: "new", "begun" or "finished"."""
+        if self.finished:
+            return "finished"
+        return "begun" if self.last.is_file() else "new"
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run came to its end: no link to the results of another one."""
+        return is_inside(self.path, self.metrics_file)
+
+    def read_metrics(self) -> dict[str, Any]:
+        """The results of a finished run."""
+        metrics: dict[str, Any] = json.loads(self.metrics_file.read_text(encoding="utf-8"))
+        return metrics
+
+    def claim(self, config: DictConfig) -> None:
+        """Take the folder for this config, or find that it holds another one.
+
+        Raises:
+            ConfigError: The folder holds a run with another config: names the keys that differ.
+            DataError: The config is a link that leads out of the folder.
+        """
+        refuse_outside(self.path, self.config_file)
+        # A start that failed before it trained anything claims nothing.
+        if not self.last.is_file() and not self.finished:
+            write_atomic(self.config_file, OmegaConf.to_yaml(config, resolve=True))
+            return
+        differing = self._differing(config)
+        if differing:
+            more = f" (and {len(differing) - 5} more)" if len(differing) > 5 else ""
+            raise ConfigError(
+                f"{self.path} holds a run with another config: {'; '.join(differing[:5])}{more}"
+                " - give this one a name of its own with tag=NAME or group=NAME"
+            )
+
+    def _differing(self, config: DictConfig) -> list[str]:
+        """What this config computes otherwise than the run that lies here."""
+        ours = essence(OmegaConf.to_container(config, resolve=True))
+        theirs = essence(read_config(self.config_file))
+        return [
+            f"{key} is {ours.get(key, 'absent')!r} here and {theirs.get(key, 'absent')!r} there"
+            for key in sorted({*ours, *theirs})
+            if ours.get(key, "absent") != theirs.get(key, "absent")
+        ]
+
+    def sweep_up(self) -> None:
+        """Delete what an attempt that failed or was killed left behind."""
+        self.error_file.unlink(missing_ok=True)
+        for pattern in (".part-*", ".decision-*"):
+            for left in self.path.rglob(pattern):
+                if not left.is_dir():
+                    left.unlink(missing_ok=True)
+
+    @contextmanager
+    def locked(self, wait: bool = False) -> Iterator[None]:
+        """Hold the folder: two processes never train the same run at once.
+
+        Args:
+            wait: Wait for the process that holds it.
+
+        Raises:
+            ConfigError: Another process holds it, and `wait` is false; or it cannot be held, since
+                nothing can be written there or the file system has no locks.
+            DataError: A link in it leads out of it, or something is neither a file nor a folder.
+        """
+        with ExitStack() as held:
+            try:
+                self.path.mkdir(parents=True, exist_ok=True)
+                refuse_leading_out(self.path, FOREIGN)
+                held.enter_context(self._lock(wait))
+            except OSError as error:
+                raise ConfigError(_not_held(self.path, error)) from error
+            yield
+
+    @contextmanager
+    def _lock(self, wait: bool) -> Iterator[None]:
+        with ExitStack() as held:
+            try:
+                held.enter_context(locked(self.lock_file, wait=False))
+            except Held:
+                if not wait:
+                    raise
+                print(f"waiting for another process that holds {self.path}", flush=True)
+                held.enter_context(locked(self.lock_file))
+            yield
+
+
+def _not_held(folder: Path, error: OSError) -> str:
+    """Why a run folder cannot be held, and what helps."""
+    if isinstance(error, Held):
+        return (
+            f"{folder} is being trained by another process; wait for it to end, or give this run a "
+            "name of its own with tag=NAME"
+        )
+    if isinstance(error, NoLocks):
+        return (
+            f"the file system of {folder} has no locks ({error.strerror}), so that nothing would "
+            "keep two processes from training the same run: choose another one with runs=DIR, or "
+            "have it mounted with locks"
+        )
+    remedy = _REMEDIES.get(error.errno or 0, "")
+    return (
+        f"cannot write into {folder} ({error.strerror}): {remedy}choose another place with runs=DIR"
+    )
+
+
+def run_of(start: Path) -> RunFolder | None:
+    """The run that `init_from` names, by its folder or a checkpoint in it; None for other files."""
+    if start.parent.name == "checkpoints":
+        return RunFolder(start.parents[1])
+    is_file = start.is_file() or start.suffix in (".ckpt", ".pt", ".pth", ".safetensors")
+    return None if is_file else RunFolder(start)

@@ -1,0 +1,68 @@
+"""Runs that start from other runs: wait until those are finished, on whatever launcher."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from pathlib import Path
+
+from cage_lightning.errors import CheckpointError
+from cage_lightning.runs.folder import RunFolder, run_of
+from cage_lightning.system.atomic import is_held
+from cage_lightning.system.terminal import first_process
+
+log = logging.getLogger(__name__)
+
+# A job that was started before this one has its folder by then, or will never have it.
+_SECONDS_TO_START = 120.0
+_POLL_S = 1.0
+
+
+def wait_for_run(path: Path, limit_s: float) -> None:
+    """Wait until the run in a folder is finished, while somebody trains it.
+
+    On a cluster it may be queued for long, so only the limit counts there.
+
+    Args:
+        path: The run folder, or a checkpoint in it; another file needs no waiting.
+        limit_s: Wait no longer than that; 0: do not wait, and take a checkpoint as it is.
+
+    Raises:
+        CheckpointError: The run failed, nobody trains it or that cannot be told, or it is not
+            finished in time.
+        DataError: Its lock is a link.
+    """
+    folder, began = run_of(path), time.monotonic()
+    if folder is None or folder.finished or (limit_s == 0 and not path.is_dir()):
+        return
+    log.info("waiting for %s, from which this run starts", path)
+    trained = began  # when it was, the last time
+    while not folder.finished:
+        now = time.monotonic()
+        if _is_trained(folder):
+            trained = now
+        failed = folder.error_file.is_file()  # maybe long ago, and tried again now
+        queued = "SLURM_JOB_ID" in os.environ and not failed
+        nobody = now - trained > _SECONDS_TO_START and not queued
+        if not nobody and now - began < limit_s:
+            time.sleep(_POLL_S)
+            continue
+        problem = "is not trained by anybody" if nobody else f"is not finished after {limit_s:g} s"
+        if failed:
+            problem = f"failed: see {folder.log_file}"
+        best = f"; {folder.best} has its best epoch so far" if folder.best.is_file() else ""
+        raise CheckpointError(f"{path}, from which this run starts, {problem}{best}")
+
+
+def _is_trained(folder: RunFolder) -> bool:
+    """Whether another process holds the run."""
+    if not first_process():
+        return True  # one process asks for all
+    try:
+        return is_held(folder.lock_file)
+    except OSError as error:
+        raise CheckpointError(
+            f"{folder.path}, from which this run starts, is not finished, and whether anybody "
+            f"trains it cannot be told ({error}): start again when it is finished"
+        ) from error

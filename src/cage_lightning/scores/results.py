@@ -1,0 +1,68 @@
+"""From predictions to the content of metrics.json, and the file itself."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from cage_lightning.predictions.table import Predictions
+from cage_lightning.scores.baselines import baselines, chance
+from cage_lightning.scores.bootstrap import intervals
+from cage_lightning.scores.contempt import without_contempt
+from cage_lightning.scores.scorer import point_estimate
+from cage_lightning.system.atomic import write_atomic
+
+RESAMPLES = 10_000
+CONFIDENCE = 0.95
+
+
+def results_of(
+    predictions: Predictions,
+    resamples: int = RESAMPLES,
+    confidence: float = CONFIDENCE,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """The scores of one prediction file, and of predictors that do not look at a picture.
+
+    Returns:
+        Flat keys: ``test/...`` the scores; ``baseline_<name>/...`` those of `scores.baselines` and
+        `scores.chance`; ``contempt_dropped/...`` those of a model for AffectNet-8 on AffectNet-7.
+        ``intervals``: [low, high] by the same keys, of the first and the last. ``meta``: how they
+        were made.
+    """
+    content: dict[str, Any] = {}
+    limits: dict[str, tuple[float, float]] = {}
+    scored = {"test": predictions}
+    if (seven := without_contempt(predictions)) is not None:
+        scored["contempt_dropped"] = seven
+    for name, file in scored.items():
+        content |= {f"{name}/{key}": value for key, value in point_estimate(file).items()}
+        found = intervals(file, resamples, confidence, seed)
+        limits |= {f"{name}/{key}": (value.low, value.high) for key, value in found.items()}
+    simple = baselines(predictions)
+    for name, file in simple.items():
+        values = point_estimate(file)
+        content |= {f"baseline_{name}/{key}": value for key, value in values.items()}
+    content |= {f"baseline_chance/{key}": value for key, value in chance(predictions).items()}
+    content["intervals"] = {key: list(interval) for key, interval in limits.items()}
+    knows = next((file.training for file in simple.values()), None)
+    content["meta"] = {
+        "label_space": predictions.space.to_dict(),
+        "scores": scoring_settings(resamples, confidence, seed)
+        | {
+            "ccc": "unbiased (n - 1), unless the key names another",
+            "baselines_know": None if knows is None else knows.source,
+        },
+    }
+    return content
+
+
+def write_results(path: Path, content: dict[str, Any]) -> None:
+    """Write scores as JSON, atomically."""
+    write_atomic(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+
+def scoring_settings(resamples: int, confidence: float, seed: int) -> dict[str, Any]:
+    """How scores were made, as metrics.json says it."""
+    return {"resamples": resamples, "confidence": confidence, "seed": seed}

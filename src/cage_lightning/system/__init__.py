@@ -1,0 +1,1 @@
+"""Files, terminal, processes and machine; knows nothing of expressions."""

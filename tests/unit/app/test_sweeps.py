@@ -1,0 +1,127 @@
+"""Every sweep: its jobs have run folders of their own, and start from runs that come earlier."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf.errors import InterpolationKeyError
+
+from cage_lightning.app.command import Command
+from cage_lightning.app.explanations import explain
+from cage_lightning.app.schema import CONF_DIR, register
+from cage_lightning.runs.folder import RunFolder
+from tests.conftest import composed
+
+FILES = (file.stem for file in (CONF_DIR / "sweep").glob("*.yaml"))
+SWEEPS = sorted(name for name in FILES if not name.startswith("figure11"))  # those of `train`
+
+
+def jobs(sweep: str) -> list[tuple[str, ...]]:
+    """The overrides of each job of the first seed, in the order of the grid."""
+    register()
+    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
+        config = compose("train", overrides=[f"sweep={sweep}"], return_hydra_config=True)
+    params = {key: str(values).split(",") for key, values in config.hydra.sweeper.params.items()}
+    params["seed"] = params["seed"][:1]
+    choices = ([f"{key}={value}" for value in values] for key, values in params.items())
+    return [(f"sweep={sweep}", *choice) for choice in itertools.product(*choices)]
+
+
+# Which run `va` starts from in a sweep of AffectNet-8 or its drawn twin.
+STARTS = {
+    "table6": "table6/affectnet8-maxvit-combined-s1",
+    "table7": "table6/affectnet8-maxvit-combined-s1",
+    "ablation": "table6/affectnet8-maxvit-combined-s1",
+    "table6_demo": "table6_demo/demo8-tiny-combined-s1",
+    "table7_demo": "table6_demo/demo8-tiny-combined-s1",
+    "ablation_demo": "table6_demo/demo8-tiny-combined-s1",
+}
+
+
+@pytest.mark.parametrize("sweep", [name for name in SWEEPS if not name.startswith("table8")])
+def test_valence_and_arousal_start_from_the_combined_run_in_every_sweep(sweep: str) -> None:
+    drawn = ("data=demo8", "model=tiny") if sweep.endswith("_demo") else ()
+    config = composed(f"sweep={sweep}", *drawn, "loss=va", "seed=1")
+    start = STARTS[re.sub(r"ablation_[a-z]+", "ablation", sweep)]
+    assert config.init_from == f"runs/{start}"
+    assert config.init_wait_s > 0
+    assert (config.starts.discrete, config.starts.combined) == (None, None)
+
+
+@pytest.mark.parametrize("loss", ["discrete", "combined", "va"])
+def test_emotic_starts_from_affectnet_in_every_mode(loss: str) -> None:
+    for sweep, start in (
+        ("table8", "table6/affectnet8-maxvit-combined-s0"),
+        ("table8_demo", "table6_demo/demo8-tiny-combined-s0"),
+    ):
+        model = "model=tiny" if sweep.endswith("_demo") else "model=maxvit"
+        assert composed(f"sweep={sweep}", model, f"loss={loss}").init_from == f"runs/{start}"
+
+
+@pytest.mark.parametrize("sweep", ["table6", "table8", "ablation_beta"])
+def test_what_a_sweep_starts_from_is_a_choice(sweep: str) -> None:
+    assert composed(f"sweep={sweep}", "loss=va", "start=none").init_from is None
+    config = composed(f"sweep={sweep}", "loss=va", "start_group=mine")
+    assert config.init_from.startswith("runs/mine/")
+
+
+def test_a_loss_without_a_start_is_an_error(tmp_path: Path) -> None:
+    loss = tmp_path / "loss/mine.yaml"
+    loss.parent.mkdir()
+    loss.write_text((CONF_DIR / "loss/va.yaml").read_text().replace("loss: va", "loss: mine"))
+    job = (f"hydra.searchpath=[file://{tmp_path}]", "sweep=table6", "loss=mine")
+    with pytest.raises(InterpolationKeyError, match=r"'starts.mine' not found") as error:
+        _ = composed(*job).init_from
+    assert explain(error.value, Command("train"), job) == (
+        "nothing says what 'mine' starts from: set +starts.mine=RUN"
+    )
+    for said in ("+starts.mine=null", "start=none"):
+        assert composed(*job, said).init_from is None
+
+
+def test_figure_11_of_other_data_is_an_error() -> None:
+    config = composed("sweep=figure11", "data=affectnet7", config_name="evaluate")
+    with pytest.raises(InterpolationKeyError, match=r"'starts.affectnet7' not found"):
+        _ = config.checkpoint
+
+
+@pytest.mark.parametrize("sweep", SWEEPS)
+def test_the_jobs_of_a_sweep(sweep: str) -> None:
+    before: list[Path] = []
+    for job in jobs(sweep):
+        config = composed(*job)
+        folder = RunFolder.of(config).path
+        assert folder not in before, f"{job} would train {folder} again"
+        if config.init_from:
+            assert config.init_wait_s > 0
+            start = Path(config.init_from)
+            assert start.parent.name != config.group or start in before
+        before.append(folder)
+    assert len(before) > 1 or sweep.startswith("table8")
+
+
+def test_table_6_is_the_grid_of_the_paper() -> None:
+    names = {RunFolder.of(composed(*job)).path.name for job in jobs("table6")}
+    assert len(names) == 3 * 2 * 3
+    assert "affectnet7-swin_v2-va-s0" in names
+    config = composed("sweep=table6", "loss=va", "data=affectnet7", "model=maxvit", "seed=2")
+    assert config.init_from == "runs/table6/affectnet7-maxvit-combined-s2"
+    assert composed("sweep=table6", "loss=combined").init_from is None
+
+
+@pytest.mark.parametrize(
+    ("sweep", "data", "run"),
+    [
+        ("figure11", "emotic", "table6/affectnet8-maxvit-va-s2"),
+        ("figure11", "affectnet8", "table8/emotic-maxvit-combined-s2"),
+        ("figure11_demo", "demo_emotic", "table6_demo/demo8-tiny-va-s2"),
+        ("figure11_demo", "demo8", "table8_demo/demo_emotic-tiny-combined-s2"),
+    ],
+)
+def test_figure_11_takes_the_runs_of_the_tables(sweep: str, data: str, run: str) -> None:
+    config = composed(f"sweep={sweep}", f"data={data}", "seed=2", config_name="evaluate")
+    assert config.checkpoint == f"runs/{run}"

@@ -1,0 +1,166 @@
+"""Thousands of wrong overrides: each ends in one clear line, or runs."""
+
+from __future__ import annotations
+
+import copy
+from collections import Counter
+from functools import cache
+from pathlib import Path
+
+import pytest
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from lightning.pytorch import seed_everything
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from cage_lightning.app import build, explanations
+from cage_lightning.app.arguments import check_overrides
+from cage_lightning.errors import CageError
+from cage_lightning.runs.folder import RunFolder
+from cage_lightning.schedules import with_warmup
+from tests.conftest import composed
+from tests.wrong_overrides import command_of, values, wrong_overrides
+
+BASE = {
+    "train": ("data=demo8", "data.size=tiny", "model=tiny", "trainer=cpu", "data.num_workers=0"),
+    "evaluate": ("data=demo8", "data.size=tiny", "checkpoint=x", "trainer=cpu"),
+    "prepare": ("data=demo8", "data.size=tiny"),
+    "analyze": ("data=demo8", "data.size=tiny"),
+    "score": ("predictions=x",),
+    "collect": ("table=table6", "output=x"),
+}
+
+
+@pytest.fixture(autouse=True)
+def _as_in_a_folder_of_its_own(
+    tmp_path: Path, demo_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CAGE_DATA", str(demo_root))
+    monkeypatch.setattr(explanations, "_settings", lambda command, _: _keys(command.name))
+
+
+@cache
+def _base(door: str) -> DictConfig:
+    return composed(*BASE[door], config_name=door)
+
+
+@cache
+def _keys(door: str) -> list[str]:
+    return [key for key, _ in values(OmegaConf.to_container(_base(door)))]
+
+
+def _compose(door: str, typed: str) -> DictConfig:
+    """What the command would compose; of a value, without composing the choices again."""
+    override = OverridesParser.create().parse_override(typed)
+    if command_of(door).is_group(override.key_or_group) or typed.startswith("hydra"):
+        return composed(*BASE[door], typed, config_name=door)
+    config = copy.deepcopy(_base(door))
+    OmegaConf.set_struct(config, True)
+    ConfigLoaderImpl._apply_overrides_to_config([override], config)
+    return config
+
+
+def _build(config: DictConfig) -> None:
+    """All that a training makes before its first step."""
+    config.run_dir = str(RunFolder.of(config).path)
+    build.check(config)
+    seed_everything(config.seed, verbose=False)
+    OmegaConf.to_yaml(config, resolve=True)
+    build.build_loggers(config)
+    callbacks = build.build_callbacks(config)
+    data = build.build_data(config)
+    data.setup("fit")
+    module = build.build_module(config, data)
+    build.build_trainer(config, logger=False, callbacks=callbacks)
+    optimizer = module.optimizer(module.parameters())
+    with_warmup(module.scheduler(optimizer, 20), round(module.warmup * 20))
+
+
+def outcome(door: str, typed: str) -> str:
+    """The one line that is printed; empty if it runs."""
+    command = command_of(door)
+    try:
+        check_overrides([typed], command)
+        config = _compose(door, typed)
+        if door == "train":
+            _build(config)
+    except CageError as error:
+        return str(error)
+    except (HydraException, OmegaConfBaseException) as error:
+        return explanations.explain(error, command, [*BASE[door], typed])
+    except (TypeError, ValueError) as error:
+        if explanations.refused_override(error) is None:
+            raise
+        return str(error)
+    return ""
+
+
+def survey(door: str, count: int, seed: int) -> Counter[str]:
+    """How many overrides of each rule were refused, and how many run."""
+    found: Counter[str] = Counter()
+    for rule, typed in wrong_overrides(OmegaConf.to_container(_base(door)), door, count, seed):
+        said = outcome(door, typed)
+        assert "Traceback" not in said, typed
+        assert len(said.splitlines()) <= 1, (typed, said)
+        found[f"{rule} {'refused' if said else 'runs'}"] += 1
+    return found
+
+
+def test_wrong_overrides_end_in_one_line_or_run() -> None:
+    assert survey("train", 40, seed=0).total() == 40
+
+
+# 2,000 in all; what is drawn for a command is the same every time.
+PARTS = [("train", 150, seed) for seed in range(1, 9)] + [
+    (door, 160, 1) for door in ("evaluate", "prepare", "analyze", "score", "collect")
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("door", "count", "seed"), PARTS)
+def test_thousands_of_wrong_overrides(door: str, count: int, seed: int) -> None:
+    found = survey(door, count, seed)
+    print(door, count, dict(found))
+    assert sum(n for key, n in found.items() if key.endswith("refused")) > count / 2
+
+
+# What a user types, and a part of the line that answers.
+REFUSED = {
+    "optimizer.lr=abc": "optimizer.lr=abc: a number is needed",
+    "module=nan": "module=NaN: choose it with loss=",
+    "seed=-1": "seed=-1 is not between 0 and 4294967295",
+    "warmup=7": "warmup=7.0 is not between 0 and 1",
+    "warmup=nan": "warmup=nan is not between 0 and 1",
+    "optimizer.lr=-1": "optimizer.lr=-1: Invalid learning rate: -1",
+    "optimizer.lr=nan": "optimizer.lr=NaN: a number is needed",
+    "optimizer.lr=[1]": "optimizer.lr=[1]: a number is needed",
+    "optimizer.lr={a:1}": 'optimizer.lr={"a": 1}: a number is needed',
+    "+optimizer.foo=1": "there is no setting 'optimizer.foo': AdamW takes params, lr",
+    "model=timm": "model.name=... is needed",
+    "data.batch_size=1.5": "data.batch_size=1.5: a whole number is needed",
+    "data.batch_size=-3": "data.batch_size=-3 is less than 1",
+    "data.num_workers=-1": "data.num_workers=-1 is less than 0",
+    "data.root=null": "data.root=null: a text is needed",
+    "data.selection=foo": "data.selection=foo: choose one of",
+    "trainer.max_epochs=-5": "trainer.max_epochs=-5: ",
+    "trainer.max_epochs=[1,2]": "trainer.max_epochs=[1, 2]: a whole number or null is needed",
+    "loss.alpha=-1": "loss.alpha=-1 is less than 0",
+    "init_wait_s=-4": "init_wait_s=-4.0 is less than 0",
+    "loss.alpha=abc": "loss.alpha=abc: a number is needed",
+    "augment.steps.0.p=x": "augment.steps.0.p=x: a number is needed",
+    "augment.mean.on_error=1": "invalid literal for int",
+    "callbacks.last=1.5": "callbacks.last has no _target_",
+    "~optimizer._target_": "there is no _target_",
+    "module._target_=torch.nowhere": "module._target_=torch.nowhere: there is no such class",
+    "optimizer._target_={a:1}": "the name of a class or function is needed",
+}
+
+
+@pytest.mark.parametrize("typed", REFUSED)
+def test_a_wrong_value_is_one_line_that_names_it(typed: str) -> None:
+    said = outcome("train", typed)
+    assert REFUSED[typed] in said
+    assert len(said.splitlines()) == 1

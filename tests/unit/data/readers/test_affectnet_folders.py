@@ -1,0 +1,167 @@
+"""Image folders: categories by name, never by position, and no valence or arousal."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cage_lightning.data.module import FaceDataset
+from cage_lightning.data.readers.affectnet import class_folders, read_affectnet
+from cage_lightning.errors import DataError
+from cage_lightning.labels import AFFECTNET_7, AFFECTNET_8, Prediction
+from cage_lightning.losses import CombinedLoss
+from tests.affectnet_layouts import SUFFIXES, Row, picture, write_folders
+
+# Written out, not computed: the canonical order.
+NAMES = ("Neutral", "Happiness", "Sadness", "Surprise", "Fear", "Disgust", "Anger", "Contempt")
+SHORT = ("neutral", "happy", "sad", "surprise", "fear", "disgust", "angry", "contempt")
+DIGITS = tuple("01234567")
+ROWS = [Row(n, n % 8) for n in range(16)]
+
+
+def read(root, split="train", space=AFFECTNET_8, **options):
+    return read_affectnet(root, split, space, **options)
+
+
+@pytest.mark.parametrize(
+    "names", [NAMES, SHORT, DIGITS, tuple(f"{k}_{name}" for k, name in enumerate(SHORT))]
+)
+def test_each_folder_is_its_category(tmp_path, names):
+    write_folders(tmp_path, "train", ROWS, names)
+    table = read(tmp_path)
+    assert len(table) == len(ROWS)
+    for row, category in zip(ROWS, [*range(8), *range(8)], strict=True):
+        at = table.id.tolist().index(f"train/{names[row.exp]}/{row.number}")
+        assert table.category[at] == category
+        suffix = SUFFIXES[row.number % len(SUFFIXES)]
+        assert table.path[at] == f"train/{names[row.exp]}/{row.number}{suffix}"
+    assert table.path.tolist() == sorted(table.path.tolist())
+    assert (table.affect.shape, table.affect.dtype) == ((16, 2), np.float32)
+    assert np.isnan(table.affect).all()
+    assert (table.left_out, table.box) == ({}, None)
+    assert table.class_counts().tolist() == [2] * 8
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.sampled_from(sorted(class_folders.CODE_OF_NAME.items())),
+    st.sampled_from(["", "3_", "07-", "1. ", "12 "]),
+    st.sampled_from([str.lower, str.upper, str.title]),
+)
+def test_names_count_in_any_case_and_after_any_number(known, prefix, case):
+    name, code = known
+    # The alphabetical position of this folder, and its number, are both 0, 1 or arbitrary.
+    assert class_folders._codes(class_folders.Path(), [prefix + case(name), "Anger"]) == [code, 6]
+
+
+def test_every_category_has_its_name():
+    for k, name in enumerate(NAMES):
+        assert class_folders.CODE_OF_NAME[name.lower()] == k
+    assert [class_folders.CODE_OF_NAME[name] for name in SHORT] == list(range(8))
+
+
+def test_categories_do_not_shift_when_one_is_absent(tmp_path):
+    names = {6: "Anger", 1: "Happy", 0: "Neutral"}  # alphabetical order would be 0, 1, 2
+    write_folders(tmp_path, "train", [Row(0, 6), Row(1, 1), Row(2, 0)], names)
+    table = read(tmp_path)
+    assert table.id.tolist() == ["train/Anger/0", "train/Happy/1", "train/Neutral/2"]
+    assert table.category.tolist() == [6, 1, 0]
+
+
+def test_contempt_is_left_out_and_counted(tmp_path):
+    write_folders(tmp_path, "train", ROWS, NAMES)
+    table = read(tmp_path, space=AFFECTNET_7)
+    assert (len(table), table.left_out) == (14, {"contempt": 2})
+
+
+@pytest.mark.parametrize("name", ["test", "val", "valid", "validation", "Test", "VAL"])
+def test_the_test_split_may_be_called_differently(tmp_path, name):
+    write_folders(tmp_path, name, [Row(3, 5)], NAMES)
+    assert read(tmp_path, "test").id.tolist() == [f"{name}/Disgust/3"]
+    with pytest.raises(DataError, match="No AffectNet annotations for the train split"):
+        read(tmp_path)
+
+
+def test_a_test_folder_comes_before_a_validation_folder(tmp_path):
+    for number, name in enumerate(("train", "val", "test")):
+        write_folders(tmp_path, name, [Row(number)], NAMES)
+    assert read(tmp_path, "test").id.tolist() == ["test/Neutral/2"]
+
+
+@pytest.mark.parametrize("name", ["images", "Bored", "anger and fear", "8", "labels", "angry2"])
+def test_an_unknown_folder_is_refused_by_name(tmp_path, name):
+    write_folders(tmp_path, "train", ROWS, NAMES)
+    (tmp_path / "train" / name).mkdir()
+    with pytest.raises(DataError) as error:
+        read(tmp_path)
+    message = str(error.value)
+    assert str(tmp_path / "train" / name) in message
+    for known in ("'" + name + "'", "neutral", "happy", "sadness", "contempt", "Rename"):
+        assert known in message
+
+
+@pytest.mark.parametrize(
+    "digits",
+    ["1234567", "123456", "012345678", ("00", "01"), ("10", "0"), ("٠", "٢")],
+    ids=str,
+)
+def test_numbers_that_are_not_the_codes_are_refused(tmp_path, digits):
+    for name in digits:
+        (tmp_path / "train" / name).mkdir(parents=True)
+    with pytest.raises(DataError, match=r"0 for Neutral.*Rename them to Neutral, Happiness"):
+        read(tmp_path)
+
+
+def test_codes_may_be_some_of_them(tmp_path):
+    write_folders(tmp_path, "train", [Row(0, 6), Row(1, 0)], {0: "0", 6: "6"})
+    assert read(tmp_path).category.tolist() == [0, 6]
+
+
+def test_only_pictures_are_read(tmp_path):
+    write_folders(tmp_path, "train", ROWS, NAMES)
+    (tmp_path / "train" / ".cache").mkdir()
+    (tmp_path / "train" / "labels.csv").touch()
+    for name in ("Thumbs.db", "._1.jpg", ".hidden.png", "notes.txt", "jpg"):
+        (tmp_path / "train" / "Fear" / name).touch()
+    for name in ("a.WebP", "b.Tif", "c.JPEG"):
+        (tmp_path / "train" / "Fear" / name).write_bytes(picture(f".{name.split('.')[1]}"))
+    table = read(tmp_path)
+    assert len(table) == len(ROWS) + 3
+    assert table.left_out == {}
+
+
+def test_a_folder_in_a_category_is_an_error(tmp_path):
+    write_folders(tmp_path, "train", ROWS, NAMES)
+    inner = tmp_path / "train" / "Fear" / "more"
+    inner.mkdir()
+    with pytest.raises(DataError, match=str(inner)):
+        read(tmp_path)
+
+
+def test_two_pictures_of_one_name_are_an_error(tmp_path):
+    write_folders(tmp_path, "train", [Row(0)], NAMES)
+    (tmp_path / "train" / "Neutral" / "0.webp").write_bytes(picture(".webp"))
+    with pytest.raises(DataError, match=r"train/Neutral/0.*the id occurs twice"):
+        read(tmp_path)
+
+
+def test_folders_without_pictures_are_an_error(tmp_path):
+    write_folders(tmp_path, "train", [], NAMES)
+    with pytest.raises(DataError, match="holds no pictures"):
+        read(tmp_path)
+
+
+def test_the_combined_loss_leaves_out_what_is_not_annotated(tmp_path):
+    write_folders(tmp_path, "train", ROWS, NAMES)
+    samples = list(FaceDataset(read(tmp_path), 8))
+    batch = torch.utils.data.default_collate(samples)
+    prediction = Prediction(torch.randn(16, 8), torch.randn(16, 2, requires_grad=True))
+    parts = CombinedLoss()(prediction, batch)
+    parts["loss"].backward()
+    assert parts["mse"] == 0
+    assert parts["loss"] == parts["cross_entropy"]
+    assert parts["loss"].isfinite()
+    assert prediction.affect.grad.abs().max() == 0
