@@ -32,8 +32,8 @@ from cage_lightning.report.runs import (
     read_unfinished,
 )
 from cage_lightning.system.atomic import write_atomic, write_csv
-from cage_lightning.system.links import local_path
 from cage_lightning.system.output import say
+from cage_lightning.system.paths import local_path
 from cage_lightning.system.storage import check_writable
 
 _FIGURE_11 = "figure11"

@@ -13,8 +13,8 @@ from cage_lightning.report.paper_tables import TABLES
 from cage_lightning.report.run_tables import cells
 from cage_lightning.report.runs import Run, read_runs
 from cage_lightning.system.atomic import write_atomic
-from cage_lightning.system.links import local_path
 from cage_lightning.system.output import say
+from cage_lightning.system.paths import local_path
 from cage_lightning.system.storage import check_writable
 
 _SECONDS_TO_CONNECT = 10

@@ -26,7 +26,7 @@ from cage_lightning.data.store import Store
 from cage_lightning.data.subsets import balanced_subset, stratified_holdout
 from cage_lightning.errors import ConfigError, check_choice, check_seed
 from cage_lightning.labels import LABEL_SPACES, Batch, LabelSpace
-from cage_lightning.system.links import local_path
+from cage_lightning.system.paths import local_path
 from cage_lightning.system.storage import check_shared_memory
 
 log = logging.getLogger(__name__)

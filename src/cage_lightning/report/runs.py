@@ -13,7 +13,7 @@ from cage_lightning.predictions.table import Predictions
 from cage_lightning.report.affect_figures import compared_dimensions
 from cage_lightning.runs.folder import FOREIGN, RunFolder
 from cage_lightning.runs.identity import network_name, read_config
-from cage_lightning.system.links import is_inside, leading_out, leads_out, refuse_outside
+from cage_lightning.system.paths import is_inside, leading_out, leads_out, refuse_outside
 
 _DIVERGED = (
     "the outputs on the test split are not finite: the training diverged; delete the folder, and "

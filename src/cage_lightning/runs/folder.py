@@ -25,7 +25,7 @@ from cage_lightning.errors import ConfigError
 from cage_lightning.runs.identity import TIMM, essence, read_config
 from cage_lightning.runs.naming import name_of
 from cage_lightning.system.atomic import Held, NoLocks, locked, write_atomic
-from cage_lightning.system.links import is_inside, local_path, refuse_leading_out, refuse_outside
+from cage_lightning.system.paths import is_inside, local_path, refuse_leading_out, refuse_outside
 
 # What W&B keeps leads to its own logs elsewhere; nothing of it is read here.
 FOREIGN = ("wandb",)

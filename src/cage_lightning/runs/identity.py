@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from cage_lightning.errors import DataError
-from cage_lightning.system.links import refuse_outside
+from cage_lightning.system.paths import refuse_outside
 
 # Where and how fast a run is computed, not what: may differ when a run is taken up again. The batch
 # is shared out among the devices and every statistic is that of the whole batch.

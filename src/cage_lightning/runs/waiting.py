@@ -9,8 +9,8 @@ from pathlib import Path
 
 from cage_lightning.errors import CheckpointError
 from cage_lightning.runs.folder import RunFolder, run_of
+from cage_lightning.runs.log import first_process
 from cage_lightning.system.atomic import is_held
-from cage_lightning.system.terminal import first_process
 
 log = logging.getLogger(__name__)
 

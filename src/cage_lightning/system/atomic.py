@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from cage_lightning.system.links import open_regular
+from cage_lightning.system.paths import open_regular
 from cage_lightning.system.storage import room_for
 
 

@@ -40,7 +40,7 @@ from cage_lightning.report.run_tables import (
 )
 from cage_lightning.report.runs import Run, UnfinishedRun, left_out, read_affect
 from cage_lightning.runs.identity import flat
-from cage_lightning.system.links import is_inside
+from cage_lightning.system.paths import is_inside
 
 _HERE = Path(__file__).parent
 _WITH_FIGURES = 18  # runs; of more, the first of each row
