@@ -41,7 +41,7 @@ from cage_lightning.loggers import ExpressionWandbLogger, tell_agent, wandb_ends
 from cage_lightning.models import load_weights
 from cage_lightning.modules import ExpressionModule
 from cage_lightning.report.summary import print_results
-from cage_lightning.runs.folder import RunFolder
+from cage_lightning.runs.folder import RunFolder, Stage
 from cage_lightning.runs.log import first_process, start_logging
 from cage_lightning.runs.provenance import provenance
 from cage_lightning.runs.slurm import one_decision, restarted
@@ -89,7 +89,7 @@ def train(config: DictConfig) -> dict[str, Any] | None:
     try:
         with ExitStack() as held:
 
-            def enter() -> str:
+            def enter() -> Stage:
                 if first and folder.finished:  # perhaps where nothing can be written
                     folder.claim(config)
                 elif first:
