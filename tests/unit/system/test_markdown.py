@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-import doctest
-
-from cage_lightning.system import markdown
 from cage_lightning.system.markdown import markdown_table
-
-
-def test_the_example() -> None:
-    assert doctest.testmod(markdown) == doctest.TestResults(failed=0, attempted=1)
 
 
 def test_an_even_table_is_even_as_plain_text() -> None:
