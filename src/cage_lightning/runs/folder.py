@@ -22,7 +22,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from cage_lightning.errors import ConfigError
 from cage_lightning.runs.identity import TIMM, essence, read_config
-from cage_lightning.runs.naming import name_of
+from cage_lightning.runs.naming import name_of, run_name
 from cage_lightning.system.atomic import Held, NoLocks, locked, write_atomic
 from cage_lightning.system.paths import is_inside, local_path, refuse_leading_out, refuse_outside
 from cage_lightning.system.storage import not_writable
@@ -55,19 +55,19 @@ class RunFolder:
 
     @classmethod
     def _named(cls, config: DictConfig, model: str | None) -> RunFolder:
-        names = [config.choices.data, model and name_of(model), config.choices.loss]
-        if None in names:
+        data, loss, tag = config.choices.data, config.choices.loss, config.tag
+        if data is None or model is None or loss is None:
             raise ConfigError(
                 "choices.data, choices.model and choices.loss name the run folder, and this config "
                 "lacks at least one of them: give all three"
             )
-        names += [f"s{config.seed}", *([] if config.tag is None else [config.tag])]
-        for name in (*names, config.group):
+        for name in (data, name_of(model), loss, *([] if tag is None else [tag]), config.group):
             if re.search(r"[/\\\s]", str(name)) or str(name) in ("", ".", ".."):
                 raise ConfigError(
                     f"'{name}' cannot be part of a folder's name; choose another group or tag"
                 )
-        return cls(local_path("runs", config.runs) / config.group / "-".join(names))
+        name = run_name(data, model, loss, config.seed, tag)
+        return cls(local_path("runs", config.runs) / config.group / name)
 
     def _holds(self, config: DictConfig) -> bool:
         """Whether this folder holds a run of this config that has begun."""

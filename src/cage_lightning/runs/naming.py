@@ -49,6 +49,12 @@ def tag_of(settings: Mapping[str, Any]) -> str:
     return f"{readable[:_LONGEST]}-{_digest({key: settings[key] for key in keys})}"
 
 
+def run_name(data: str, model: str, loss: str, seed: int, tag: str | None) -> str:
+    """What a run folder is called: ``<data>-<model>-<loss>-s<seed>[-<tag>]``."""
+    name = f"{data}-{name_of(model)}-{loss}-s{seed}"
+    return name if tag is None else f"{name}-{tag}"
+
+
 def name_of(text: str) -> str:
     """Return a text as part of a folder's name; different texts give different names."""
     readable, exact = _text(text)
