@@ -94,8 +94,6 @@ class PrepareConfig:
     """Top-level keys of conf/prepare.yaml."""
 
     data: Any = MISSING
-    augment: Any = MISSING
-    seed: int = MISSING
     reencode: bool = False
     workers: int | None = None
     choices: dict[str, str | None] = field(default_factory=dict)
@@ -107,8 +105,6 @@ class AnalyzeConfig:
     """Top-level keys of conf/analyze.yaml."""
 
     data: Any = MISSING
-    augment: Any = MISSING
-    seed: int = MISSING
     output: str | None = None
     choices: dict[str, str | None] = field(default_factory=dict)
     local: Local = field(default_factory=Local)
