@@ -45,7 +45,7 @@ def check_overrides(arguments: Sequence[str], command: Command) -> None:
     """Refuse what Hydra's grammar cannot read, and what is no choice of a group.
 
     Raises:
-        ConfigError: Names the argument, and how it is written.
+        ConfigError: Names the argument, and how it is written, or what it goes with.
     """
     parser = OverridesParser.create()
     for argument in arguments:
@@ -58,6 +58,25 @@ def check_overrides(arguments: Sequence[str], command: Command) -> None:
             continue
         if not all(map(_chooses, _values(override))):
             raise ConfigError(f"{argument}: {_what_to_choose(group, command)}")
+        if group == "at" and not any(other.startswith("sweep=") for other in arguments):
+            raise ConfigError(f"{argument} says what a sweep runs on: choose one with sweep=...")
+
+
+def as_choices(arguments: Sequence[str], command: Command) -> list[str]:
+    """The arguments, with quotes around the name of a choice that Hydra takes for a number.
+
+    ``debug=nan`` becomes ``debug="nan"``.
+    """
+    parser = OverridesParser.create()
+
+    def quoted(argument: str) -> str:
+        group, _, name = argument.partition("=")
+        if name not in command.groups.get(group, []):
+            return argument
+        is_text = isinstance(parser.parse_override(argument).value(), str)
+        return argument if is_text else f'{group}="{name}"'
+
+    return [quoted(argument) for argument in arguments]
 
 
 def as_text(argument: str) -> str:

@@ -23,7 +23,7 @@ from cage_lightning.errors import CheckpointError
 from cage_lightning.labels import LabelSpace
 from cage_lightning.models import build_network
 from cage_lightning.modules import ExpressionModule
-from cage_lightning.predictions.table import TrainingStatistics
+from cage_lightning.training_statistics import TrainingStatistics
 
 # What `model` and `module` of a checkpoint's config may name, by the `_target_` in conf/.
 BUILDERS: Mapping[str, Callable[..., nn.Module]] = {

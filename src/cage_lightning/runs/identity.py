@@ -18,6 +18,7 @@ from cage_lightning.system.paths import refuse_outside
 EXECUTION = (
     "runs",
     "run_dir",
+    "local",
     "logger",
     "figures",
     "init_wait_s",
@@ -38,9 +39,9 @@ EXECUTION = (
     "trainer.log_every_n_steps",
 )
 
-# These settings add nothing to the other ones: the names of the chosen config files, and class
-# weights that `data.class_weights` has replaced.
-WITHOUT_EFFECT = ("choices", "loss.class_weights")
+# These settings add nothing to the other ones: the names of the chosen config files, what a sweep
+# could choose from, and class weights that `data.class_weights` has replaced.
+WITHOUT_EFFECT = ("choices", "at", "loss.class_weights")
 
 # Settings that configs of older runs lack, with the value that the code used then. A new setting of
 # `train` needs a line here: without it, no older run could be resumed.
