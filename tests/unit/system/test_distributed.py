@@ -41,7 +41,7 @@ CASES = [
 
 
 class Network(nn.Module):
-    """Features to a prediction, for whichever outputs the loss reads."""
+    """A linear layer from features to the outputs that the loss reads."""
 
     def __init__(self, space, loss):
         super().__init__()
