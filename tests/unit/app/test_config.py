@@ -10,6 +10,7 @@ import pytest
 from hydra.utils import get_object
 from omegaconf import OmegaConf
 
+from cage_lightning.app.build import data_nodes
 from cage_lightning.app.schema import CONF_DIR
 from tests.conftest import composed
 
@@ -38,11 +39,18 @@ def targets(node: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 # What build.py adds in Python.
-ADDED = {"data": {"augment"}, "model": {"num_outputs"}, "module": {"network", "label_space"}}
+ADDED = {
+    "loading": {"source", "augment"},
+    "model": {"num_outputs"},
+    "module": {"network", "label_space"},
+}
 
 
 def check_bindings(config: Any) -> None:
-    for path, node in targets(OmegaConf.to_container(config)):
+    plain: Any = OmegaConf.to_container(config)
+    source, loading = data_nodes(config.data)
+    plain |= {"data": OmegaConf.to_container(source), "loading": OmegaConf.to_container(loading)}
+    for path, node in targets(plain):
         arguments = {k: v for k, v in node.items() if not k.startswith("_")}
         arguments |= dict.fromkeys(ADDED.get(path.lstrip("."), ()))
         signature = inspect.signature(get_object(node["_target_"]))
