@@ -14,6 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 from scipy.fft import dct
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 KINDS = ("bytes", "pixels", "near")
@@ -93,17 +95,12 @@ def groups_of(pairs: list[Pair], count: int) -> Index:
     Returns:
         int64 ``[count]``: the first picture of the group; a picture without duplicate is its own.
     """
-    group = np.arange(count)
-
-    def first(number: int) -> int:
-        while group[number] != number:
-            group[number] = number = group[group[number]]
-        return number
-
-    for pair in pairs:
-        low, high = sorted((first(pair.first), first(pair.second)))
-        group[high] = low
-    return np.array([first(number) for number in range(count)], dtype=np.int64)
+    edges = np.array([(pair.first, pair.second) for pair in pairs], np.int64).reshape(-1, 2)
+    graph = coo_array((np.ones(len(edges)), edges.T), shape=(count, count))
+    _, group = connected_components(graph, directed=False)
+    _, first, inverse = np.unique(group, return_index=True, return_inverse=True)
+    numbers: Index = first[inverse]
+    return numbers
 
 
 def _repeats(keys: npt.NDArray[np.generic], rows: Index) -> Index:

@@ -12,13 +12,12 @@ import numpy as np
 
 from cage_lightning.data.files import map_files, read_file
 from cage_lightning.data.readers.affectnet.release import (
-    NOT_ANNOTATED,
     Release,
-    Rows,
     annotation_suffix,
     matching,
     numbered_pictures,
 )
+from cage_lightning.data.readers.single_label import NOT_ANNOTATED, Rows
 from cage_lightning.errors import DataError
 from cage_lightning.labels import AFFECTNET_8
 
