@@ -8,7 +8,7 @@ gradients: where a picture is flat, its bits are noise, and it would pass over c
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,8 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-KINDS = ("bytes", "pixels", "near")
+Kind = Literal["bytes", "pixels", "near"]
+KINDS: tuple[Kind, ...] = ("bytes", "pixels", "near")
 GREY_LEVELS = 4.0
 GREY_SIZE = 16
 
@@ -38,7 +39,7 @@ class Pair(NamedTuple):
         difference: Of their grey pictures, see `GREY_LEVELS`; 0 unless ``near``.
     """
 
-    kind: str
+    kind: Kind
     first: int
     second: int
     difference: float

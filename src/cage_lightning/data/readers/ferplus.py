@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from cage_lightning.data.annotations import Annotations
-from cage_lightning.data.files import first_file, no_release
+from cage_lightning.data.files import OnError, first_file, no_release
 from cage_lightning.data.readers.single_label import Rows, to_table
 from cage_lightning.errors import DataError, check_choice
 from cage_lightning.labels import LabelSpace
@@ -47,7 +47,9 @@ LAYOUTS = {
 logger = logging.getLogger(__name__)
 
 
-def read_ferplus(root: Path, split: str, space: LabelSpace, on_error: str = "raise") -> Annotations:
+def read_ferplus(
+    root: Path, split: str, space: LabelSpace, on_error: OnError = "raise"
+) -> Annotations:
     """Read one split of FER+.
 
     The category of a face is the column with the most votes, of all ten. Left out and counted in

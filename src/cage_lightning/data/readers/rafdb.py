@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from cage_lightning.data.annotations import Annotations
-from cage_lightning.data.files import first_file, no_release
+from cage_lightning.data.files import OnError, first_file, no_release
 from cage_lightning.data.readers.single_label import Rows, to_table
 from cage_lightning.errors import DataError, check_choice
 from cage_lightning.labels import AFFECTNET_7
@@ -31,7 +31,7 @@ LAYOUTS = {
 logger = logging.getLogger(__name__)
 
 
-def read_rafdb(root: Path, split: str, on_error: str = "raise") -> Annotations:
+def read_rafdb(root: Path, split: str, on_error: OnError = "raise") -> Annotations:
     """Read one split of RAF-DB, from its list of labels or from folders named after the labels.
 
     Args:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cage_lightning.data.annotations import Annotations, has_area, repeated
-from cage_lightning.data.files import list_files
+from cage_lightning.data.files import OnError, list_files
 from cage_lightning.errors import DataError
 from cage_lightning.labels import LabelSpace
 
@@ -23,7 +23,7 @@ PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 
 
 class Rows(NamedTuple):
-    """What a release says about one split, as it says it, in the order of the table.
+    """The annotations of one split as the release writes them, in the order of the table.
 
     Attributes:
         id: str ``[N]``.
@@ -52,22 +52,22 @@ def to_table(
     source: Path,
     space: LabelSpace,
     codes: Sequence[str],
-    on_error: str,
+    on_error: OnError,
     splits_share_folders: bool = False,
 ) -> Annotations:
-    """Check what a release says about one split, and make a table of it.
+    """Check the annotations of one split, and make a table of them.
 
     Rows are left out and counted whose code stands for no category of `space` (under the name of
     the code), that have no valence or arousal, whose box is empty, or, with ``skip``, whose picture
     is missing.
 
     Args:
-        rows: What the release says.
+        rows: The annotations.
         root: Folder that holds the release.
         source: The annotations, for messages.
         space: The categories that are kept.
         codes: What the codes 0, 1, ... in the labels stand for: the name of a category, or why a
-            row has none. The table has the order of `space`, whatever the order here.
+            row has none. The table has the order of `space`, which may be another one.
         on_error: ``raise``; ``skip`` to leave out rows without a picture; or ``keep`` to return
             them as they are.
         splits_share_folders: Whether the pictures of several splits lie in the same folders. If

@@ -56,7 +56,7 @@ def _read_json(path: Path) -> list[float]:
     try:
         entry = json.loads(read_file(path))
         code = _number(entry["human-label"])
-        if code >= K:  # no category: what else it says does not matter
+        if code >= K:  # no category: the rest of the entry does not matter
             return [code, NOT_ANNOTATED, NOT_ANNOTATED, -1.0, *K * [math.nan]]
         affect = [_number(entry["meta-data"][name]) for name in ("valence", "arousal")]
         subset = _number(entry["subset"])

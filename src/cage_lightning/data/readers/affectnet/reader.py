@@ -6,7 +6,7 @@ import logging
 from pathlib import Path
 
 from cage_lightning.data.annotations import Annotations
-from cage_lightning.data.files import no_release
+from cage_lightning.data.files import OnError, no_release
 from cage_lightning.data.readers.affectnet.affectnet2017 import AFFECTNET_2017
 from cage_lightning.data.readers.affectnet.affectnet2021 import AFFECTNET_2021
 from cage_lightning.data.readers.affectnet.affectnet_plus import AFFECTNET_PLUS
@@ -35,14 +35,14 @@ def read_affectnet(
     split: str,
     space: LabelSpace,
     release: str = "auto",
-    on_error: str = "raise",
+    on_error: OnError = "raise",
 ) -> Annotations:
     """Read one split of AffectNet.
 
     Rows that `space` does not cover (Contempt for `AFFECTNET_7`, the codes 8-10), that have no
     valence or arousal (-2), or whose face box is empty (2017: a negative width) are left out and
     counted in ``left_out``, as are pictures nobody labelled. Affect is NaN throughout in image
-    folders, which say nothing about it.
+    folders, which do not annotate it.
 
     Ids are the numbers of the pictures, which are the row numbers, from 0, of the lists of 2017:
     the same sample has the same id in every release but image folders, where it is the path
@@ -60,7 +60,8 @@ def read_affectnet(
         release: A name in `RELEASES`; ``auto`` takes the first one found, of which both splits are
             there if there is such a one.
         on_error: ``raise``; ``skip`` to leave out rows without a picture and count them; or
-            ``keep`` to return the rows as they are, for who looks at the pictures anyway.
+            ``keep`` to return the rows as they are, where their pictures are checked later
+            or not needed.
 
     Returns:
         The table, in the order of the picture numbers (of the paths in image folders). From the
