@@ -1,4 +1,4 @@
-"""From a pass over the test split to the files that a result consists of."""
+"""The files that a result consists of, from a pass over the test split."""
 
 from __future__ import annotations
 

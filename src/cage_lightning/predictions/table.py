@@ -1,4 +1,4 @@
-"""What a model said about every sample of a split, next to the truth, and where it learned."""
+"""What a model predicted for every sample of a split, the truth, and statistics of its training."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Categories = npt.NDArray[np.int64] | npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class TrainingStatistics:
-    """What predictors that never look at a picture need to know of a training split.
+    """What predictors that do not look at the picture use of a training split.
 
     Attributes:
         source: Where the numbers come from.
@@ -156,9 +156,9 @@ def predictions_of(
 ) -> Predictions:
     """From what a network puts out and the truth, in the label space that both have in common.
 
-    Outputs for categories that the data does not know are left out *before* one is chosen: an
-    AffectNet-8 model on AffectNet-7 never says Contempt. Where several categories apply to a sample
-    of the data, a model that chooses one says that one and no other.
+    Outputs for categories that the data does not have are left out *before* one is chosen: an
+    AffectNet-8 model on AffectNet-7 never predicts Contempt. Where several categories apply to a
+    sample of the data, a model that chooses one predicts that one and no other.
 
     Args:
         model_space: Label space of the model, K categories, D dimensions.
@@ -206,7 +206,7 @@ def predictions_of(
 
 
 def _check_finite(ids: npt.NDArray[np.str_], outputs: npt.NDArray[Any]) -> None:
-    """A category can be read from NaN as from any number, but it says nothing."""
+    """Refuse outputs that are not finite: NaN, too, has a largest element, which means nothing."""
     broken = np.flatnonzero(~np.isfinite(outputs).all(axis=1))
     if len(broken):
         raise DivergedError(
@@ -227,7 +227,7 @@ def _decide(
         probability = softmax(log_probability[:, outputs], axis=1)
         return probability, probability.argmax(axis=1)
     probability = np.exp(log_probability)
-    said = probability >= 0.5
+    chosen = probability >= 0.5
     if not several:
-        said = np.arange(logits.shape[1]) == probability.argmax(axis=1)[:, None]
-    return probability[:, outputs], said[:, outputs]
+        chosen = np.arange(logits.shape[1]) == probability.argmax(axis=1)[:, None]
+    return probability[:, outputs], chosen[:, outputs]

@@ -89,20 +89,20 @@ def _wrong_confidence(predictions: Predictions) -> Floats:
     Where several may apply, the largest one of the categories that are wrong: p of one predicted,
     1 - p of one missed. 1 in a file without probabilities.
     """
-    true, said, probability = (
+    true, predicted, probability = (
         predictions.category,
         predictions.category_pred,
         predictions.probability,
     )
-    if true is None or said is None:
+    if true is None or predicted is None:
         return np.zeros(len(predictions))
     if probability is None:
-        confidence = np.ones(said.shape)
+        confidence = np.ones(predicted.shape)
     elif predictions.space.multi_label:
-        confidence = np.where(said, probability, 1 - probability)
+        confidence = np.where(predicted, probability, 1 - probability)
     else:
-        confidence = probability[np.arange(len(said)), said]
-    wrong = np.where(true != said, confidence, 0)
+        confidence = probability[np.arange(len(predicted)), predicted]
+    wrong = np.where(true != predicted, confidence, 0)
     if predictions.space.multi_label:
         return np.asarray(wrong.max(axis=1))
     return np.asarray(np.where(true >= 0, wrong, 0))

@@ -1,4 +1,4 @@
-"""Whether the most probable category is right as often as its probability says.
+"""Calibration: whether a prediction is right as often as its probability promises.
 
 The confidence in a sample is the probability of its most probable category. Bin i of M = 15 holds
 the samples with (i - 1) / M < confidence <= i / M. The expected calibration error is the sum over

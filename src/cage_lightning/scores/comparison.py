@@ -1,9 +1,9 @@
-"""Whether one model is better than another on the same samples."""
+"""The comparison of two models on the same samples."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,7 @@ _HALF_PRECISION = 5e-4
 
 
 class Difference(NamedTuple):
-    """Of a score between two files.
+    """The difference of a score between two files.
 
     Attributes:
         a: The score of the first file.
@@ -41,7 +41,7 @@ class Difference(NamedTuple):
 
 @dataclass(frozen=True)
 class Comparison:
-    """Of two files.
+    """The result of comparing two files.
 
     Attributes:
         differences: By score, of those that both files have.
@@ -145,7 +145,12 @@ def _aligned(a: Predictions, b: Predictions) -> Predictions:
     return b
 
 
-def _check_truth(a: Predictions, b: Predictions, name: str, differs: npt.NDArray[np.bool_]) -> None:
+def _check_truth(
+    a: Predictions,
+    b: Predictions,
+    name: Literal["category", "affect"],
+    differs: npt.NDArray[np.bool_],
+) -> None:
     if (differ := differs.any(axis=1)).any():
         row = int(np.flatnonzero(differ)[0])
         true_a, true_b = (getattr(file, name)[row].tolist() for file in (a, b))

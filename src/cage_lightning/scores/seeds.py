@@ -1,4 +1,4 @@
-"""Several runs that differ only in their seed."""
+"""Scores of several runs that differ only in their seed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 
 class Summary(NamedTuple):
-    """Of a score over seeds.
+    """Mean and spread of a score over seeds.
 
     Attributes:
         n: Number of runs.

@@ -74,7 +74,7 @@ def embed_svg(title: str, document: str, size: tuple[int, int]) -> Embedded:
     Args:
         title: What it shows.
         document: The SVG.
-        size: Width and height in pixels, as it says itself.
+        size: Width and height in pixels, those in the document.
     """
     return Embedded(title, _data_uri("svg+xml", document.encode()), size, photographs=False)
 
@@ -93,7 +93,7 @@ def _pixels(picture: Path | Figure) -> Image.Image:
 
 
 def _read(file: Path) -> Image.Image:
-    """A figure from a run folder, which may come from anybody."""
+    """A figure from a run folder, which may have been made by anyone."""
     try:
         if (size := file.stat().st_size) > _MOST_BYTES:
             raise ValueError(f"{size} bytes")
