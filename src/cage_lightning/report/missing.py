@@ -8,7 +8,7 @@ from cage_lightning.report.paper_tables import PaperTable
 from cage_lightning.report.runs import Run
 from cage_lightning.runs.naming import run_name
 
-TAKEN_UP = "the command of the sweep trains them and skips finished runs"
+TAKEN_UP = "the command of the sweep trains them, and leaves finished runs alone"
 
 
 def missing_rows(table: PaperTable, runs: Sequence[Run]) -> list[str]:

@@ -8,6 +8,7 @@ import math
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from matplotlib.figure import Figure
 from PIL import Image
@@ -79,7 +80,7 @@ def embed_svg(title: str, document: str, size: tuple[int, int]) -> Embedded:
     return Embedded(title, _data_uri("svg+xml", document.encode()), size, photographs=False)
 
 
-def _data_uri(kind: str, content: bytes) -> str:
+def _data_uri(kind: Literal["webp", "svg+xml"], content: bytes) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
 
 
