@@ -39,7 +39,7 @@ class ExpressionWandbLogger(WandbLogger):
 
     Args:
         pictures: Show the pictures of the samples in the table.
-        arguments: Of `WandbLogger`.
+        arguments: Arguments of `WandbLogger`.
     """
 
     def __init__(self, pictures: bool, **arguments: Any) -> None:
@@ -59,7 +59,7 @@ class ExpressionWandbLogger(WandbLogger):
 
         Args:
             content: The content of metrics.json.
-            predictions: Of the test split.
+            predictions: The predictions for the test split.
             picture: The picture of a row of the predictions.
         """
         with self._service_may_be_gone():

@@ -1,4 +1,4 @@
-"""From finished runs to the W&B workspace and report of their experiment."""
+"""Make the W&B workspace and report of an experiment from its finished runs."""
 
 from __future__ import annotations
 

@@ -240,7 +240,7 @@ def _numbers(path: Path, name: str, values: list[Any]) -> Floats:
 
 
 def _categories(path: Path, name: str, space: LabelSpace, values: list[Any]) -> Categories:
-    """From names or numbers; where several may apply from lists, or names with `_SEPARATOR`.
+    """Categories from names or numbers; where several may apply, from lists or joined names.
 
     A single true category may be null.
     """

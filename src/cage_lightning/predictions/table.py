@@ -98,7 +98,7 @@ class Predictions:
         category_pred: Like `category`; None for a model without categories.
         probability: float64 ``[N, K]`` of the categories; None if the file does not have it.
         affect_pred: float64 ``[N, D]``, not bounded; None for a model without affect.
-        training: Of the training split of the model; None if unknown.
+        training: Statistics of the training split of the model; None if unknown.
     """
 
     space: LabelSpace
@@ -154,7 +154,7 @@ def predictions_of(
     affect: npt.NDArray[Any],
     training: TrainingStatistics | None = None,
 ) -> Predictions:
-    """From what a network puts out and the truth, in the label space that both have in common.
+    """Predictions from the outputs of a network and the truth, in the label space they share.
 
     Outputs for categories that the data does not have are left out *before* one is chosen: an
     AffectNet-8 model on AffectNet-7 never predicts Contempt. Where several categories apply to a
@@ -168,7 +168,7 @@ def predictions_of(
         ids: ``[N]`` sample ids.
         category: True categories, int ``[N]`` or multi-hot ``[N, K']``.
         affect: True affect ``[N, D']`` in [-1, 1], NaN where not annotated.
-        training: Of the training split of the model.
+        training: Statistics of the training split of the model.
 
     Raises:
         ConfigError: The label spaces have nothing in common.

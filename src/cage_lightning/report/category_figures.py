@@ -1,4 +1,4 @@
-"""Which categories a model confuses, how sure it is, and what affect costs it in each.
+"""Figures by category: which are confused, how reliable the confidence is, and the affect error.
 
 Each function returns a figure and the numbers it shows, as rows of a CSV file.
 """

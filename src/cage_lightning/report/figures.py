@@ -67,9 +67,9 @@ def category_bars(
 
     Args:
         axes: Where to draw.
-        categories: From top to bottom.
+        categories: Their names, from top to bottom.
         bars: Length and number of samples for each category, by the name of the bar in the group.
-        colors: Of the bars, by name.
+        colors: The colour of each bar in the group, by name.
     """
     y = np.arange(len(categories))
     height = 0.8 / len(bars)
@@ -113,7 +113,7 @@ def legend_below(figure: Figure, columns: int = 0, title: str | None = None) -> 
 
     Args:
         figure: Its panels are drawn.
-        columns: Of the legend; 0: all in one row.
+        columns: Number of columns; 0 puts all entries into one row.
         title: Above it.
     """
     entries: dict[str, Any] = {}

@@ -24,7 +24,7 @@ def differing_settings(runs: Sequence[Run]) -> dict[Path, dict[str, Any]]:
     left out. The tag is among them where it distinguishes runs that have the same settings.
 
     Args:
-        runs: Of this version or an older one.
+        runs: Runs of this version or an older one.
 
     Returns:
         By run folder; None where a run has no such setting.

@@ -64,8 +64,8 @@ def described(predictions: Predictions, rows: Iterable[int]) -> list[Row]:
     """What is true and predicted of single samples, in the columns of a table.
 
     Args:
-        predictions: Of a file.
-        rows: Which.
+        predictions: The prediction file.
+        rows: The numbers of the samples.
     """
     space, known = predictions.space, predictions.probability is not None
     confidence, error = _wrong_confidence(predictions), _affect_error(predictions)

@@ -103,7 +103,7 @@ def _scores(
     absolute: Floats,
     agree: Floats,
 ) -> dict[str, Floats]:
-    """From the weighted sums of `_features`, all ``[R]``."""
+    """The scores from the weighted sums of `_features`, all ``[R]``."""
     mse = ratio(squared, n)
     scores = {"mse": mse, "mae": ratio(absolute, n), "rmse": np.sqrt(mse)}
     mean_error = ratio(error, n)

@@ -16,7 +16,7 @@ from cage_lightning.scores.ratio import ratio
 
 BINS = 15
 EDGES: Floats = np.linspace(0, 1, BINS + 1)
-"""Of the bins, ``[BINS + 1]``."""
+"""The limits of the bins, ``[BINS + 1]``."""
 
 
 def bins_of(confidence: Floats) -> npt.NDArray[np.int64]:

@@ -22,7 +22,7 @@ class Difference(NamedTuple):
 
     Attributes:
         a: The score of the first file.
-        b: Of the second.
+        b: The score of the second file.
         difference: b - a.
         low: Lower limit of its percentile interval.
         high: Upper limit.
@@ -44,7 +44,7 @@ class Comparison:
     """The result of comparing two files.
 
     Attributes:
-        differences: By score, of those that both files have.
+        differences: The differences of the scores that both files have, by key.
         mcnemar: p-value of McNemar's exact test of the accuracy; None where samples do not have
             exactly one category, true and predicted.
     """
@@ -71,7 +71,7 @@ def compare(
         b: The file that is compared.
         resamples: Number of resamples.
         confidence: Share of the resamples within the intervals.
-        seed: Of the draws.
+        seed: Seed of the random draws.
 
     Raises:
         ConfigError: The files have other label spaces, samples or truths, or no score in common;

@@ -35,7 +35,7 @@ class MultiLabelScorer:
     three categories T_i is all of them.
 
     Args:
-        predictions: Of a multi-label space, with true categories and probabilities.
+        predictions: Those of a multi-label space, with true categories and probabilities.
     """
 
     def __init__(self, predictions: Predictions) -> None:

@@ -1,4 +1,4 @@
-"""From predictions to the content of metrics.json, and the file itself."""
+"""The content of metrics.json from predictions, and the file itself."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ def summarise(values: Sequence[float], confidence: float = 0.95) -> Summary:
 
     Args:
         values: One for each run, at least one.
-        confidence: Of the interval, between 0 and 1.
+        confidence: Confidence of the interval, between 0 and 1.
     """
     from scipy.stats import t
 

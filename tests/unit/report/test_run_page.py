@@ -70,8 +70,8 @@ def test_everything_is_inside_and_the_same_every_time(tmp_path: Path) -> None:
     assert not document.all("link")
     assert all("src" not in script for script in document.all("script"))
     assert not re.search(r"(src|href|url)\W{1,3}(https?:)?//", html)
-    for said in ("paper 0.6592", "Made-up accelerator", "0123456+", "1:23:27", "versions.torch"):
-        assert said in document.text
+    for shown in ("paper 0.6592", "Made-up accelerator", "0123456+", "1:23:27", "versions.torch"):
+        assert shown in document.text
     assert "not finished" not in document.text
 
 
@@ -89,7 +89,7 @@ def test_text_from_the_runs_stays_text(tmp_path: Path) -> None:
     } == set(json.loads(data))
 
 
-def test_unfinished_runs_are_listed_with_what_they_said_last(tmp_path: Path) -> None:
+def test_unfinished_runs_are_listed_with_the_end_of_their_logs(tmp_path: Path) -> None:
     finished = write_run(tmp_path, *MODEL)
     lines = "".join(f"line {i}\n" for i in range(1000))
     failed = write_run(tmp_path, *MODEL, "seed=1", finished=False, log=lines + "RuntimeError: x")
@@ -230,7 +230,7 @@ def test_colours_and_lines_survive(tmp_path: Path) -> None:
 def test_a_long_page_tells_how_far_it_is(capsys: pytest.CaptureFixture[str]) -> None:
     runs = list(range(25))
     assert list(_with_progress(runs)) == runs
-    said = capsys.readouterr().err.splitlines()
-    assert said == [f"drawing the page: {n} of 25 runs" for n in (0, 10, 20)]
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == [f"drawing the page: {n} of 25 runs" for n in (0, 10, 20)]
     assert list(_with_progress(runs[:10])) == runs[:10]
     assert capsys.readouterr().err == ""

@@ -52,7 +52,7 @@ def embed(
     Args:
         title: What it shows.
         picture: A file, or what is to be drawn.
-        budget: Of the data URI.
+        budget: Number of characters that the data URI may have.
         photographs: Whether it is a sheet of photographs, not a drawing.
 
     Raises:
