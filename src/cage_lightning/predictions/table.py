@@ -19,7 +19,7 @@ Categories = npt.NDArray[np.int64] | npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class TrainingStatistics:
-    """What predictors that do not look at the picture use of a training split.
+    """What predictors that never look at a picture need to know of a training split.
 
     Attributes:
         source: Where the numbers come from.
