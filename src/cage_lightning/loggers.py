@@ -39,7 +39,7 @@ class ExpressionWandbLogger(WandbLogger):
 
     Args:
         pictures: Show the pictures of the samples in the table.
-        arguments: Of `WandbLogger`.
+        arguments: Arguments of `WandbLogger`.
     """
 
     def __init__(self, pictures: bool, **arguments: Any) -> None:
@@ -58,8 +58,8 @@ class ExpressionWandbLogger(WandbLogger):
         """Log the final scores as summary, a table of samples, and charts of the test split.
 
         Args:
-            content: Of metrics.json.
-            predictions: Of the test split.
+            content: The content of metrics.json.
+            predictions: The predictions for the test split.
             picture: The picture of a row of the predictions.
         """
         with self._service_may_be_gone():
@@ -106,12 +106,12 @@ class ExpressionWandbLogger(WandbLogger):
 
     def _charts(self, predictions: Predictions, picture: Picture) -> dict[str, Any]:
         charts: dict[str, Any] = {"test/samples": self._samples(predictions, picture)}
-        true, said = predictions.category, predictions.category_pred
-        if true is not None and said is not None and not predictions.space.multi_label:
+        true, predicted = predictions.category, predictions.category_pred
+        if true is not None and predicted is not None and not predictions.space.multi_label:
             known = true >= 0
             charts["test/confusion_matrix"] = wandb.plot.confusion_matrix(
                 y_true=true[known].tolist(),
-                preds=said[known].tolist(),
+                preds=predicted[known].tolist(),
                 class_names=list(predictions.space.categories),
                 title="Confusion matrix",
             )
@@ -201,7 +201,7 @@ def tell_agent(loggers: Sequence[Logger], content: Mapping[str, Any]) -> None:
 
     Args:
         loggers: Those of the run.
-        content: Of metrics.json.
+        content: The content of metrics.json.
     """
     with wandb_ends_likewise(loggers):
         for logger in loggers:

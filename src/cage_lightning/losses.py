@@ -1,9 +1,9 @@
-"""What is minimised: one loss for each mode.
+"""What is minimised: the losses of the paper, one for each mode.
 
-A loss maps a `Prediction` and a `Batch` to scalars: ``loss`` and its named parts. Its statistics
-are those of the global batch: under a process group every rank gets the same values, and the
-gradients that DistributedDataParallel averages are those of one process with the whole batch
-(`global_sum`). All arithmetic is in float32 at least, also under autocast.
+A loss is a module of PyTorch that maps a `Prediction` and a `Batch` to scalars: ``loss`` and its
+named parts. Its statistics are those of the global batch: under a process group every rank gets the
+same values, and the gradients that DistributedDataParallel averages are those of one process with
+the whole batch (`global_sum`). All arithmetic is in float32 at least, also under autocast.
 
 Affect values that are NaN are not annotated and are left out, dimension by dimension. What no
 sample defines is 0 with zero gradient.

@@ -88,7 +88,7 @@ def test_both_are_saved_in_the_project_of_the_runs(command: Command, runs: Path)
     assert told == ["workspace:", "report:"]
 
 
-def test_what_is_missing_is_said(command: Command, runs: Path) -> None:
+def test_what_is_missing_is_named(command: Command, runs: Path) -> None:
     done = command("dashboard", "table=table6", "runs=runs", check=False)
     assert "wandb login" in done.stderr
     write_run(runs, "data=affectnet8", "logger=wandb", "group=other")
