@@ -145,6 +145,7 @@ def wandb_logger(
     tags: Mapping[str, str | int | None],
     log_model: bool,
     pictures: bool,
+    entity: str | None = None,
 ) -> ExpressionWandbLogger:
     """One W&B run for one run folder, the same one when the run is taken up again.
 
@@ -161,6 +162,7 @@ def wandb_logger(
             are the job type: the runs of one row of a table.
         log_model: Upload the best checkpoint as an artifact.
         pictures: Upload the pictures of the samples in the table.
+        entity: The user or team that owns the project; None: the default one of the login.
     """
     folder = Path(run_dir)
     folder.mkdir(parents=True, exist_ok=True)
@@ -168,6 +170,7 @@ def wandb_logger(
         "name": folder.name,
         "id": run_id()
         or hashlib.sha256(f"{project}/{group}/{folder.name}".encode()).hexdigest()[:16],
+        "entity": entity,
         "project": project,
         "group": group,
         "job_type": "-".join(str(tags[axis]) for axis in _ROW if tags.get(axis) is not None),
