@@ -25,9 +25,7 @@ def table(run: Path, key: str) -> dict[str, Any]:
 
 
 def test_a_run_is_logged_offline(command: Command, tmp_path: Path) -> None:
-    command(
-        "train", *TINY, "logger=wandb", "group=paper", "trainer.log_every_n_steps=1", process=True
-    )
+    command("train", *TINY, "logger=wandb", "group=paper", "trainer.log_every_n_steps=1")
     folder = tmp_path / "runs/paper/demo8-tiny-combined-s0"
     found = read_run(folder)
     assert found["exit"] == 0

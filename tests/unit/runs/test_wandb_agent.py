@@ -83,7 +83,7 @@ def test_what_it_chose_becomes_the_tag(tmp_path: Path, monkeypatch: pytest.Monke
 def test_runs_of_an_agent(command: Command, tmp_path: Path) -> None:
     fixed = (*TINY, "trainer.max_epochs=1", "logger=wandb", "group=sweep")
     arguments, env = started_by_agent(tmp_path, "r1", optimizer__lr=1e-3)
-    command("train", *fixed, *arguments, process=True, **env)
+    command("train", *fixed, *arguments, **env)
     folder = tmp_path / "runs/sweep/demo8-tiny-combined-s0-lr0.001"
     first = read_run(folder)
     assert first["run"].run_id == "r1"
@@ -92,7 +92,7 @@ def test_runs_of_an_agent(command: Command, tmp_path: Path) -> None:
 
     # If it is chosen again, it is not trained again, and the agent gets its results.
     arguments, env = started_by_agent(tmp_path, "r2", optimizer__lr=1e-3)
-    done = command("train", *fixed, *arguments, process=True, **env)
+    done = command("train", *fixed, *arguments, **env)
     assert "is finished already" in done.stderr
     again = read_run(folder, 1)
     assert (again["run"].run_id, again["exit"]) == ("r2", 0)
