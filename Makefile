@@ -22,7 +22,7 @@ demo: $(READY) ## Draw the demo faces, train on them on the CPU, evaluate: a few
 	$(BIN)/python -m cage_lightning.train data=demo8 model=tiny loss=combined trainer=cpu group=demo
 
 table6-demo: $(READY) ## The grid of Table 6 on drawn faces, on two cores, ending in its table and page
-	$(BIN)/python -m cage_lightning.train sweep=table6_demo hydra.launcher.cpu_slots=2
+	$(BIN)/python -m cage_lightning.train sweep=table6 at=demo hydra.launcher.cpu_slots=2
 	$(BIN)/python -m cage_lightning.collect table=table6 runs=runs/table6_demo output=runs/table6_demo/report
 
 test: $(READY) ## Run the test suite

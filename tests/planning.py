@@ -24,7 +24,7 @@ def planned(*arguments: str) -> list[Planned]:
         config = loader.load_configuration("train", list(arguments), run_mode=RunMode.MULTIRUN)
         HydraConfig.instance().set_config(config)
         hydra: Any = OmegaConf.to_container(config.hydra, resolve=False)
-        params = [f"{key}={value}" for key, value in (hydra["sweeper"]["params"] or {}).items()]
+        params = [f"{key}={value}" for key, value in (config.hydra.sweeper.params or {}).items()]
         parser = OverridesParser.create(config_loader=loader)
         overrides = parser.parse_overrides([*params, *hydra["overrides"]["task"]])
         (jobs,) = BasicSweeper.split_arguments(overrides, None)

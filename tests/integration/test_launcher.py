@@ -281,7 +281,7 @@ def test_a_failure_is_told_everywhere_and_the_rest_is_complete(
     (runs / "demo8-tiny-combined-s2").mkdir(parents=True)
     (runs / "demo8-tiny-combined-s2/checkpoints").touch()
     grid = (
-        *("sweep=table6_demo", "data=demo8", "loss=va,combined", "seed=2,0,1"),
+        *("sweep=table6", "at=demo", "data=demo8", "loss=va,combined", "seed=2,0,1"),
         *("data.size=tiny", "trainer.max_epochs=1", "logger=wandb", "hydra.launcher.cpu_slots=2"),
     )
     done = command("train", *grid, check=False)

@@ -45,7 +45,7 @@ def check_overrides(arguments: Sequence[str], command: Command) -> None:
     """Refuse what Hydra's grammar cannot read, and what is no choice of a group.
 
     Raises:
-        ConfigError: Names the argument, and how it is written.
+        ConfigError: Names the argument, and how it is written, or what it goes with.
     """
     parser = OverridesParser.create()
     for argument in arguments:
@@ -58,6 +58,8 @@ def check_overrides(arguments: Sequence[str], command: Command) -> None:
             continue
         if not all(map(_chooses, _values(override))):
             raise ConfigError(f"{argument}: {_what_to_choose(group, command)}")
+        if group == "at" and not any(other.startswith("sweep=") for other in arguments):
+            raise ConfigError(f"{argument} says what a sweep runs on: choose one with sweep=...")
 
 
 def as_text(argument: str) -> str:

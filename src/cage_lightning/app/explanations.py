@@ -83,6 +83,8 @@ def _no_such_choice(
     if missing is None:
         return None
     group, name = missing.groups()
+    if (now := _now_at_demo(group, name)) is not None:
+        return now
     options = error.options if isinstance(error, MissingConfigException) else None
     known = command.groups.get(group) or sorted(options or [])
     if not any(override.startswith(f"{group}=") for override in overrides):
@@ -92,6 +94,14 @@ def _no_such_choice(
             f"{group}/{name}.yaml to your --config-dir, or choose {group}=... of {', '.join(known)}"
         )
     return f"there is no {group}={name}{_nearest(name, known)}; the choices are {', '.join(known)}"
+
+
+def _now_at_demo(group: str, name: str) -> str | None:
+    """What to type for the sweeps on drawn data, which once had files of their own."""
+    sweep = name.removesuffix("_demo")
+    if group != "sweep" or sweep == name or not _commands_with("sweep", sweep):
+        return None
+    return f"there is no sweep={name} any more: type sweep={sweep} at=demo"
 
 
 def _starts_from_nothing(text: str) -> str | None:

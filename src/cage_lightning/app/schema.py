@@ -50,6 +50,7 @@ class TrainConfig:
     init_wait_s: float = 0.0
     start_group: str = MISSING
     starts: dict[str, str | None] = field(default_factory=dict)  # by loss
+    at: dict[str, str] = field(default_factory=dict)  # what the sweeps run on
     figures: bool = False
     warmup: float = 0.0
 
@@ -72,6 +73,7 @@ class EvaluateConfig:
     seed: int = MISSING
     choices: dict[str, str | None] = field(default_factory=dict)
     starts: dict[str, str] = field(default_factory=dict)  # the checkpoint, by data
+    at: dict[str, str] = field(default_factory=dict)  # what the sweeps run on
 
 
 @dataclass

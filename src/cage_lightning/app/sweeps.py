@@ -75,7 +75,7 @@ def _chosen(job: Sequence[str], arguments: Sequence[str]) -> dict[str, Any]:
 def _params(hydra: Any) -> Iterator[str]:
     """The overrides that a sweep file gives to the sweeper."""
     params = OmegaConf.select(hydra, "sweeper.params")
-    for key, value in (_as_typed(params) if params else {}).items():
+    for key, value in (params or {}).items():  # resolved, as Hydra's sweeper reads them
         yield f"{key}={value}"
 
 

@@ -37,9 +37,9 @@ EXECUTION = (
     "trainer.log_every_n_steps",
 )
 
-# What says nothing about a run that its other settings do not say: the names of its choices, and
-# weights that those of the data replaced.
-WITHOUT_EFFECT = ("choices", "loss.class_weights")
+# What says nothing about a run that its other settings do not say: the names of its choices, what
+# its sweep could choose from, and weights that those of the data replaced.
+WITHOUT_EFFECT = ("choices", "at", "loss.class_weights")
 
 # Settings that a run may have been written without, and the value that their absence stood for. A
 # new setting of `train` needs its line here: else no run from before is taken up again.

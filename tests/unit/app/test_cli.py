@@ -56,13 +56,13 @@ def test_help_shows_what_the_command_takes_and_no_more(door: str, called: Called
     code, said, wrong = called(door, "--help")
     assert (code, wrong) == (0, "")
     own = Command(door)
-    groups = {"train": 12, "evaluate": 6, "prepare": 1, "analyze": 1}.get(door, 0)
+    groups = {"train": 13, "evaluate": 7, "prepare": 1, "analyze": 1}.get(door, 0)
     assert len(own.groups) == groups
     for group, choices in own.groups.items():
         assert f"\n{group}: {choices[0]}" in said
     for group in {path.name for path in CONF_DIR.iterdir() if path.is_dir()} | {*INTERNAL}:
         assert (f"\n{group}: " in said) == (group in own.groups)
-    assert ("table6_demo" in said, "figure11_demo" in said) == (door == "train", door == "evaluate")
+    assert ("table6, " in said, "figure11\n" in said) == (door == "train", door == "evaluate")
     assert f"python -m cage_lightning.{door} " in said
 
 
@@ -98,7 +98,7 @@ SWEEPS = [file.stem for file in (CONF_DIR / "sweep").glob("*.yaml")]
         pytest.param(
             door,
             sweep,
-            marks=[] if sweep in ("table6", "figure11_demo") else pytest.mark.slow,
+            marks=[] if sweep in ("table6", "figure11") else pytest.mark.slow,
         )
         for door in ("train", "evaluate")
         for sweep in SWEEPS
@@ -114,6 +114,10 @@ def test_a_sweep_is_offered_where_it_composes(door: str, sweep: str) -> None:
 SLIPS = {
     "sweep of another command": ("train sweep=figure11", "sweep=figure11 is for evaluate"),
     "sweep of another command, no data": ("evaluate sweep=table6", "sweep=table6 is for train"),
+    "sweep on drawn data": ("train sweep=table6_demo", "type sweep=table6 at=demo"),
+    "evaluations on drawn data": ("evaluate sweep=figure11_demo", "type sweep=figure11 at=demo"),
+    "place without a sweep": ("train at=demo", "at=demo says what a sweep runs on: choose one"),
+    "misspelt place": ("train sweep=table6 at=demos", "did you mean 'demo'?"),
     "group of another command": ("prepare loss=va", "loss is a setting of evaluate and train"),
     "setting of another command": ("evaluate tag=x", "tag is a setting of train, not of evaluate"),
     "node of another command": ("prepare optimizer.lr=1", "optimizer is a setting of train"),

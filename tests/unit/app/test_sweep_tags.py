@@ -102,7 +102,7 @@ def test_folders_of_what_the_name_says() -> None:
 
 
 def test_sweep_files_keep_their_names() -> None:
-    assert folders("sweep=ablation_alpha_demo", "seed=0", "loss.alpha=5") == [
+    assert folders("sweep=ablation_alpha", "at=demo", "seed=0", "loss.alpha=5") == [
         "ablations_demo/demo8-tiny-combined-s0-alpha5"
     ]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import re
 from pathlib import Path
 
 import pytest
@@ -15,51 +14,49 @@ from cage_lightning.app.explanations import explain
 from cage_lightning.app.schema import CONF_DIR, register
 from cage_lightning.runs.folder import RunFolder
 from tests.conftest import composed
+from tests.planning import folders
 
-FILES = (file.stem for file in (CONF_DIR / "sweep").glob("*.yaml"))
-SWEEPS = sorted(name for name in FILES if not name.startswith("figure11"))  # those of `train`
+FILES = sorted(file.stem for file in (CONF_DIR / "sweep").glob("*.yaml"))
+SWEEPS = [
+    (f"sweep={name}", *at)
+    for name in FILES
+    if not name.startswith("figure11")  # those of `train`
+    for at in ((), ("at=demo",))
+]
+DEMO = ("data=demo8", "model=tiny")
 
 
-def jobs(sweep: str) -> list[tuple[str, ...]]:
+def jobs(sweep: tuple[str, ...]) -> list[tuple[str, ...]]:
     """The overrides of each job of the first seed, in the order of the grid."""
     register()
     with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
-        config = compose("train", overrides=[f"sweep={sweep}"], return_hydra_config=True)
+        config = compose("train", overrides=[*sweep], return_hydra_config=True)
     params = {key: str(values).split(",") for key, values in config.hydra.sweeper.params.items()}
     params["seed"] = params["seed"][:1]
     choices = ([f"{key}={value}" for value in values] for key, values in params.items())
-    return [(f"sweep={sweep}", *choice) for choice in itertools.product(*choices)]
+    return [(*sweep, *choice) for choice in itertools.product(*choices)]
 
 
-# Which run `va` starts from in a sweep of AffectNet-8 or its drawn twin.
-STARTS = {
-    "table6": "table6/affectnet8-maxvit-combined-s1",
-    "table7": "table6/affectnet8-maxvit-combined-s1",
-    "ablation": "table6/affectnet8-maxvit-combined-s1",
-    "table6_demo": "table6_demo/demo8-tiny-combined-s1",
-    "table7_demo": "table6_demo/demo8-tiny-combined-s1",
-    "ablation_demo": "table6_demo/demo8-tiny-combined-s1",
-}
-
-
-@pytest.mark.parametrize("sweep", [name for name in SWEEPS if not name.startswith("table8")])
-def test_valence_and_arousal_start_from_the_combined_run_in_every_sweep(sweep: str) -> None:
-    drawn = ("data=demo8", "model=tiny") if sweep.endswith("_demo") else ()
-    config = composed(f"sweep={sweep}", *drawn, "loss=va", "seed=1")
-    start = STARTS[re.sub(r"ablation_[a-z]+", "ablation", sweep)]
-    assert config.init_from == f"runs/{start}"
+@pytest.mark.parametrize("sweep", [sweep for sweep in SWEEPS if sweep[0] != "sweep=table8"])
+def test_valence_and_arousal_start_from_the_combined_run_in_every_sweep(
+    sweep: tuple[str, ...],
+) -> None:
+    drawn = DEMO if "at=demo" in sweep else ()
+    config = composed(*sweep, *drawn, "loss=va", "seed=1")
+    start = "table6_demo/demo8-tiny" if drawn else "table6/affectnet8-maxvit"
+    assert config.init_from == f"runs/{start}-combined-s1"
     assert config.init_wait_s > 0
     assert (config.starts.discrete, config.starts.combined) == (None, None)
 
 
 @pytest.mark.parametrize("loss", ["discrete", "combined", "va"])
 def test_emotic_starts_from_affectnet_in_every_mode(loss: str) -> None:
-    for sweep, start in (
-        ("table8", "table6/affectnet8-maxvit-combined-s0"),
-        ("table8_demo", "table6_demo/demo8-tiny-combined-s0"),
+    for at, model, start in (
+        ("paper", "maxvit", "table6/affectnet8-maxvit-combined-s0"),
+        ("demo", "tiny", "table6_demo/demo8-tiny-combined-s0"),
     ):
-        model = "model=tiny" if sweep.endswith("_demo") else "model=maxvit"
-        assert composed(f"sweep={sweep}", model, f"loss={loss}").init_from == f"runs/{start}"
+        job = ("sweep=table8", f"at={at}", f"model={model}", f"loss={loss}")
+        assert composed(*job).init_from == f"runs/{start}"
 
 
 @pytest.mark.parametrize("sweep", ["table6", "table8", "ablation_beta"])
@@ -90,7 +87,7 @@ def test_figure_11_of_other_data_is_an_error() -> None:
 
 
 @pytest.mark.parametrize("sweep", SWEEPS)
-def test_the_jobs_of_a_sweep(sweep: str) -> None:
+def test_the_jobs_of_a_sweep(sweep: tuple[str, ...]) -> None:
     before: list[Path] = []
     for job in jobs(sweep):
         config = composed(*job)
@@ -101,11 +98,11 @@ def test_the_jobs_of_a_sweep(sweep: str) -> None:
             start = Path(config.init_from)
             assert start.parent.name != config.group or start in before
         before.append(folder)
-    assert len(before) > 1 or sweep.startswith("table8")
+    assert len(before) > 1 or sweep[0] == "sweep=table8"
 
 
 def test_table_6_is_the_grid_of_the_paper() -> None:
-    names = {RunFolder.of(composed(*job)).path.name for job in jobs("table6")}
+    names = {RunFolder.of(composed(*job)).path.name for job in jobs(("sweep=table6",))}
     assert len(names) == 3 * 2 * 3
     assert "affectnet7-swin_v2-va-s0" in names
     config = composed("sweep=table6", "loss=va", "data=affectnet7", "model=maxvit", "seed=2")
@@ -114,14 +111,28 @@ def test_table_6_is_the_grid_of_the_paper() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sweep", "data", "run"),
+    ("at", "data", "run"),
     [
-        ("figure11", "emotic", "table6/affectnet8-maxvit-va-s2"),
-        ("figure11", "affectnet8", "table8/emotic-maxvit-combined-s2"),
-        ("figure11_demo", "demo_emotic", "table6_demo/demo8-tiny-va-s2"),
-        ("figure11_demo", "demo8", "table8_demo/demo_emotic-tiny-combined-s2"),
+        ("paper", "emotic", "table6/affectnet8-maxvit-va-s2"),
+        ("paper", "affectnet8", "table8/emotic-maxvit-combined-s2"),
+        ("demo", "demo_emotic", "table6_demo/demo8-tiny-va-s2"),
+        ("demo", "demo8", "table8_demo/demo_emotic-tiny-combined-s2"),
     ],
 )
-def test_figure_11_takes_the_runs_of_the_tables(sweep: str, data: str, run: str) -> None:
-    config = composed(f"sweep={sweep}", f"data={data}", "seed=2", config_name="evaluate")
-    assert config.checkpoint == f"runs/{run}"
+def test_figure_11_takes_the_runs_of_the_tables(at: str, data: str, run: str) -> None:
+    job = ("sweep=figure11", f"at={at}", f"data={data}", "seed=2")
+    assert composed(*job, config_name="evaluate").checkpoint == f"runs/{run}"
+
+
+def test_the_runs_of_a_sweep_at_another_place_have_a_group_of_their_own() -> None:
+    assert set(folders("sweep=table6", "at=demo", "seed=0")) == {
+        f"table6_demo/{data}-tiny-{loss}-s0"
+        for data in ("demo7", "demo8")
+        for loss in ("discrete", "combined", "va")
+    }
+    assert folders("sweep=table8", "at=demo") == [
+        f"table8_demo/demo_emotic-tiny-combined-s{seed}" for seed in (0, 1)
+    ]
+    assert folders("sweep=ablation_lr", "at=demo", "seed=0") == [
+        f"ablations_demo/demo8-tiny-combined-s0-lr{rate}" for rate in ("0.0024", "0.003")
+    ]
