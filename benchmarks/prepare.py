@@ -90,15 +90,20 @@ def first_batch(root: Path, store: Path | None) -> tuple[float, float]:
 
     from cage_lightning.augment import Augment
     from cage_lightning.data.datasets import AffectNet
+    from cage_lightning.data.module import ExpressionData
 
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     trainer = pl.Trainer(accelerator="cpu", logger=False, enable_checkpointing=False)
     start = time.perf_counter()
-    data = AffectNet(
+    source = AffectNet(
         release="auto",
         label_space="affectnet8",
         root=str(root),
         store=None if store is None else str(store),
+        on_error="raise",
+    )
+    data = ExpressionData(
+        source,
         image_size=PIXELS,
         margin=0.0,
         batch_size=128,
@@ -106,7 +111,6 @@ def first_batch(root: Path, store: Path | None) -> tuple[float, float]:
         selection="holdout",
         balance=False,
         class_weights="paper",
-        on_error="raise",
         seed=0,
         augment=Augment([], (0.5, 0.5, 0.5), (0.5, 0.5, 0.5), seed=0),
     )

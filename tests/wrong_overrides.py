@@ -113,7 +113,7 @@ def _choice(rng: random.Random, keys: dict[str, Any], command: Command) -> str:
 
 def _group(rng: random.Random, keys: dict[str, Any], command: Command) -> str:
     groups = sorted({key for name in commands() for key in command_of(name).groups})
-    group = rng.choice([*groups, "data/training", "sweep/start", "hydra/launcher", "hydra"])
+    group = rng.choice([*groups, "data/part", "sweep/start", "hydra/launcher", "hydra"])
     slips = ("null", "3", "true", "[1]", "{a:1}", "''", "1.5", "[null]", "a/b", "${seed}")
     form = rng.choice(("{}={}", "{}={}", "+{}={}", "++{}={}", "{}@x={}", "~{}"))
     return form.format(group, rng.choice(slips))

@@ -268,7 +268,7 @@ def test_each_faulty_picture_is_named_in_the_data_card(
     text = (store / "datacard.md").read_text()
     assert all(f"| train | {fault} " in text for fault in named.values())
 
-    table = build.build_data(config).own_split("train")
+    table = build.build_data(config).source.own_split("train")
     kept = {Path(path).name: row for row, path in enumerate(table.path.tolist())}
     assert kept.keys() == expected.keys() - broken.keys()
     for path, picture in zip(paths, files, strict=False):
@@ -297,7 +297,7 @@ def test_training_waits_for_nothing_and_follows_nothing_outside(
             ("skip", r"0\.jpg.* is a link|missing picture': 1|none of the 1 pictures"),
         ):
             with pytest.raises(DataError, match=says):
-                FaceDataset(build.build_data(config).own_split("train"), SIZE)[0]
+                FaceDataset(build.build_data(config).source.own_split("train"), SIZE)[0]
 
 
 def test_training_names_the_first_broken_picture_it_meets_or_counts_them(

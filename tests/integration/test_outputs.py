@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from cage_lightning.commands import collect, evaluate, prepare, score
-from cage_lightning.data.module import ExpressionData
+from cage_lightning.data.source import Source
 from tests.conftest import TINY, Command
 from tests.fabricated_runs import write_run
 
@@ -53,7 +53,7 @@ def test_a_place_that_cannot_be_written_is_named_before_the_work(
     def work(*_: Any, **__: Any) -> None:
         raise AssertionError("the work has begun")
 
-    monkeypatch.setattr(ExpressionData, "read", work)
+    monkeypatch.setattr(Source, "own_split", work)
     monkeypatch.setattr(evaluate, "gather", work)
     monkeypatch.setattr(score, "results_of", work)
     monkeypatch.setattr(collect, "read_runs", work)

@@ -22,8 +22,8 @@ from PIL import Image, ImageEnhance
 
 from cage_lightning.app import build
 from cage_lightning.commands.prepare import prepare as run_prepare
-from cage_lightning.data import checking
 from cage_lightning.data.module import ExpressionData, FaceDataset
+from cage_lightning.data.preparation import checking
 from cage_lightning.errors import ConfigError, DataError
 from tests.conftest import TINY, Command, composed, environment, locked_elsewhere
 
@@ -256,7 +256,14 @@ def test_re_encoding_is_said_in_the_card(prepare: Prepare, release: Path) -> Non
 @pytest.mark.parametrize("setting", ["workers=0", "workers=-1", "data.image_size=0"])
 def test_numbers_that_make_no_sense(prepare: Prepare, setting: str) -> None:
     with pytest.raises(ConfigError, match=f"{setting} is less than 1"):
-        prepare(setting)
+        prepare("reencode=true", setting)
+
+
+def test_a_size_that_is_no_number_or_that_nothing_asks_for(prepare: Prepare) -> None:
+    with pytest.raises(ConfigError, match=r"data\.image_size=small: a whole number is needed"):
+        prepare("reencode=true", "data.image_size=small")
+    with pytest.raises(ConfigError, match=r"data\.image_size .* without reencode=true"):
+        prepare("data.image_size=64")
 
 
 @pytest.mark.parametrize("problem", ["no store", "a file in the way", "somebody is at it"])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
@@ -14,13 +16,26 @@ from tests.conftest import TINY, environment
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 
+def _with_local_settings(folder: Path) -> Path:
+    """A copy of what the wheel is made from, on a machine with settings of its own."""
+    for name in ("src", "conf"):
+        shutil.copytree(CHECKOUT / name, folder / name)
+    for name in ("pyproject.toml", "README.md", "LICENSE", ".gitignore"):
+        shutil.copy(CHECKOUT / name, folder)
+    (folder / "conf/local/default.yaml").write_text("entity: mine\n")
+    return folder
+
+
 @pytest.mark.slow
 def test_the_wheel_trains_from_another_folder(tmp_path: Path, demo_root: Path) -> None:
     pip = [sys.executable, "-m", "pip", "--quiet"]
     wheel = [*pip, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(tmp_path)]
-    subprocess.run([*wheel, str(CHECKOUT)], check=True)
+    source = _with_local_settings(tmp_path / "source")
+    subprocess.run([*wheel, str(source)], check=True)
     (built,) = tmp_path.glob("*.whl")
     assert cage_lightning.__version__ in built.name
+    local = {name for name in ZipFile(built).namelist() if "/conf/local/" in name}
+    assert local == {"cage_lightning/conf/local/example.yaml"}
     site = tmp_path / "site"
     subprocess.run([*pip, "install", "--no-deps", "--target", str(site), str(built)], check=True)
     elsewhere = tmp_path / "elsewhere"

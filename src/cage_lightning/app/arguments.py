@@ -62,6 +62,23 @@ def check_overrides(arguments: Sequence[str], command: Command) -> None:
             raise ConfigError(f"{argument} says what a sweep runs on: choose one with sweep=...")
 
 
+def as_choices(arguments: Sequence[str], command: Command) -> list[str]:
+    """The arguments, with quotes around the name of a choice that Hydra takes for a number.
+
+    ``debug=nan`` becomes ``debug="nan"``.
+    """
+    parser = OverridesParser.create()
+
+    def quoted(argument: str) -> str:
+        group, _, name = argument.partition("=")
+        if name not in command.groups.get(group, []):
+            return argument
+        is_text = isinstance(parser.parse_override(argument).value(), str)
+        return argument if is_text else f'{group}="{name}"'
+
+    return [quoted(argument) for argument in arguments]
+
+
 def as_text(argument: str) -> str:
     """An override as it is typed into a shell, its value quoted so that Hydra takes it for text.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from copy import deepcopy
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -18,11 +20,13 @@ from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from cage_lightning.app.checkpoints import describe
+from cage_lightning.app.cli import typed_settings
 from cage_lightning.app.lightning_settings import check_callbacks, check_trainer
 from cage_lightning.app.refusals import naming, naming_later
-from cage_lightning.app.signatures import check_settings, shown
+from cage_lightning.app.signatures import check_settings, shown, taken_by
 from cage_lightning.callbacks import AtomicCheckpointIO
 from cage_lightning.data.module import ExpressionData
+from cage_lightning.data.source import Source
 from cage_lightning.errors import (
     CheckpointError,
     ConfigError,
@@ -64,13 +68,60 @@ def check(config: DictConfig) -> None:
         raise ConfigError(f"module={shown(config.module)}: choose it with loss=...")
     replaced = {"loss": ["class_weights"], "trainer": ["precision"]}
     for key in config:
-        if not OmegaConf.is_missing(config, key):
+        if key != "data" and not OmegaConf.is_missing(config, key):
             check_settings(config[key], given=replaced.get(str(key), ()))
+    for node in data_nodes(config.data):
+        check_settings(node)
+
+
+def data_nodes(node: DictConfig) -> tuple[DictConfig, DictConfig]:
+    """The node `data`, which is one to the user, as that of the source and that of its loaders.
+
+    Raises:
+        ConfigError: There is no such data set, or neither takes one of the settings.
+    """
+    if not isinstance(node, DictConfig) or node.get("_target_") is None:
+        raise ConfigError(f"there is no _target_ in {shown(node)}: choose a file that defines it")
+    source, loading = deepcopy(node), deepcopy(node)  # the parent stays, for interpolations
+    for part in (source, loading):
+        OmegaConf.set_struct(part, False)
+    loading._target_ = f"{ExpressionData.__module__}.{ExpressionData.__qualname__}"
+    of_source, of_loading = taken_by(source), taken_by(loading)
+    for key in [str(key) for key in node if not str(key).startswith("_")]:
+        if key not in (*of_source, *of_loading):
+            takes = ", ".join((*of_source, *of_loading))
+            raise ConfigError(f"there is no setting 'data.{key}': the data takes {takes}")
+        del (loading if key in of_source else source)[key]
+    return source, loading
+
+
+def build_source(config: DictConfig, besides: Collection[str] = ()) -> Source:
+    """The annotations that `data` names, for a command that loads no batches.
+
+    Args:
+        config: Of the command.
+        besides: Settings of the loaders that the command uses all the same, such as `image_size`.
+
+    Raises:
+        ConfigError: Another setting of the loaders was typed.
+    """
+    source, loading = data_nodes(config.data)
+    for typed in typed_settings():
+        group, _, name = typed.partition(".")
+        if group == "data" and name in loading and name not in besides:
+            raise ConfigError(
+                f"{typed} says how samples are loaded for a network, and this command loads none: "
+                "leave it out"
+            )
+    built: Source = build(source)
+    return built
 
 
 def build_data(config: DictConfig) -> ExpressionData:
     """The data module, with its augmentation."""
-    data: ExpressionData = build(config.data, augment=build(config.augment))
+    source, loading = data_nodes(config.data)
+    augment = build(config.augment)
+    data: ExpressionData = build(loading, source=build(source), augment=augment)
     return data
 
 
@@ -83,8 +134,8 @@ def build_module(config: DictConfig, data: ExpressionData) -> ExpressionModule:
     mode = _mode(config.module)
     if mode.predicts_affect and np.isnan(data.splits["train"].affect).all():
         raise ConfigError(
-            f"no training sample under {data.root} has {' or '.join(data.label_space.dimensions)}: "
-            "choose loss=discrete"
+            f"no training sample under {data.source.root} has "
+            f"{' or '.join(data.label_space.dimensions)}: choose loss=discrete"
         )
     # init_from replaces every weight of the backbone: nothing else is downloaded for it.
     weights = {"weights": "none"} if config.init_from else {}

@@ -27,7 +27,7 @@ from cage_lightning.modules import (
     ExpressionModule,
     ValenceArousalModule,
 )
-from cage_lightning.predictions.table import TrainingStatistics
+from cage_lightning.training_statistics import TrainingStatistics
 
 # What `model` and `module` of a checkpoint's config may name, by the `_target_` in conf/.
 BUILDERS: Mapping[str, Callable[..., nn.Module]] = {

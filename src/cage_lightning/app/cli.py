@@ -22,7 +22,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from cage_lightning.app.arguments import check_overrides, parse_options
+from cage_lightning.app.arguments import as_choices, check_overrides, parse_options
 from cage_lightning.app.command import Command
 from cage_lightning.app.explanations import explain, refused_override
 from cage_lightning.app.schema import CONF_DIR, name_choices, register
@@ -94,7 +94,8 @@ def _run(task: _Task, config_name: str) -> list[str]:
     if options.help:
         print(command.help())
         return []
-    check_overrides(options.overrides, command)
+    sys.argv[1:] = as_choices(sys.argv[1:], command)
+    check_overrides(as_choices(options.overrides, command), command)
     main = hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name=config_name)
     task = _naming_choices(task)
     if os.environ.get(FULL_ERROR) == "1":

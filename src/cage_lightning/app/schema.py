@@ -26,6 +26,17 @@ class Monitor:
 
 
 @dataclass
+class Local:
+    """What only one machine needs: conf/local/default.yaml, which is not in git."""
+
+    data: str = "${oc.env:CAGE_DATA,data}"  # the folder of the data sets
+    partition: str | None = None  # of SLURM, as is account
+    account: str | None = None
+    entity: str | None = None  # who owns the W&B project
+    project: str = "cage_lightning"
+
+
+@dataclass
 class TrainConfig:
     """Top-level keys of conf/train.yaml; any other key is an error before anything is built."""
 
@@ -53,6 +64,7 @@ class TrainConfig:
     at: dict[str, str] = field(default_factory=dict)  # what the sweeps run on
     figures: bool = False
     warmup: float = 0.0
+    local: Local = field(default_factory=Local)
 
 
 @dataclass
@@ -74,6 +86,7 @@ class EvaluateConfig:
     choices: dict[str, str | None] = field(default_factory=dict)
     starts: dict[str, str] = field(default_factory=dict)  # the checkpoint, by data
     at: dict[str, str] = field(default_factory=dict)  # what the sweeps run on
+    local: Local = field(default_factory=Local)
 
 
 @dataclass
@@ -81,11 +94,10 @@ class PrepareConfig:
     """Top-level keys of conf/prepare.yaml."""
 
     data: Any = MISSING
-    augment: Any = MISSING
-    seed: int = MISSING
     reencode: bool = False
     workers: int | None = None
     choices: dict[str, str | None] = field(default_factory=dict)
+    local: Local = field(default_factory=Local)
 
 
 @dataclass
@@ -93,10 +105,9 @@ class AnalyzeConfig:
     """Top-level keys of conf/analyze.yaml."""
 
     data: Any = MISSING
-    augment: Any = MISSING
-    seed: int = MISSING
     output: str | None = None
     choices: dict[str, str | None] = field(default_factory=dict)
+    local: Local = field(default_factory=Local)
 
 
 @dataclass
@@ -130,6 +141,7 @@ class DashboardConfig:
     runs: str = MISSING
     entity: str | None = None
     output: str | None = None
+    local: Local = field(default_factory=Local)
 
 
 SCHEMAS = {

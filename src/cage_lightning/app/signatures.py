@@ -49,6 +49,16 @@ def check_settings(node: Any, given: Collection[str] = (), place: str | None = N
             check_settings(node[key], place=f"{place}.{key}" if place else str(key))
 
 
+def taken_by(node: DictConfig) -> tuple[str, ...]:
+    """The names of the settings that what a node's `_target_` names takes.
+
+    Raises:
+        ConfigError: It names no class or function.
+    """
+    parameters, _ = _parameters(_locate(f"{key_of(node)}._target_", node.get("_target_")))
+    return tuple(parameters)
+
+
 def key_of(node: Any) -> str:
     """Where a node stands in its config, with dots."""
     key: str = node._get_full_key(None)

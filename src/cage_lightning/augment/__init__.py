@@ -5,7 +5,6 @@ from __future__ import annotations
 from cage_lightning.augment.blur import ElasticTransform, GaussianBlur
 from cage_lightning.augment.color import ColorJitter, RandomAutocontrast, RandomGrayscale
 from cage_lightning.augment.erasing import RandomErasing
-from cage_lightning.augment.generator import sample_generator
 from cage_lightning.augment.geometric import (
     RandomHorizontalFlip,
     RandomPerspective,
@@ -14,6 +13,7 @@ from cage_lightning.augment.geometric import (
 )
 from cage_lightning.augment.pipeline import Augment
 from cage_lightning.augment.step import Step
+from cage_lightning.system.keyed_random import sample_generator
 
 __all__ = [
     "Augment",

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cage_lightning.augment.generator import sample_generator
+from cage_lightning.system.keyed_random import sample_generator
 
 POSITIONS = 1 << 20
 """From how many places of the bank a sample can start reading."""

@@ -8,9 +8,9 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from cage_lightning.augment.generator import sample_generator
 from cage_lightning.augment.step import Draw, Step, apply_to_rows, stack
 from cage_lightning.errors import ConfigError, DataError
+from cage_lightning.system.keyed_random import sample_generator
 
 CPU_PIXELS = 1 << 19
 """About how many pixels of a batch are worked on at a time on the CPU."""

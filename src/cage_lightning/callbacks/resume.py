@@ -16,9 +16,9 @@ from lightning.pytorch.callbacks import Callback, Checkpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from cage_lightning.data.sampling import derived_seed
 from cage_lightning.errors import CheckpointError
 from cage_lightning.system.atomic import replacing
+from cage_lightning.system.keyed_random import derived_seed
 
 # What Lightning takes for granted before it asks any of the callbacks.
 _KINDS = {"state_dict": dict, "callbacks": dict, "loops": dict, "pytorch-lightning_version": str}

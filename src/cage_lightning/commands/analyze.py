@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 from cage_lightning.app import build
 from cage_lightning.data.annotations import Annotations
 from cage_lightning.data.files import list_files
-from cage_lightning.data.module import ExpressionData
+from cage_lightning.data.source import Source
 from cage_lightning.report.dataset_figures import NothingToDraw, annotated, figures_of
 from cage_lightning.report.dataset_tables import save_table, table3, table4
 from cage_lightning.report.figures import save
@@ -37,9 +37,9 @@ def analyze(config: DictConfig) -> Path:
     title = str(config.choices.data)
     folder = local_path("output", config.output or f"analysis/{title}").expanduser()
     check_writable(folder, "output=DIR")
-    data = build.build_data(config)
-    space = data.label_space
-    splits = {split: _labels(data, split) for split in data.own_splits}
+    source = build.build_source(config)
+    space = source.label_space
+    splits = {split: _labels(source, split) for split in source.own_splits}
     save_table(folder, "table3", f"{title}: the dataset", table3(title, space, splits))
     weights = "positive weights" if space.multi_label else "weights of the categories"
     save_table(folder, "table4", f"{title}: {weights}", table4(space, splits))
@@ -57,9 +57,9 @@ def analyze(config: DictConfig) -> Path:
     return folder
 
 
-def _labels(data: ExpressionData, split: str) -> Annotations:
+def _labels(source: Source, split: str) -> Annotations:
     """A split with all its labels, unless those without a picture are to be skipped."""
-    table = data.own_split(split, "skip" if data.on_error == "skip" else "keep")
+    table = source.own_split(split, "skip" if source.on_error == "skip" else "keep")
     if table.packed is None:
         paths = table.path.tolist()
         present = list_files(table.root, paths, lambda row: str(table.id[row]), links=True)

@@ -17,8 +17,8 @@ import pyarrow as pa
 from omegaconf import DictConfig
 
 from cage_lightning.app import build
+from cage_lightning.app.cli import typed_settings
 from cage_lightning.data.annotations import Annotations
-from cage_lightning.data.module import ExpressionData
 from cage_lightning.data.preparation.checking import (
     FACTS,
     MISSING,
@@ -27,7 +27,8 @@ from cage_lightning.data.preparation.checking import (
     read_parts,
 )
 from cage_lightning.data.preparation.datacard import describe, fault_rows, render
-from cage_lightning.data.preparation.twins import Twins
+from cage_lightning.data.preparation.leakage import Duplicates
+from cage_lightning.data.source import Source
 from cage_lightning.data.store import (
     About,
     Store,
@@ -64,66 +65,80 @@ def prepare(config: DictConfig) -> dict[str, Any]:
             is not ``skip``: the card is written then, but no store.
     """
     start_logging(None)
-    data = build.build_data(config)
-    if data.store is None:
+    image_size = _image_size(config)
+    source = build.build_source(config, besides=["image_size"])
+    if source.store is None:
         raise ConfigError("data.store=null: say where the store goes with data.store=DIR")
     if config.workers is not None and config.workers < 1:
         raise ConfigError(f"workers={config.workers} is less than 1")
-    image_size = data.image_size if config.reencode else None
-    card = _finished_card(data, data.store, image_size)
+    card = _finished_card(source, source.store, image_size)
     if card is None:
-        card = _prepare(config, data, data.store, image_size)
+        card = _prepare(config, source, source.store, image_size)
     else:
-        log.info("%s is up to date", data.store.folder)
+        log.info("%s is up to date", source.store.folder)
     print(render(card))
-    _refuse_faults(card, data.store.folder, data.on_error)
+    _refuse_faults(card, source.store.folder, source.on_error)
     return card
 
 
+def _image_size(config: DictConfig) -> int | None:
+    """Height and width that pictures are re-encoded at; None to store the files as they are."""
+    if not config.reencode:
+        if "data.image_size" in typed_settings():
+            raise ConfigError("data.image_size has no effect without reencode=true")
+        return None
+    size = config.data.image_size
+    if type(size) is not int:
+        raise ConfigError(f"data.image_size={size}: a whole number is needed")
+    if size < 1:
+        raise ConfigError(f"data.image_size={size} is less than 1")
+    return size
+
+
 def _prepare(
-    config: DictConfig, data: ExpressionData, store: Store, image_size: int | None
+    config: DictConfig, source: Source, store: Store, image_size: int | None
 ) -> dict[str, Any]:
     check_writable(store.folder, "data.store=DIR")
-    tables = {split: data.read(split, on_error="keep") for split in data.own_splits}
+    tables = {split: source.read(split, on_error="keep") for split in source.own_splits}
     if image_size is not None and any(table.box is not None for table in tables.values()):
         raise ConfigError("reencode=true: the boxes of this release are in the pixels it has")
     with _claimed(store.folder):
-        return _pack(config, data, store, tables, image_size)
+        return _pack(config, source, store, tables, image_size)
 
 
 def _pack(
     config: DictConfig,
-    data: ExpressionData,
+    source: Source,
     store: Store,
     tables: Mapping[str, Annotations],
     image_size: int | None,
 ) -> dict[str, Any]:
-    files = release_files(data.root, store.folder)
+    files = release_files(source.root, store.folder)
     release = fingerprint_of(files)
     if store.release not in (None, release):  # that was before the annotations were read
-        raise DataError(f"the release at {data.root} is changing; prepare it when it is complete")
+        raise DataError(f"the release at {source.root} is changing; prepare it when it is complete")
     workers = config.workers or usable_cpus()
     checked, parts = {}, {}
     for split, table in tables.items():
-        below = Path(os.path.relpath(table.root, data.root))
+        below = Path(os.path.relpath(table.root, source.root))
         states = [files.get((below / path).as_posix(), "") for path in table.path.tolist()]
         parts[split] = check_pictures(
             table, states, store.folder / PARTS, split, image_size, workers
         )
         checked[split] = _usable(table, parts[split])
-    twins = Twins.among(checked)
-    card = describe(str(config.choices.data), checked, twins, image_size)
+    duplicates = Duplicates.among(checked)
+    card = describe(str(config.choices.data), checked, duplicates, image_size)
     faults = fault_rows(checked)
-    about = About(release, data.reading, image_size)
-    if not faults or data.on_error == "skip":
+    about = About(release, source.reading, image_size)
+    if not faults or source.on_error == "skip":
         for split, part in checked.items():
-            _write_split(store.file(split), data.root, part, parts[split], about)
+            _write_split(store.file(split), source.root, part, parts[split], about)
     write_csv(store.folder / "faults.csv", FAULT_COLUMNS, faults)
-    write_csv(store.folder / "duplicates.csv", PAIR_COLUMNS, twins.rows())
+    write_csv(store.folder / "duplicates.csv", PAIR_COLUMNS, duplicates.rows())
     write_atomic(store.folder / "datacard.md", render(card))
     # Last: the mark that all is there.
     write_atomic(store.folder / "datacard.json", json.dumps(card, indent=2) + "\n")
-    if not faults or data.on_error == "skip":
+    if not faults or source.on_error == "skip":
         shutil.rmtree(store.folder / PARTS)
     return card
 
@@ -147,17 +162,15 @@ def _claimed(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def _finished_card(
-    data: ExpressionData, store: Store, image_size: int | None
-) -> dict[str, Any] | None:
+def _finished_card(source: Source, store: Store, image_size: int | None) -> dict[str, Any] | None:
     """The card of a store that was made from the release as it is, with the same settings."""
     file = store.folder / "datacard.json"
     if store.release is None or not file.is_file():
         return None
-    for split in data.own_splits:
+    for split in source.own_splits:
         about = read_about(store.file(split)) if store.has(split) else None
         found = None if about is None else (about.release, dict(about.settings), about.image_size)
-        if found != (store.release, data.reading, image_size):
+        if found != (store.release, source.reading, image_size):
             return None
     card: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     return card

@@ -17,7 +17,7 @@ from cage_lightning.data.files import is_plain
 from cage_lightning.data.packed import PackedPictures
 from cage_lightning.errors import DataError
 from cage_lightning.labels import LabelSpace
-from cage_lightning.predictions.table import TrainingStatistics
+from cage_lightning.training_statistics import TrainingStatistics
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,39 +1,47 @@
-"""A LightningDataModule per dataset."""
+"""The data sets: for each a class that knows its settings and what reads it."""
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from cage_lightning.data.annotations import Annotations
-from cage_lightning.data.module import ExpressionData
 from cage_lightning.data.readers import affectnet, emotic
 from cage_lightning.data.readers.ferplus import read_ferplus
 from cage_lightning.data.readers.rafdb import read_rafdb
+from cage_lightning.data.source import Faulty, Source
 from cage_lightning.demo import emotic as demo_emotic
 from cage_lightning.demo import faces as demo_faces
 from cage_lightning.errors import check_choice
-from cage_lightning.labels import AFFECTNET_7, AFFECTNET_8, EMOTIC
+
+_OnError = Literal["raise", "skip"]
 
 
-class AffectNet(ExpressionData):
+class AffectNet(Source):
     """AffectNet, from the release that lies under `root`.
 
     Args:
+        label_space: ``affectnet8`` or ``affectnet7``.
+        root: As in `Source`.
+        store: As in `Source`.
+        on_error: As in `Source`.
         release: A name in `affectnet.RELEASES`, or ``auto`` to find out.
-        settings: Those of `ExpressionData`.
     """
 
-    def __init__(self, *, release: str, **settings: Any) -> None:
-        super().__init__(**settings)
+    label_spaces: ClassVar[tuple[str, ...]] = ("affectnet8", "affectnet7")
+
+    def __init__(
+        self, *, label_space: str, root: str, store: str | None, on_error: _OnError, release: str
+    ) -> None:
+        super().__init__(label_space=label_space, root=root, store=store, on_error=on_error)
         check_choice("data.release", release, ("auto", *affectnet.RELEASES))
         self.release = release
 
     @property
     def reading(self) -> dict[str, Any]:
-        """See `ExpressionData`."""
+        """See `Source`."""
         return {"release": self.release}
 
-    def read(self, split: str, on_error: str) -> Annotations:
+    def read(self, split: str, on_error: Faulty) -> Annotations:
         """See `read_affectnet`."""
         return affectnet.read_affectnet(self.root, split, self.label_space, self.release, on_error)
 
@@ -42,45 +50,72 @@ class DemoFaces(AffectNet):
     """Drawn faces, written in the layout of the AffectNet release on first use.
 
     Args:
+        label_space: As in `AffectNet`.
+        root: As in `Source`.
+        store: As in `Source`.
+        on_error: As in `Source`.
+        release: As in `AffectNet`.
         size: ``tiny``, ``demo`` or ``full``.
-        settings: Those of `AffectNet`.
     """
 
-    def __init__(self, *, size: str, **settings: Any) -> None:
-        super().__init__(**settings)
+    def __init__(
+        self,
+        *,
+        label_space: str,
+        root: str,
+        store: str | None,
+        on_error: _OnError,
+        release: str,
+        size: str,
+    ) -> None:
+        super().__init__(
+            label_space=label_space, root=root, store=store, on_error=on_error, release=release
+        )
         self.size = size
 
-    def read(self, split: str, on_error: str) -> Annotations:
+    def read(self, split: str, on_error: Faulty) -> Annotations:
         """Draw the faces if they are not there yet, then read them as any release."""
         demo_faces.write_release(self.root, self.size)
         return super().read(split, on_error)
 
 
-class Emotic(ExpressionData):
+class Emotic(Source):
     """EMOTIC, from the release that lies under `root`. A sample is a person: the body box.
 
     Args:
+        label_space: ``emotic``.
+        root: As in `Source`.
+        store: As in `Source`.
+        on_error: As in `Source`.
         release: A name in `emotic.RELEASES`, or ``auto`` to find out.
         drop_invalid: Leave out persons whose affect is unknown, as the published converter does;
             if not, losses and metrics pass over what is unknown.
-        settings: Those of `ExpressionData`.
     """
 
-    selections: ClassVar[tuple[str, ...]] = ("val",)
+    label_spaces: ClassVar[tuple[str, ...]] = ("emotic",)
+    own_splits: ClassVar[tuple[str, ...]] = ("train", "val", "test")
 
-    def __init__(self, *, release: str, drop_invalid: bool, **settings: Any) -> None:
-        super().__init__(**settings)
-        check_choice("data.label_space", self.label_space.name, (EMOTIC.name,))
+    def __init__(
+        self,
+        *,
+        label_space: str,
+        root: str,
+        store: str | None,
+        on_error: _OnError,
+        release: str,
+        drop_invalid: bool,
+    ) -> None:
+        super().__init__(label_space=label_space, root=root, store=store, on_error=on_error)
         check_choice("data.release", release, ("auto", *emotic.RELEASES))
         self.release = release
         self.drop_invalid = drop_invalid
 
     @property
     def reading(self) -> dict[str, Any]:
-        """See `ExpressionData`."""
+        """See `Source`."""
         return {"release": self.release, "drop_invalid": self.drop_invalid}
 
-    def read(self, split: str, on_error: str) -> Annotations:
+    def read(self, split: str, on_error: Faulty) -> Annotations:
         """See `read_emotic`."""
         return emotic.read_emotic(self.root, split, self.release, on_error, self.drop_invalid)
 
@@ -89,60 +124,58 @@ class DemoEmotic(Emotic):
     """Drawn scenes with persons, written in the layout of EMOTIC on first use.
 
     Args:
+        label_space: ``emotic``.
+        root: As in `Source`.
+        store: As in `Source`.
+        on_error: As in `Source`.
+        release: As in `Emotic`.
+        drop_invalid: As in `Emotic`.
         size: ``tiny`` or ``demo``.
-        settings: Those of `Emotic`.
     """
 
-    def __init__(self, *, size: str, **settings: Any) -> None:
-        super().__init__(**settings)
+    def __init__(
+        self,
+        *,
+        label_space: str,
+        root: str,
+        store: str | None,
+        on_error: _OnError,
+        release: str,
+        drop_invalid: bool,
+        size: str,
+    ) -> None:
+        super().__init__(
+            label_space=label_space,
+            root=root,
+            store=store,
+            on_error=on_error,
+            release=release,
+            drop_invalid=drop_invalid,
+        )
         self.size = size
 
-    def read(self, split: str, on_error: str) -> Annotations:
+    def read(self, split: str, on_error: Faulty) -> Annotations:
         """Draw the scenes if they are not there yet, then read them as any release."""
         demo_emotic.write_release(self.root, self.size)
         return super().read(split, on_error)
 
 
-class RafDb(ExpressionData):
-    """RAF-DB: categories without valence and arousal.
+class RafDb(Source):
+    """RAF-DB: categories without valence and arousal."""
 
-    Args:
-        settings: Those of `ExpressionData`.
-    """
+    label_spaces: ClassVar[tuple[str, ...]] = ("affectnet7",)
 
-    def __init__(self, **settings: Any) -> None:
-        super().__init__(**settings)
-        check_choice("data.label_space", self.label_space.name, (AFFECTNET_7.name,))
-
-    @property
-    def reading(self) -> dict[str, Any]:
-        """See `ExpressionData`."""
-        return {}
-
-    def read(self, split: str, on_error: str) -> Annotations:
+    def read(self, split: str, on_error: Faulty) -> Annotations:
         """See `read_rafdb`."""
         return read_rafdb(self.root, split, on_error)
 
 
-class FerPlus(ExpressionData):
-    """FER+: categories without valence and arousal.
+class FerPlus(Source):
+    """FER+: categories without valence and arousal."""
 
-    Args:
-        settings: Those of `ExpressionData`.
-    """
+    label_spaces: ClassVar[tuple[str, ...]] = ("affectnet8", "affectnet7")
+    own_splits: ClassVar[tuple[str, ...]] = ("train", "val", "test")
 
-    selections: ClassVar[tuple[str, ...]] = ("val",)
-
-    def __init__(self, **settings: Any) -> None:
-        super().__init__(**settings)
-        names = (AFFECTNET_8.name, AFFECTNET_7.name)
-        check_choice("data.label_space", self.label_space.name, names)
-
-    @property
-    def reading(self) -> dict[str, Any]:
-        """See `ExpressionData`."""
-        return {}
-
-    def read(self, split: str, on_error: str) -> Annotations:
+    def read(self, split: str, on_error: Faulty) -> Annotations:
         """See `read_ferplus`."""
         return read_ferplus(self.root, split, self.label_space, on_error)

@@ -1,11 +1,10 @@
-"""The LightningDataModule that every dataset shares; `data.datasets` has one for each."""
+"""The LightningDataModule: from the annotations of any data set to batches."""
 
 from __future__ import annotations
 
 import logging
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, Literal
 
 import lightning.pytorch as pl
 import torch
@@ -20,13 +19,12 @@ from cage_lightning.data.class_weights import (
     positive_weights,
     weighting,
 )
-from cage_lightning.data.images import decode_image, without_broken
+from cage_lightning.data.images import decode_image
 from cage_lightning.data.sampling import EpochBatches, RankRows, ResumableLoader
-from cage_lightning.data.store import Store
+from cage_lightning.data.source import Source
 from cage_lightning.data.subsets import balanced_subset, stratified_holdout
 from cage_lightning.errors import ConfigError, check_choice, check_seed
-from cage_lightning.labels import LABEL_SPACES, Batch, LabelSpace
-from cage_lightning.system.links import local_path
+from cage_lightning.labels import Batch
 from cage_lightning.system.storage import check_shared_memory
 
 log = logging.getLogger(__name__)
@@ -61,60 +59,52 @@ class FaceDataset(Dataset[Batch]):
         )
 
 
-class ExpressionData(pl.LightningDataModule, ABC):
+class ExpressionData(pl.LightningDataModule):
     """Annotations to batches: selection split, balancing, loaders, augmentation on the device.
 
     Attributes:
-        selections: What `selection` may be.
-        label_space: What the dataset annotates.
+        label_space: What the data set annotates.
         splits: The annotations after `setup`: ``train``; ``val``, which chooses the epoch; and
             ``test``, which is reported.
 
     Args:
-        label_space: Name of the label space, for example ``affectnet7``.
-        root: Where the release lies.
-        store: Where `commands.prepare` packs it, in a folder for each label space; what is packed
-            is read from there. None: never.
+        source: The annotations.
         image_size: Height and width of the pictures, in pixels.
         margin: Added to each side of the boxes, as a share of their width or height; without
             effect in a release whose pictures need no box.
         batch_size: Samples of a batch over all devices together.
         num_workers: Decoding processes per device.
-        selection: ``holdout``: choose the epoch on a part of the training split; ``val``: on the
-            release's own split for it; ``test``: on the reported split, as the published scripts
-            do.
-        holdout_fraction: Share of each category that is held out; only for ``holdout``.
+        selection: The split that chooses the epoch: ``val``, the release's own split for it; in a
+            release without one ``holdout``, a part of the training split, or ``test``, the
+            reported split, as the published scripts do.
         balance: Train on as many samples of each category as the rarest one has (section 5.3).
         class_weights: See `class_weights.weighting`.
-        on_error: ``raise``, or ``skip`` to leave out and count missing and broken pictures.
         seed: Seed of the hold-out, the balanced subset, the order and the augmentation.
         augment: The training augmentation.
-    """
+        holdout_fraction: Share of each category that is held out; only for ``holdout``.
 
-    selections: ClassVar[tuple[str, ...]] = ("holdout", "test")
+    Raises:
+        ConfigError: A setting is out of range, or the release does not have what it asks for.
+    """
 
     def __init__(
         self,
+        source: Source,
         *,
-        label_space: str,
-        root: str,
-        store: str | None,
         image_size: int,
         margin: float,
         batch_size: int,
         num_workers: int,
-        selection: str,
+        selection: Literal["holdout", "val", "test"],
         balance: bool,
         class_weights: str | Sequence[float],
-        on_error: str,
         seed: int,
         augment: Augment,
         holdout_fraction: float = 0.05,
     ) -> None:
         super().__init__()
-        check_choice("data.label_space", label_space, tuple(LABEL_SPACES))
-        check_choice("data.selection", selection, self.selections)
-        check_choice("data.on_error", on_error, ("raise", "skip"))
+        own = "val" in source.own_splits
+        check_choice("data.selection", selection, ("val",) if own else ("holdout", "test"))
         check_seed(seed)
         if not 0 < holdout_fraction < 1:
             raise ConfigError(
@@ -129,13 +119,8 @@ class ExpressionData(pl.LightningDataModule, ABC):
         ):
             if value < least:
                 raise ConfigError(f"data.{name}={value} is less than {least}")
-        self.label_space: LabelSpace = LABEL_SPACES[label_space]
-        self.root = local_path("data.root", root).expanduser()
-        self.store = (
-            None
-            if store is None
-            else Store(local_path("data.store", store).expanduser() / label_space, self.root)
-        )
+        self.source = source
+        self.label_space = source.label_space
         self.image_size = image_size
         self.margin = margin
         self.batch_size = batch_size
@@ -144,30 +129,10 @@ class ExpressionData(pl.LightningDataModule, ABC):
         self.holdout_fraction = holdout_fraction
         self.balance = balance
         self.weighting = weighting(class_weights, self.label_space)
-        self.on_error = on_error
         self.seed = seed
         self.augment = augment
         self.normalize = augment.without_steps()
         self.splits: dict[str, Annotations] = {}
-
-    @abstractmethod
-    def read(self, split: str, on_error: str) -> Annotations:
-        """The annotations of one of the release's own splits.
-
-        Args:
-            split: One of `own_splits`.
-            on_error: ``raise`` or ``skip``; or ``keep``: with the rows whose picture is missing.
-        """
-
-    @property
-    @abstractmethod
-    def reading(self) -> dict[str, Any]:
-        """The dataset's own settings that decide which rows `read` gives."""
-
-    @property
-    def own_splits(self) -> tuple[str, ...]:
-        """The splits that the release has."""
-        return ("train", "val", "test") if "val" in self.selections else ("train", "test")
 
     @property
     def train(self) -> Annotations:
@@ -206,14 +171,14 @@ class ExpressionData(pl.LightningDataModule, ABC):
             DataError: The release is missing or broken.
         """
         if "test" not in self.splits:
-            self.splits["test"] = self.own_split("test")
+            self.splits["test"] = self._own_split("test")
         if stage == "fit" and "train" not in self.splits:
             if self.balance and self.label_space.multi_label:
                 raise ConfigError(
                     f"several categories of {self.label_space.name} may apply to one sample, so "
                     "they cannot be balanced: set data.balance=false"
                 )
-            train = self.own_split("train")
+            train = self._own_split("train")
             if self.selection == "holdout":
                 rows, held_out = stratified_holdout(
                     train.category, self.holdout_fraction, self.seed
@@ -221,7 +186,7 @@ class ExpressionData(pl.LightningDataModule, ABC):
                 train, self.splits["val"] = train.select(rows), train.select(held_out)
             else:
                 self.splits["val"] = (
-                    self.test if self.selection == "test" else self.own_split("val")
+                    self.test if self.selection == "test" else self._own_split("val")
                 )
             if self.balance:
                 train = train.select(balanced_subset(train.category, self.seed))
@@ -244,11 +209,6 @@ class ExpressionData(pl.LightningDataModule, ABC):
         if self.weighting == "none":
             return None
         if self.weighting == "paper":
-            check_choice(
-                "data.class_weights=paper for data.label_space",
-                self.label_space.name,
-                PAPER_CLASS_WEIGHTS,
-            )
             return list(PAPER_CLASS_WEIGHTS[self.label_space.name])
         counts, n = self.train.class_counts().tolist(), len(self.train)
         if self.weighting == "positive":
@@ -307,27 +267,8 @@ class ExpressionData(pl.LightningDataModule, ABC):
             image = transform(batch.image, batch.index, trainer.current_epoch)
         return batch._replace(image=image.to(trainer.lightning_module.dtype))
 
-    def own_split(self, split: str, on_error: str | None = None) -> Annotations:
-        """One of `own_splits` as the release has it: nothing held out, nothing balanced.
-
-        From the packed store where there is one, else by `read`.
-
-        Args:
-            split: Its name.
-            on_error: As in `read`; by default as the settings of the dataset say.
-        """
-        on_error = on_error or self.on_error
-        if self.store is not None and self.store.has(split):
-            log.info("%s split: reading the packed store %s", split, self.store.file(split))
-            size = None if on_error == "keep" else self.image_size
-            table = self.store.read(split, self.label_space, self.reading, size, on_error)
-        else:
-            table = self.read(split, on_error)
-            if on_error == "skip":
-                table = without_broken(table)
-        for reason, count in table.left_out.items():
-            log.info("%s split: %d left out (%s)", split, count, reason)
-        return table
+    def _own_split(self, split: str) -> Annotations:
+        return self.source.own_split(split, image_size=self.image_size)
 
     def _evaluation_loader(self, table: Annotations) -> DataLoader[Batch]:
         # Shares without padding: a padded duplicate would count twice in every metric.

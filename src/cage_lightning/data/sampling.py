@@ -9,15 +9,12 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Sampler, SequentialSampler
 
+from cage_lightning.system.keyed_random import derived_seed
+
 if TYPE_CHECKING:
     from lightning.pytorch import Trainer
 
     from cage_lightning.labels import Batch
-
-
-def derived_seed(*key: int) -> int:
-    """A 63-bit seed from a key of integers; keys that differ give independent streams."""
-    return int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> 1)
 
 
 class EpochBatches(Sampler[list[int]]):

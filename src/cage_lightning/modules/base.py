@@ -19,8 +19,8 @@ from torch.optim.lr_scheduler import LRScheduler
 from cage_lightning.errors import DivergedError
 from cage_lightning.labels import Batch, LabelSpace, Prediction
 from cage_lightning.metrics import ExpressionMetrics
-from cage_lightning.predictions.table import TrainingStatistics
 from cage_lightning.schedules import with_warmup
+from cage_lightning.training_statistics import TrainingStatistics
 
 
 class ExpressionModule(pl.LightningModule, ABC):

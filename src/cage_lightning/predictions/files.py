@@ -24,8 +24,9 @@ import pyarrow.parquet as pq
 
 from cage_lightning.errors import ConfigError, DataError, check_choice, first_line
 from cage_lightning.labels import AFFECTNET_7, AFFECTNET_8, EMOTIC, LABEL_SPACES, LabelSpace
-from cage_lightning.predictions.table import Categories, Floats, Predictions, TrainingStatistics
+from cage_lightning.predictions.table import Categories, Floats, Predictions
 from cage_lightning.system.atomic import write_atomic
+from cage_lightning.training_statistics import TrainingStatistics
 
 _LABEL_SPACE = b"label_space"
 _TRAINING = b"training"

@@ -17,6 +17,7 @@ from cage_lightning.system.links import refuse_outside
 EXECUTION = (
     "runs",
     "run_dir",
+    "local",
     "logger",
     "figures",
     "init_wait_s",

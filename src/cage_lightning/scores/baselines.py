@@ -10,8 +10,9 @@ import numpy as np
 
 from cage_lightning.affectnet_statistics import AFFECTNET_TRAINING, SOURCE
 from cage_lightning.labels import LabelSpace
-from cage_lightning.predictions.table import Categories, Floats, Predictions, TrainingStatistics
+from cage_lightning.predictions.table import Categories, Floats, Predictions
 from cage_lightning.scores.multilabel import TOP
+from cage_lightning.training_statistics import TrainingStatistics
 
 
 def published_training(space: LabelSpace) -> TrainingStatistics | None:

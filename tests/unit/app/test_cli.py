@@ -24,7 +24,7 @@ from cage_lightning.errors import ConfigError
 from tests.conftest import TINY, composed
 
 Called = Callable[..., tuple[int, str, str]]
-INTERNAL = ("data/training", "protocol/detail", "sweep/start", "sweep/part", "model/training")
+INTERNAL = ("data/part", "protocol/detail", "sweep/start", "sweep/part", "model/training")
 
 
 @pytest.fixture
@@ -129,7 +129,7 @@ SLIPS = {
     "misspelt group": ("train modell=tiny", "did you mean 'model'?"),
     "misspelt choice": ("train model=maxvitt", "did you mean 'maxvit'?"),
     "misspelt launcher": ("train hydra/launcher=gpu", "did you mean 'gpus'?"),
-    "internal group": ("train data/training=emotic", "there is no setting 'data/training'"),
+    "internal group": ("train data/part=loading", "there is no setting 'data/part'"),
     "deleted group": ("train ~data", "data=... is needed: one of affectnet7"),
     "wrong type": ("train seed=abc", "error: seed=abc: Value 'abc'"),
     "a list": ("train warmup=[1]", "error: warmup=[1]: Value '[1]'"),

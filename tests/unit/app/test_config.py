@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from hydra.utils import get_object
 from omegaconf import OmegaConf
 
+from cage_lightning.app.command import Command, commands
 from cage_lightning.app.schema import CONF_DIR
 from tests.conftest import composed
 
-CHOICES = sorted(
-    f"{file.parent.relative_to(CONF_DIR)}={file.stem}"
-    for file in CONF_DIR.glob("*/*.yaml")
-    if file.parent.name not in ("sweep", "experiment")
-)
+# Besides a choice, what a command cannot do without.
+NEEDED = {"evaluate": ("checkpoint=x", "data=demo8", "model=tiny", "loss=combined")}
+OFFERED = [
+    (door, f"{group}={choice}")
+    for door in commands()
+    for group, choices in Command(door).groups.items()
+    for choice in choices
+    if group != "sweep"  # see test_sweeps.py
+]
 PROTOCOLS = [
     (protocol, model, loss)
     for protocol in ("paper", "published_code")
@@ -40,24 +45,80 @@ def targets(node: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
 # What build.py adds in Python.
 ADDED = {"data": {"augment"}, "model": {"num_outputs"}, "module": {"network", "label_space"}}
 
+# What hands settings on that it does not list: nothing else of ours may.
+HANDS_ON = {"cage_lightning.loggers.wandb_logger"}
+
+
+def constructors(target: Any) -> Iterator[Callable[..., Any]]:
+    """What takes the settings: a function, or the constructors of a class and of its bases."""
+    if not isinstance(target, type):
+        yield target
+        return
+    yield from (vars(base)["__init__"] for base in target.__mro__ if "__init__" in vars(base))
+
+
+def parameters(target: Any) -> tuple[dict[str, inspect.Parameter], bool]:
+    """The parameters, those of base classes too that get further ones; and whether it takes any."""
+    found: dict[str, inspect.Parameter] = {}
+    for function in constructors(target):
+        kinds = [*inspect.signature(function).parameters.values()]
+        named = [one for one in kinds if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)]
+        found = {one.name: one for one in named if one.name != "self"} | found
+        if not any(one.kind is one.VAR_KEYWORD for one in kinds):
+            return found, False
+    return found, True
+
 
 def check_bindings(config: Any) -> None:
     for path, node in targets(OmegaConf.to_container(config)):
-        arguments = {k: v for k, v in node.items() if not k.startswith("_")}
-        arguments |= dict.fromkeys(ADDED.get(path.lstrip("."), ()))
-        signature = inspect.signature(get_object(node["_target_"]))
-        try:
-            (signature.bind_partial if node.get("_partial_") else signature.bind)(**arguments)
-        except TypeError as error:
-            pytest.fail(f"{path}: {error}")
+        given = {key for key in node if not key.startswith("_")} | ADDED.get(path[1:], set())
+        known, takes_any = parameters(get_object(node["_target_"]))
+        assert not takes_any or node["_target_"] in HANDS_ON, path
+        assert takes_any or given <= known.keys(), f"{path}: {given - known.keys()} is not taken"
+        needed = {name for name, one in known.items() if one.default is one.empty}
+        if not node.get("_partial_"):
+            assert needed <= given, f"{path}: {needed - given} is not set"
 
 
-@pytest.mark.parametrize("choice", CHOICES)
-def test_every_choice_composes_and_binds(choice: str) -> None:
-    config = composed(choice, *(["model.name=resnet18"] if choice == "model=timm" else []))
-    config.run_dir = "run"
+@pytest.mark.parametrize(("door", "choice"), OFFERED)
+def test_every_choice_composes_and_binds(door: str, choice: str) -> None:
+    timm = ["model.name=resnet18"] if choice == "model=timm" else []
+    config = composed(*NEEDED.get(door, ()), choice, *timm, config_name=door)
+    if "run_dir" in config:
+        config.run_dir = "run"
     OmegaConf.resolve(config)
     check_bindings(config)
+
+
+@pytest.mark.parametrize(
+    ("group", "surplus"),
+    [("data=emotic", "data"), ("data=demo7", "data"), ("loss=va", "loss"), ("data=rafdb", "trainer")],
+)
+def test_a_setting_that_nothing_takes_is_found(group: str, surplus: str) -> None:
+    config = composed(group, f"+{surplus}.nonsense=1")
+    with pytest.raises(AssertionError, match="'nonsense'} is not taken"):
+        check_bindings(config)
+
+
+def test_every_file_is_a_choice_or_follows_from_one() -> None:
+    """A file that nothing leads to would be passed over in silence."""
+    offered = {
+        f"{group}/{choice}" for door in commands() for group, choices in Command(door).groups.items()
+        for choice in choices
+    }
+    others = {
+        str(file.relative_to(CONF_DIR).with_suffix("")) for file in CONF_DIR.rglob("*.yaml")
+    } - offered
+    groups = Command("train").groups
+    assert others == {
+        *commands(),
+        "hydra/launcher/slurm",
+        "local/example",
+        *(others & {"local/default"}),
+        "sweep/part/ablation",
+        *FOLLOW,
+    }
+    assert {(name.rpartition("/")[0], choice) for name, choice in FOLLOW.items()}
 
 
 @pytest.mark.parametrize(("protocol", "model", "loss"), PROTOCOLS)

@@ -7,8 +7,7 @@ import pytest
 import torch
 
 from cage_lightning.app import build
-from cage_lightning.data.datasets import DemoEmotic
-from cage_lightning.data.module import FaceDataset
+from cage_lightning.data.module import ExpressionData, FaceDataset
 from cage_lightning.demo.emotic import write_release
 from cage_lightning.errors import ConfigError
 from tests.conftest import composed
@@ -23,11 +22,9 @@ def root(tmp_path_factory):
 
 @pytest.fixture
 def module(root):
-    def make(*overrides: str) -> DemoEmotic:
+    def make(*overrides: str) -> ExpressionData:
         config = composed("data=demo_emotic", "data.size=tiny", f"data.root={root}", *overrides)
-        data = build.build_data(config)
-        assert isinstance(data, DemoEmotic)
-        return data
+        return build.build_data(config)
 
     return make
 

@@ -12,7 +12,8 @@ import pytest
 from cage_lightning.errors import CageError, DataError
 from cage_lightning.labels import AFFECTNET_7, AFFECTNET_8, EMOTIC, LabelSpace
 from cage_lightning.predictions.files import read_predictions, write_predictions
-from cage_lightning.predictions.table import Predictions, TrainingStatistics, predictions_of
+from cage_lightning.predictions.table import Predictions, predictions_of
+from cage_lightning.training_statistics import TrainingStatistics
 from tests.bit_flips import reads_of_flipped
 
 PUBLISHED = "cat_true,cat_pred,val_true,val_pred,aro_true,aro_pred\n"

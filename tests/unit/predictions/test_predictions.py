@@ -9,7 +9,8 @@ import pytest
 
 from cage_lightning.errors import ConfigError
 from cage_lightning.labels import AFFECTNET_7, AFFECTNET_8, EMOTIC
-from cage_lightning.predictions.table import TrainingStatistics, common_space, predictions_of
+from cage_lightning.predictions.table import common_space, predictions_of
+from cage_lightning.training_statistics import TrainingStatistics
 
 SHARED = ("Anger", "Fear", "Happiness", "Sadness", "Surprise")  # in EMOTIC's order
 

@@ -17,12 +17,13 @@ from PIL import Image
 
 from cage_lightning.errors import DataError
 from cage_lightning.labels import AFFECTNET_8, EMOTIC, LabelSpace
-from cage_lightning.predictions.table import Predictions, TrainingStatistics
+from cage_lightning.predictions.table import Predictions
 from cage_lightning.report.affect_figures import absolute_error, absolute_errors, density
 from cage_lightning.report.category_figures import category_rates, error_by_category, reliability
 from cage_lightning.report.evaluation_figures import draw
 from cage_lightning.report.figures import FORMATS
 from cage_lightning.report.worst_samples import worst_first, worst_samples
+from cage_lightning.training_statistics import TrainingStatistics
 
 NAN = float("nan")
 

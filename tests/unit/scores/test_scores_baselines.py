@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from cage_lightning.labels import AFFECTNET_7, AFFECTNET_8, EMOTIC
-from cage_lightning.predictions.table import TrainingStatistics
 from cage_lightning.scores import baselines, chance, point_estimate, without_contempt
 from cage_lightning.scores.baselines import published_training
+from cage_lightning.training_statistics import TrainingStatistics
 from tests.prediction_samples import of_affect, of_categories, random_predictions
 
 THREE = replace(AFFECTNET_8, name="three", categories=("a", "b", "c"))

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from cage_lightning.labels import AFFECTNET_7, AFFECTNET_8, EMOTIC
-from cage_lightning.predictions.table import TrainingStatistics
 from cage_lightning.scores import point_estimate, without_contempt
+from cage_lightning.training_statistics import TrainingStatistics
 from tests.prediction_samples import of_categories, random_predictions
 
 

@@ -15,7 +15,7 @@ from cage_lightning.affectnet_statistics import AFFECTNET_TRAINING
 from cage_lightning.data.annotations import Annotations
 from cage_lightning.data.preparation.checking import Checked
 from cage_lightning.data.preparation.duplicates import GREY_LEVELS
-from cage_lightning.data.preparation.twins import Twins
+from cage_lightning.data.preparation.leakage import Duplicates
 
 _TRAIN = tuple(row.samples for row in AFFECTNET_TRAINING.values())
 _TEST = (500, 500, 500, 500, 500, 500, 500, 499)
@@ -49,24 +49,24 @@ def fault_rows(splits: Mapping[str, Checked]) -> list[dict[str, str]]:
 
 
 def describe(
-    dataset: str, splits: Mapping[str, Checked], twins: Twins, image_size: int | None
+    dataset: str, splits: Mapping[str, Checked], duplicates: Duplicates, image_size: int | None
 ) -> dict[str, Any]:
     """The data card as plain containers.
 
     Args:
         dataset: Name of the choice in ``data=...``, by which the published counts are found.
         splits: The splits by name.
-        twins: Their duplicates.
+        duplicates: Their duplicates.
         image_size: Height and width that the pictures are re-encoded at; None: stored as they are.
     """
     return {
         "dataset": dataset,
         "reencoded": image_size,
         "splits": {name: _describe_split(dataset, name, split) for name, split in splits.items()},
-        "duplicates": twins.counts(),
+        "duplicates": duplicates.counts(),
         "leakage": {
-            "same": twins.leaks(("bytes", "pixels")),
-            "same or near": twins.leaks(("bytes", "pixels", "near")),
+            "same": duplicates.leaks(("bytes", "pixels")),
+            "same or near": duplicates.leaks(("bytes", "pixels", "near")),
         },
     }
 

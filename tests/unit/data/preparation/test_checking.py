@@ -11,9 +11,10 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from cage_lightning.data import checking, files
+from cage_lightning.data import files
 from cage_lightning.data.annotations import Annotations
 from cage_lightning.data.images import decode_image
+from cage_lightning.data.preparation import checking
 from cage_lightning.data.preparation.checking import check_pictures, read_parts
 from cage_lightning.errors import DataError
 from cage_lightning.labels import AFFECTNET_8

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cage_lightning.data import affectnet
+from cage_lightning.data.readers import affectnet
 from cage_lightning.data.readers.affectnet import read_affectnet
 from cage_lightning.errors import ConfigError, DataError
 from cage_lightning.labels import AFFECTNET_7, AFFECTNET_8, EMOTIC

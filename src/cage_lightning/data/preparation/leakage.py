@@ -1,4 +1,4 @@
-"""The duplicates among the pictures of all splits of a dataset."""
+"""The duplicates among the pictures of all splits of a data set, and what leaks between splits."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from cage_lightning.data.preparation.duplicates import KINDS, Pair, find_duplica
 
 
 @dataclass(frozen=True)
-class Twins:
+class Duplicates:
     """Which pictures are the same, inside a split and between splits.
 
     Attributes:
@@ -33,7 +33,7 @@ class Twins:
     pairs: list[Pair]
 
     @classmethod
-    def among(cls, splits: Mapping[str, Checked]) -> Twins:
+    def among(cls, splits: Mapping[str, Checked]) -> Duplicates:
         """Compare all usable pictures with each other."""
         facts = []
         for name, split in splits.items():

@@ -1,8 +1,13 @@
-"""Random numbers that depend on a key and on nothing else."""
+"""Random numbers that depend on a key of integers and on nothing else."""
 
 from __future__ import annotations
 
 import numpy as np
+
+
+def derived_seed(*key: int) -> int:
+    """A 63-bit seed from a key of integers; keys that differ give independent streams."""
+    return int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> 1)
 
 
 def sample_generator(*key: int) -> np.random.Generator:
