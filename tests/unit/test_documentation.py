@@ -16,6 +16,7 @@ from omegaconf import OmegaConf
 
 import cage_lightning
 from cage_lightning.app.arguments import check_overrides
+from cage_lightning.app.build import data_nodes
 from cage_lightning.app.command import Command
 from cage_lightning.app.schema import CONF_DIR, SCHEMAS
 from cage_lightning.app.signatures import check_settings
@@ -26,8 +27,8 @@ from tests.documentation import PAGES, ROOT, Page
 
 # What else a reader types: installation, and tools of others.
 OTHER_PROGRAMS = ("cd", "git", "make", "pip", "source", "tensorboard", "wandb")
-# What is computed in Python, as in `build.check`.
-GIVEN = {"loss": ["class_weights"], "trainer": ["precision"]}
+# What `app.build` puts in the place of a setting.
+COMPUTED = ("class_weights", "precision")
 # Image size and widths of the small network in tests/golden.
 SMALLER = (64, (16, 16, 16, 16))
 # Folders that a page may name files of.
@@ -71,9 +72,9 @@ def compose_and_bind(door: str, *settings: str) -> None:
         config.run_dir = "run"  # which `train` fills in
     if door == "evaluate" and config.model is None:
         config.model = {"image_size": 64}  # which `evaluate` reads from the checkpoint
-    for key in config:
-        if not OmegaConf.is_missing(config, key):
-            check_settings(config[key], given=GIVEN.get(str(key), ()))
+    nodes = [config[k] for k in config if k != "data" and not OmegaConf.is_missing(config, k)]
+    for node in (*nodes, *(data_nodes(config.data) if "data" in config else ())):
+        check_settings(node, given=COMPUTED)
 
 
 @cache

@@ -92,7 +92,12 @@ def test_every_choice_composes_and_binds(door: str, choice: str) -> None:
 
 @pytest.mark.parametrize(
     ("group", "surplus"),
-    [("data=emotic", "data"), ("data=demo7", "data"), ("loss=va", "loss"), ("data=rafdb", "trainer")],
+    [
+        ("data=emotic", "data"),
+        ("data=demo7", "data"),
+        ("loss=va", "loss"),
+        ("data=rafdb", "trainer"),
+    ],
 )
 def test_a_setting_that_nothing_takes_is_found(group: str, surplus: str) -> None:
     config = composed(group, f"+{surplus}.nonsense=1")
@@ -103,7 +108,9 @@ def test_a_setting_that_nothing_takes_is_found(group: str, surplus: str) -> None
 def test_every_file_is_a_choice_or_follows_from_one() -> None:
     """A file that nothing leads to would be passed over in silence."""
     offered = {
-        f"{group}/{choice}" for door in commands() for group, choices in Command(door).groups.items()
+        f"{group}/{choice}"
+        for door in commands()
+        for group, choices in Command(door).groups.items()
         for choice in choices
     }
     others = {
