@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,11 +24,20 @@ _COMMAND = re.compile(r"python -m cage_lightning\.(\w+)(.*)", re.DOTALL)
 _SETTING = re.compile(r"[+~]?[a-z][\w./-]*=[^\s…]*")
 
 
+_NEW_FILE = re.compile(r"[Nn]ew file `([^`]+)`.*?^( *)```\w+\n(.*?)^\2```$", re.M | re.S)
+
+
 @dataclass(frozen=True)
 class Page:
-    """A page of the documentation, by its path in the repository."""
+    """A page of the documentation.
+
+    Attributes:
+        path: In the repository.
+        language: Of the fenced blocks whose lines are typed into a shell.
+    """
 
     path: str
+    language: str = "bash"
 
     @cached_property
     def text(self) -> str:
@@ -38,6 +48,11 @@ class Page:
         return [m[3] for m in _FENCE.finditer(self.text) if m[2] == language]
 
     @cached_property
+    def new_files(self) -> dict[str, str]:
+        """The files that a reader is told to write, and what goes into them."""
+        return {m[1]: textwrap.dedent(m[3]) for m in _NEW_FILE.finditer(self.text)}
+
+    @cached_property
     def inline(self) -> list[str]:
         """What stands between single backticks; a line break in it is a space."""
         return [" ".join(m[1].split()) for m in _INLINE.finditer(_FENCE.sub("", self.text))]
@@ -45,7 +60,7 @@ class Page:
     @cached_property
     def shell(self) -> list[str]:
         """Every line that is typed into a shell, without its comment."""
-        lines = "".join(self.blocks("bash")).replace("\\\n", " ").splitlines()
+        lines = "".join(self.blocks(self.language)).replace("\\\n", " ").splitlines()
         inline = (code for code in self.inline if re.match(r"(python -m|make [a-z]|pip) ?", code))
         words = (shlex.split(line, comments=True) for line in (*lines, *inline))
         return [shlex.join(line) for line in words if line]

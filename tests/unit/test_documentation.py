@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shutil
 from collections.abc import Callable, Container, Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
@@ -142,7 +144,8 @@ def test_every_file_that_is_named_exists(page: Page) -> None:
         return  # it speaks of the past as well
     for code in page.inline:
         named = re.fullmatch(r"[\w./-]+", code) and code.split("/")[0] in FOLDERS and "/" in code
-        assert not named or Path(ROOT / code).exists(), f"{page.path}: {code}"
+        there = code in page.new_files or (ROOT / code).exists()
+        assert there or not named, f"{page.path}: {code}"
 
 
 def test_the_examples_in_python_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -165,6 +168,41 @@ def test_the_table_of_public_names_is_complete() -> None:
         name for name in cage_lightning.__all__ if f"| `{name}`" in text or f", `{name}`" in text
     ]
     assert named == [name for name in cage_lightning.__all__ if name != "__version__"]
+
+
+def test_the_recipes_compose(tmp_path: Path) -> None:
+    page = Page("CONTRIBUTING.md")
+    for name, content in page.new_files.items():
+        if name.startswith("conf/"):
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_text(content)
+    recipes = Page("CONTRIBUTING.md", language="shell")
+    commands = list(recipes.commands())
+    assert len(commands) == 7
+    for door, arguments in commands:
+        composed(f"hydra.searchpath=[file://{tmp_path}/conf]", *arguments, config_name=door)
+
+
+def test_new_python_files_of_the_recipes_are_python() -> None:
+    new = Page("CONTRIBUTING.md").new_files.items()
+    programs = {name: content for name, content in new if name.endswith(".py")}
+    assert len(programs) == 4
+    for name, content in programs.items():
+        ast.parse(content, name)
+
+
+def test_the_citation_is_of_this_version() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["cff-version"] == "1.2.0"
+    assert citation["version"] == cage_lightning.__version__
+    assert citation["preferred-citation"]["title"] in " ".join(Page("README.md").text.split())
+
+
+def test_the_workflow_runs_what_has_to_pass() -> None:
+    workflow = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8"))
+    (job,) = workflow["jobs"].values()
+    assert job["steps"][-1] == {"run": ".ci/run"}
+    assert (ROOT / ".ci/run").is_file()
 
 
 @pytest.mark.parametrize(
