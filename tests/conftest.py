@@ -18,6 +18,7 @@ from omegaconf import DictConfig, open_dict
 
 from cage_lightning.app.schema import CONF_DIR, register
 from cage_lightning.runs.folder import RunFolder
+from tests.compositions import remember_compositions
 
 # The smallest real training: the tiny demo faces, a small network, two epochs, no worker process.
 TINY = (
@@ -34,8 +35,10 @@ Train = Callable[..., RunFolder]
 
 
 def pytest_configure() -> None:
-    """Let commands under test hear Ctrl-C: what a shell starts in the background ignores it."""
+    """Prepare the process of the tests."""
+    # Commands under test hear Ctrl-C, although what a shell starts in the background ignores it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    remember_compositions()
     # However busy the machine is.
     hypothesis.settings.register_profile("untimed", deadline=None)
     hypothesis.settings.load_profile("untimed")

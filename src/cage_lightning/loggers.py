@@ -21,8 +21,8 @@ from cage_lightning.errors import first_line
 from cage_lightning.predictions.table import Predictions
 from cage_lightning.report.affect_figures import CIRCUMPLEX, compared_dimensions
 from cage_lightning.report.worst_samples import Picture, described
+from cage_lightning.runs.log import first_process
 from cage_lightning.runs.wandb_agent import run_id
-from cage_lightning.system.terminal import first_process
 
 log = logging.getLogger(__name__)
 

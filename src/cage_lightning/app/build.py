@@ -38,7 +38,7 @@ from cage_lightning.errors import (
 from cage_lightning.labels import LabelSpace
 from cage_lightning.models import load_weights
 from cage_lightning.modules import ExpressionModule
-from cage_lightning.system.links import local_path, refuse_outside
+from cage_lightning.system.paths import local_path, refuse_outside
 
 
 def build(node: Any, **arguments: Any) -> Any:

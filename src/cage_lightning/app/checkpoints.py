@@ -18,15 +18,11 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 
+from cage_lightning import modules
 from cage_lightning.errors import CheckpointError
 from cage_lightning.labels import LabelSpace
 from cage_lightning.models import build_network
-from cage_lightning.modules import (
-    CombinedModule,
-    DiscreteModule,
-    ExpressionModule,
-    ValenceArousalModule,
-)
+from cage_lightning.modules import ExpressionModule
 from cage_lightning.training_statistics import TrainingStatistics
 
 # What `model` and `module` of a checkpoint's config may name, by the `_target_` in conf/.
@@ -34,8 +30,7 @@ BUILDERS: Mapping[str, Callable[..., nn.Module]] = {
     "cage_lightning.models.build_network": build_network,
 }
 MODES: Mapping[str, type[ExpressionModule]] = {
-    f"cage_lightning.modules.{mode.__name__}": mode
-    for mode in (DiscreteModule, CombinedModule, ValenceArousalModule)
+    f"cage_lightning.modules.{mode.__name__}": mode for mode in modules.MODES
 }
 
 _MODEL_KEYS: Mapping[str, tuple[type, ...]] = {

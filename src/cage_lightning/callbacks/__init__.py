@@ -1,4 +1,4 @@
-"""Lightning callbacks: exact resume, leaving in time, and what a person sees while it trains."""
+"""Lightning callbacks: exact resume, stopping on a signal, and progress for a person to read."""
 
 from cage_lightning.callbacks.own_state import OwnState
 from cage_lightning.callbacks.preemption import Preemption

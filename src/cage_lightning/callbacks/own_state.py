@@ -1,4 +1,4 @@
-"""What a run takes from the checkpoint that it resumes from: scores, but no place; and its data."""
+"""Checks of the checkpoint that a run resumes from: its paths, callback states and data."""
 
 from __future__ import annotations
 
@@ -21,16 +21,17 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+# What Lightning or torch raise when the content of a checkpoint is not what they expect.
 _OF_THE_CONTENT = (AttributeError, IndexError, KeyError, TypeError, ValueError)
 
 
 class OwnState(Callback):
-    """Make a run resume as itself: with its own files, on the same data, wherever it lies.
+    """Make a run resume with its own files and on the same data, wherever its folder is by now.
 
-    Lightning keeps in a checkpoint where the others lie, believes it, and deletes and uploads what
-    it finds there. So a checkpoint is saved without places, and from one that is loaded nothing is
-    taken but the scores: the files are those of the run's own folder. The fingerprints of the
-    splits are saved as well, and compared before anything is trained.
+    Lightning saves the paths of the other checkpoints in each checkpoint, trusts them when it
+    resumes, and deletes and uploads the files under them. Here a checkpoint is saved without paths,
+    and only the scores are taken from one that is loaded: the files are those of the run's own
+    folder. The fingerprints of the splits are saved as well, and compared before training.
     """
 
     def __init__(self) -> None:
@@ -39,54 +40,55 @@ class OwnState(Callback):
 
     @contextmanager
     def resuming(self, file: Path | None) -> Iterator[None]:
-        """Name the file where Lightning or torch stumble over what a checkpoint holds.
+        """Translate errors that the content of a checkpoint causes in Lightning or torch.
 
         Args:
-            file: What the training in this block resumes from, if from anything.
+            file: The checkpoint that the training in this block resumes from, or None.
 
         Raises:
-            CheckpointError: The state in it is not one of this run.
+            CheckpointError: The content is not a state of this run; names the file.
         """
         try:
             yield
         except Exception as error:
-            # Once it trains, a RuntimeError is one of a device or of another process.
+            # After the start of training, a RuntimeError comes from a device or another process.
             misfit = not self._trains and type(error) is RuntimeError
             if file is None or self._stepped or not (misfit or isinstance(error, _OF_THE_CONTENT)):
                 raise
-            raise CheckpointError(
-                f"{file} holds no state that this run can resume from ({type(error).__name__}: "
-                f"{first_line(error)}); delete it to start the run again"
+            cause = f"{type(error).__name__}: {first_line(error)}"
+            raise _unusable(
+                file, f"holds no state that this run can resume from ({cause})"
             ) from error
 
     def on_save_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Leave the places out, put the data in."""
+        """Remove paths from the states of ModelCheckpoint, and add the facts about the data."""
         states = checkpoint["callbacks"]
-        for keeper in _keepers(trainer):
-            states[keeper.state_key] = _without_places(keeper, states[keeper.state_key])
+        for keeper in _model_checkpoints(trainer):
+            states[keeper.state_key] = _without_paths(keeper, states[keeper.state_key])
         checkpoint["data"] = self._facts(trainer)
 
     def on_load_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Put this run's own places in, before Lightning hands the states to the callbacks.
+        """Check the states and insert this run's own paths, before the callbacks load them.
 
         Raises:
-            CheckpointError: A state is not one of this run, or a file that belongs to it is gone.
-            DataError: It was trained on other data.
+            CheckpointError: A state is not one of this run, or a file that it names is missing.
+            DataError: The checkpoint was trained on other data.
+            ValueError: A state has an unexpected type; `resuming` translates it.
         """
         states, file = checkpoint["callbacks"], Path(str(trainer.ckpt_path))
-        if trainer.state.fn != TrainerFn.FITTING:  # a test wants the weights of an epoch alone
-            for keeper in _keepers(trainer):
+        if trainer.state.fn != TrainerFn.FITTING:  # a test needs only the weights
+            for keeper in _model_checkpoints(trainer):
                 states.pop(keeper.state_key, None)
             return
         _check_data(checkpoint.get("data"), self._facts(trainer), file)
         for callback in trainer.callbacks:  # type: ignore[attr-defined]
             if isinstance(callback, ModelCheckpoint):
                 state = _checked(states.get(callback.state_key), callback, file)
-                states[callback.state_key] = _with_places(callback, state, file)
+                states[callback.state_key] = _with_paths(callback, state, file)
             elif callback.state_key in states:
                 _compare(callback.state_dict(), states[callback.state_key], callback.state_key)
         own, given = trainer.fit_loop.state_dict(), checkpoint["loops"]["fit_loop"]
@@ -94,21 +96,21 @@ class OwnState(Callback):
         self._accepted = True
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Be sure that the states were seen.
+        """Check that `on_load_checkpoint` has seen the states of the checkpoint.
 
         Raises:
-            ValueError: There were none, so that Lightning asked no callback about them.
+            ValueError: The checkpoint has no states of callbacks, so that Lightning called nothing.
         """
         if trainer.ckpt_path is not None and not self._accepted:
             raise ValueError("there are no states of callbacks")
         self._trains = True
 
     def on_train_batch_end(self, *_: Any) -> None:
-        """From here on an error is none of the checkpoint."""
+        """Remember that a step has succeeded: later errors are not due to the checkpoint."""
         self._stepped = True
 
     def _facts(self, trainer: Trainer) -> dict[str, dict[str, Any]]:
-        """Number of samples and fingerprint of each split."""
+        """Return the number of samples and the fingerprint of each split."""
         if not self._data:
             splits: dict[str, Annotations] = trainer.datamodule.splits  # type: ignore[attr-defined]
             self._data = {
@@ -120,7 +122,7 @@ class OwnState(Callback):
 
 def _check_data(there: Any, here: dict[str, dict[str, Any]], file: Path) -> None:
     if there is None:
-        log.info("%s does not say on which data it was trained; they are not compared", file)
+        log.info("%s does not name the data it was trained on; they are not compared", file)
         return
     if not isinstance(there, dict) or here.keys() != there.keys():
         raise ValueError(f"its data are not the splits {', '.join(here)}")
@@ -140,12 +142,12 @@ def _check_data(there: Any, here: dict[str, dict[str, Any]], file: Path) -> None
         )
 
 
-def _keepers(trainer: Trainer) -> list[ModelCheckpoint]:
+def _model_checkpoints(trainer: Trainer) -> list[ModelCheckpoint]:
     return [c for c in trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint)]
 
 
-def _without_places(keeper: ModelCheckpoint, state: dict[str, Any]) -> dict[str, Any]:
-    """The state of a ModelCheckpoint, its files by their names in its folder."""
+def _without_paths(keeper: ModelCheckpoint, state: dict[str, Any]) -> dict[str, Any]:
+    """Return the state of a ModelCheckpoint with its files by their names in its folder."""
 
     def name(path: str) -> str:
         return os.path.relpath(path, keeper.dirpath) if path else ""
@@ -159,20 +161,24 @@ def _without_places(keeper: ModelCheckpoint, state: dict[str, Any]) -> dict[str,
 
 
 def _checked(state: Any, keeper: ModelCheckpoint, file: Path) -> dict[str, Any]:
-    """The state of a ModelCheckpoint as what Lightning saves, whatever is in the file."""
+    """Return the state of a ModelCheckpoint, after a check of its types.
+
+    Raises:
+        CheckpointError: It is missing, or not of the types that Lightning saves.
+    """
     if not isinstance(state, dict):
-        raise CheckpointError(f"{file} does not know the best epoch by {keeper.monitor}")
+        raise _unusable(file, f"does not contain the best epoch by {keeper.monitor}")
     scores, texts = state.get("best_k_models"), ("best_model_path", "last_model_path", "dirpath")
     if not isinstance(scores, dict) or not all(isinstance(state.get(k), str) for k in texts):
-        raise CheckpointError(f"{file} holds no sound state of ModelCheckpoint")
+        raise _unusable(file, "holds no valid state of ModelCheckpoint")
     for name, score in scores.items():
         if not isinstance(name, str) or not isinstance(score, Tensor) or score.ndim:
-            raise CheckpointError(f"{file}: a score in the state of ModelCheckpoint is no number")
+            raise _unusable(file, "holds a state of ModelCheckpoint with a score that is no number")
     return state
 
 
-def _with_places(keeper: ModelCheckpoint, state: dict[str, Any], file: Path) -> dict[str, Any]:
-    """The same scores, of the files of this name in the keeper's own folder."""
+def _with_paths(keeper: ModelCheckpoint, state: dict[str, Any], file: Path) -> dict[str, Any]:
+    """Return a state with the same scores, for the files of these names in the keeper's folder."""
 
     def own(path: str) -> str:
         return _own_file(keeper, path, state["dirpath"], file) if path else ""
@@ -195,21 +201,27 @@ def _with_places(keeper: ModelCheckpoint, state: dict[str, Any], file: Path) -> 
 
 
 def _own_file(keeper: ModelCheckpoint, path: str, folder_then: str, file: Path) -> str:
-    """The file that a path, which may be of another machine, is in the keeper's own folder.
+    """Map a path, which may be that of another machine, to the file in the keeper's own folder.
+
+    Args:
+        keeper: The callback that saved the file.
+        path: The path in the checkpoint.
+        folder_then: The folder of the keeper when the checkpoint was saved.
+        file: The checkpoint.
 
     Returns:
-        The path; empty if the keeper has no such file and its folder is not that of `file`, but one
-        that each start of a run has anew, say.
+        The path of the file, or an empty text if the keeper lacks it and has another folder than
+        `file`, for example a new one for each start of a run.
 
     Raises:
-        CheckpointError: The file is missing beside `file`, or would lie elsewhere.
+        CheckpointError: The file belongs beside `file` and is missing, or the path leads elsewhere.
     """
     folder = Path(str(keeper.dirpath))
-    # Checkpoints of earlier versions hold whole paths.
+    # Checkpoints of earlier versions contain absolute paths.
     name = os.path.relpath(path, folder_then) if path.startswith("/") else os.path.normpath(path)
     place = folder / name
     if name.startswith(("/", "..")) or place.suffix != keeper.FILE_EXTENSION:
-        raise CheckpointError(f"{file} names a checkpoint outside its folder: refused")
+        raise _unusable(file, "names a checkpoint outside its folder")
     if place.is_file() and place.resolve() == folder.resolve() / name:
         return str(place)
     if folder.resolve() != file.parent.resolve():
@@ -220,14 +232,21 @@ def _own_file(keeper: ModelCheckpoint, path: str, folder_then: str, file: Path) 
     )
 
 
+def _unusable(file: Path, problem: str) -> CheckpointError:
+    return CheckpointError(f"{file} {problem}; delete it to start the run again")
+
+
 def _compare(own: Any, given: Any, where: str, counts: bool = False) -> None:
-    """Raise a ValueError where a state is of another kind than this run's own.
+    """Compare the types in a state from a file with those of this run's own state.
 
     Args:
-        own: The state of the same object before it is loaded.
-        given: What is to be loaded.
-        where: What it is, for the message.
-        counts: The numbers are counts.
+        own: The state of the same object before the file is loaded.
+        given: The state from the file.
+        where: The name of the state, for the message.
+        counts: Whether all numbers are counts, that is integers of 0 or more.
+
+    Raises:
+        ValueError: A value is of another type, or a count is negative.
     """
     if isinstance(own, dict):
         if not isinstance(given, dict):

@@ -1,4 +1,4 @@
-"""Leaving in time when the machine is taken away."""
+"""Stopping on a signal, with everything saved, before the machine is taken away."""
 
 from __future__ import annotations
 
@@ -19,48 +19,48 @@ from cage_lightning.runs.slurm import requeue
 
 log = logging.getLogger(__name__)
 
-_ONE_SIGNAL_S = 2.0  # `timeout` and srun send theirs twice in a row
+_ONE_SIGNAL_S = 2.0  # `timeout` and srun send a signal twice in a row, which counts as one
 
 
 class Preemption(Callback):
-    """Leave between two steps, on all ranks together, when a signal asks for it.
+    """Stop the training between two steps, on all ranks together, after a signal.
 
-    SIGTERM asks to leave; a second one leaves at once, whatever is unsaved: a step may never end,
-    where a loader's worker cannot send what it has read. SIGUSR1, which SLURM sends some time
-    before a job's limit, asks to leave and be queued again. Lightning's own handlers are replaced:
-    on SIGTERM they begin a collective wherever a rank happens to be, and on SIGUSR1 they save in
-    the middle of a step.
+    SIGTERM stops the training. A second SIGTERM ends the process at once, without saving, since a
+    step may hang: for example, when a worker of the DataLoader cannot send its batch. SIGUSR1,
+    which SLURM sends some time before the time limit of a job, stops the training and requeues the
+    job. Lightning's own handlers are replaced: on SIGTERM they start a collective at any point of a
+    rank's work, and on SIGUSR1 they save in the middle of a step.
     """
 
     def __init__(self) -> None:
         self._asked: signal.Signals | None = None
-        self._told_to_leave: float | None = None  # when, by SIGTERM
+        self._first_sigterm: float | None = None  # its time, in seconds of time.monotonic
         self._in_fit = False
         self._process = os.getpid()
         self._trainer: Trainer | None = None
 
     def listen(self) -> None:
-        """Hear the signals from now on."""
+        """Install the signal handlers: SIGTERM, and in a SLURM job SIGUSR1."""
         signal.signal(signal.SIGTERM, self._hear)
         if "SLURM_JOB_ID" in os.environ:
             signal.signal(signal.SIGUSR1, self._hear)
 
     def _hear(self, number: int, frame: FrameType | None) -> None:
-        if os.getpid() != self._process:  # forked; SLURM signals the loader's workers as well
+        if os.getpid() != self._process:  # a forked worker; SLURM signals those as well
             if number == signal.SIGTERM:
                 os._exit(143)
             return
         if number == signal.SIGTERM:
-            self._leave_if_told_before()
+            self._exit_on_second_sigterm()
         self._asked = signal.Signals(number)
-        if not self._in_fit:  # nothing is half done that has to be saved
+        if not self._in_fit:  # there is nothing to save, so the process may end at any point
             raise SIGTERMException(143)
 
-    def _leave_if_told_before(self) -> None:
+    def _exit_on_second_sigterm(self) -> None:
         now = time.monotonic()
-        if self._told_to_leave is None:
-            self._told_to_leave = now
-        elif now - self._told_to_leave > _ONE_SIGNAL_S:
+        if self._first_sigterm is None:
+            self._first_sigterm = now
+        elif now - self._first_sigterm > _ONE_SIGNAL_S:
             log.warning("stopped by a second SIGTERM; the same command resumes from the last save")
             self._end_ranks(signal.SIGKILL)
             for worker in multiprocessing.active_children():
@@ -68,27 +68,37 @@ class Preemption(Callback):
             os._exit(143)
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Know the other ranks."""
+        """Keep the trainer, which knows the ranks that this process has started."""
         self._trainer = trainer
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """From here on steps are not interrupted; Lightning has just set its own handlers."""
+        """Replace the handlers that Lightning has just installed; steps are not interrupted now."""
         self._in_fit = True
         self.listen()
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Lightning has set its own handlers again."""
+        """Replace the handlers that Lightning has installed again for the test."""
         self.listen()
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Leave as soon as any rank was asked to: all at the same step."""
+        """Stop all ranks after this step, if any rank has received a signal.
+
+        Raises:
+            SIGTERMException: A rank has received one, and a checkpoint here resumes exactly.
+        """
         if resumable_here(trainer, batch_idx):
             self._leave_together(trainer)
 
     def trained(self, trainer: Trainer) -> None:
-        """Leave if any rank was asked to after its last step; at any moment from now on."""
+        """Stop all ranks if one has received a signal since the last step; for after the training.
+
+        From then on, a signal stops this process at any point.
+
+        Raises:
+            SIGTERMException: A rank has received one.
+        """
         self._leave_together(trainer)
         self._in_fit = False
 
@@ -98,14 +108,14 @@ class Preemption(Callback):
 
         if any_rank(self._asked is not None):
             if any_rank(self._asked is signal.SIGUSR1):
-                self._asked = signal.SIGUSR1  # also where it was not heard yet
+                self._asked = signal.SIGUSR1  # also on ranks that have not received it yet
             raise SIGTERMException(143)
 
     def left(self) -> None:
-        """Do what is to be done when all is saved; to be called by every rank.
+        """Finish the stop after everything is saved; every rank calls this.
 
-        Tells the ranks that this process started, which may wait for it for ever. Has SLURM start
-        the job again, if that was asked for, and does not return then.
+        It ends the ranks that this process has started, which could otherwise wait for it for ever.
+        After SIGUSR1 it has SLURM queue the job again, and does not return.
         """
         self._end_ranks(signal.SIGTERM)
         if self._asked is signal.SIGUSR1:
@@ -113,7 +123,7 @@ class Preemption(Callback):
             requeue()
 
     def _end_ranks(self, number: signal.Signals) -> None:
-        """Send a signal to the ranks that this process started."""
+        """Send a signal to the ranks that this process has started."""
         launcher = self._trainer.strategy.launcher if self._trainer else None
         if launcher is not None:
             launcher.kill(number)

@@ -1,4 +1,4 @@
-"""What a person sees while a model trains."""
+"""Progress of a training: a bar on the terminal, and lines in the log."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ log = logging.getLogger(__name__)
 
 
 def progress_bar() -> ProgressBar:
-    """A bar on a terminal; none where the output goes to a file."""
+    """Return a bar of Rich on a terminal, and a disabled bar where the output goes to a file."""
     if sys.stdout.isatty():
         return RichProgressBar()
     return TQDMProgressBar(refresh_rate=0)
 
 
 class ProgressLog(Callback):
-    """A line in the log after every epoch, and inside a long one.
+    """Write a line to the log after every epoch, and at intervals inside a long one.
 
     Args:
-        every_seconds: Time between two lines inside an epoch.
+        every_seconds: Seconds between two lines inside an epoch.
     """
 
     def __init__(self, every_seconds: float) -> None:
@@ -38,14 +38,14 @@ class ProgressLog(Callback):
         self._written = self._began = time.monotonic()
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Count the images of this epoch."""
+        """Restart the count of images for this epoch."""
         self._epoch_began = time.monotonic()
         self._images = 0
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """A line when the last one is some time ago."""
+        """Write a line if the last one is `every_seconds` or more ago."""
         self._steps += 1
         self._images += len(batch.index) * trainer.world_size
         now = time.monotonic()
@@ -57,7 +57,7 @@ class ProgressLog(Callback):
             log.info("%s, %s, %s", line, self._pace(), self._left(trainer))
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """The epoch's numbers."""
+        """Write the loss and the main scores of the epoch."""
         if trainer.sanity_checking:
             return
         shown = {
@@ -70,12 +70,12 @@ class ProgressLog(Callback):
         log.info("%s: %s, %s, %s", _epoch(trainer), numbers, self._pace(), self._left(trainer))
 
     def _pace(self) -> str:
-        """Images a second in this epoch so far, over all devices."""
+        """Return the images per second in this epoch so far, over all devices."""
         seconds = time.monotonic() - self._epoch_began
         return f"{self._images / seconds:.0f} images/s"
 
     def _left(self, trainer: Trainer) -> str:
-        """Time left of the training at the pace of this process so far."""
+        """Return the remaining time of the training at the pace of this process so far."""
         pace = (time.monotonic() - self._began) / max(1, self._steps)
         batches = trainer.num_training_batches
         done = trainer.fit_loop.epoch_loop.batch_progress.current.completed

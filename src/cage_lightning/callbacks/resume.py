@@ -1,8 +1,8 @@
-"""What makes an interrupted run end with the same weights, bit for bit, as an undisturbed one.
+"""Exact resume: an interrupted run ends with the same weights, bit for bit, as an undisturbed one.
 
-No random state is kept. The order of an epoch, the augmentation of a sample and the dropout of a
-step are functions of (seed, epoch, ...); the position is Lightning's own progress, which is in
-every checkpoint.
+No random state is saved. The order of an epoch, the augmentation of a sample and the dropout of a
+step are functions of (seed, epoch, ...). The position in the training is Lightning's own progress,
+which is in every checkpoint.
 """
 
 from __future__ import annotations
@@ -20,54 +20,66 @@ from cage_lightning.errors import CheckpointError
 from cage_lightning.system.atomic import replacing
 from cage_lightning.system.keyed_random import derived_seed
 
-# What Lightning takes for granted before it asks any of the callbacks.
+# Entries that Lightning uses unchecked before it calls any callback, with their types.
 _KINDS = {"state_dict": dict, "callbacks": dict, "loops": dict, "pytorch-lightning_version": str}
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Write beside the target, flush to disk, rename: a kill leaves the old file or the new one.
+    """Save checkpoints atomically: a kill at any moment leaves the old file or the new one, whole.
 
-    Lightning's own save goes through $TMPDIR, which is not atomic across file systems.
+    Lightning itself saves through $TMPDIR, which is not atomic across file systems.
     """
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
     ) -> None:
-        """Save `checkpoint` at `path`."""
+        """Save a checkpoint to a file.
+
+        Raises:
+            OutputError: The disk is full, or the file may not be written.
+        """
         with replacing(Path(path)) as part, part.open("wb") as file:
             torch.save(checkpoint, file)
 
     def load_checkpoint(
         self, path: str | Path, map_location: Any = "cpu", weights_only: bool | None = None
     ) -> dict[str, Any]:
-        """Load what `save_checkpoint` saved: plain containers and tensors, never anything else.
+        """Load a checkpoint of plain containers and tensors; nothing else is unpickled.
 
         Raises:
-            CheckpointError: The file is damaged, or not one of a training.
+            CheckpointError: The file is damaged, or not a checkpoint of a training.
         """
         try:
             content: dict[str, Any] = torch.load(
                 Path(path), map_location=map_location, weights_only=True
             )
-        except Exception as error:  # torch reports damage by whatever its parser stumbles over
+        except Exception as error:  # torch reports damaged files by many kinds of errors
             raise CheckpointError(
-                f"{path} is damaged or no checkpoint of a run ({type(error).__name__})"
+                f"{path} is damaged or no checkpoint of a run ({type(error).__name__}); delete it "
+                "to start the run again"
             ) from error
         for key, kind in _KINDS.items():
             if not isinstance(content, dict) or not isinstance(content.get(key, kind()), kind):
-                raise CheckpointError(f"{path} is no checkpoint of a run: it has no sound {key!r}")
+                raise CheckpointError(
+                    f"{path} is no checkpoint of a run (it has no valid {key!r}); delete it to "
+                    "start the run again"
+                )
         return content
 
     def remove_checkpoint(self, path: str | Path) -> None:
-        """Delete the file at `path`; where Lightning would delete whole folders, nothing."""
+        """Delete a file if it exists; Lightning itself would also delete whole folders.
+
+        Raises:
+            OSError: It is a folder, or cannot be deleted.
+        """
         Path(path).unlink(missing_ok=True)
 
 
 def resumable_here(trainer: Trainer, batch_idx: int) -> bool:
-    """Whether a checkpoint of the end of this batch resumes exactly.
+    """Whether a checkpoint at the end of this batch resumes exactly.
 
-    It does not before a validation, which Lightning would take for done, and not before an
-    optimisation step, since accumulated gradients are in no checkpoint.
+    It does not if a validation follows, which Lightning would skip after the resume, nor if
+    gradients are accumulated, which are in no checkpoint.
     """
     accumulated = (batch_idx + 1) % trainer.accumulate_grad_batches
     return accumulated == 0 and not (trainer.is_last_batch or _validation_follows(trainer))
@@ -82,9 +94,9 @@ def _validation_follows(trainer: Trainer) -> bool:
 
 
 class LastCheckpoint(Checkpoint):
-    """Keep the latest state at `path`: after every epoch, every so many steps, and on SIGTERM.
+    """Save the latest state after every validation, at intervals inside an epoch, and on SIGTERM.
 
-    Lightning's `save_last` writes only when the best epoch changes.
+    Lightning's own `save_last` saves only when the best epoch changes.
 
     Args:
         path: The checkpoint file.
@@ -98,59 +110,63 @@ class LastCheckpoint(Checkpoint):
         self._training = self._stopped = False
 
     def state_dict(self) -> dict[str, Any]:
-        """Whether a callback had asked to end the training, which Lightning forgets."""
+        """Return whether a callback has asked for the training's end; Lightning does not save that."""
         return {"stopped": self._stopped}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """As it was saved."""
+        """Restore what `state_dict` has returned."""
         self._stopped = state["stopped"]
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """A training that had come to its end stays at its end."""
+        """End the training at once if a callback had asked for its end before the resume."""
         trainer.should_stop = trainer.should_stop or self._stopped
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """From here on the state is that of the training."""
+        """Allow saving on SIGTERM, since the state is restored now."""
         self._training = True
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """The test works with the weights of another epoch."""
+        """Forbid saving on SIGTERM, since the test loads the weights of another epoch."""
         self._training = False
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Save in the middle of a long epoch."""
+        """Save inside an epoch, `every_n_steps` or more after the last time."""
         late = trainer.global_step - self._saved_step >= self.every_n_steps
         if late and resumable_here(trainer, batch_idx):
             self._save(trainer)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Save after the epoch's validation, when the best epoch is known."""
+        """Save after a validation, when the best epoch is known."""
         if not trainer.sanity_checking:
             self._save(trainer)
 
     def on_exception(
         self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
     ) -> None:
-        """Save when the machine is taken away; `Preemption` raises this between two steps."""
+        """Save on SIGTERM; `Preemption` raises the exception between two steps."""
         if isinstance(exception, SIGTERMException) and self._training:
             self._save(trainer)
 
     def _save(self, trainer: Trainer) -> None:
         self._saved_step = trainer.global_step
         self._stopped = trainer.should_stop
-        if _finite(trainer.lightning_module):  # else the loss of the next step ends the run
+        if _finite(trainer.lightning_module):  # otherwise the loss of the next step ends the run
             trainer.save_checkpoint(self.path)
 
 
 def _finite(module: LightningModule) -> bool:
-    """Whether every weight is; the same on all ranks, which buffers are not."""
+    """Whether all weights are finite. Buffers are left out, since they differ between the ranks."""
     return bool(torch.stack([weight.isfinite().all() for weight in module.parameters()]).all())
 
 
 class StepSeed(Callback):
-    """Seed dropout and stochastic depth of each step by (seed, epoch, batch, rank)."""
+    """Seed the dropout and the stochastic depth of each step by (seed, epoch, batch, rank).
+
+    Args:
+        seed: The seed of the run.
+    """
 
     def __init__(self, seed: int) -> None:
         self.seed = seed

@@ -14,9 +14,9 @@ from cage_lightning.data.source import Source
 from cage_lightning.report.dataset_figures import NothingToDraw, annotated, figures_of
 from cage_lightning.report.dataset_tables import save_table, table3, table4
 from cage_lightning.report.figures import save
-from cage_lightning.system.links import local_path
+from cage_lightning.runs.log import start_logging
+from cage_lightning.system.paths import local_path
 from cage_lightning.system.storage import check_writable
-from cage_lightning.system.terminal import start_logging
 
 log = logging.getLogger(__name__)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,17 +11,10 @@ from omegaconf import DictConfig
 from cage_lightning.errors import ConfigError, check_choice
 from cage_lightning.report.affect_figures import absolute_errors
 from cage_lightning.report.figures import save
+from cage_lightning.report.missing import TAKEN_UP, missing_rows, missing_seeds
 from cage_lightning.report.page import page
 from cage_lightning.report.paper_tables import TABLES, PaperTable
-from cage_lightning.report.run_tables import (
-    EXPLANATION,
-    TAKEN_UP,
-    cells,
-    latex,
-    markdown,
-    missing_rows,
-    missing_seeds,
-)
+from cage_lightning.report.run_tables import EXPLANATION, fill
 from cage_lightning.report.runs import (
     Run,
     UnfinishedRun,
@@ -32,8 +24,8 @@ from cage_lightning.report.runs import (
     read_unfinished,
 )
 from cage_lightning.system.atomic import write_atomic, write_csv
-from cage_lightning.system.links import local_path
 from cage_lightning.system.output import say
+from cage_lightning.system.paths import local_path
 from cage_lightning.system.storage import check_writable
 
 _FIGURE_11 = "figure11"
@@ -70,11 +62,11 @@ def collect(config: DictConfig) -> Path:
 def _table(
     table: PaperTable, runs: Sequence[Run], unfinished: Sequence[UnfinishedRun], folder: Path
 ) -> list[dict[str, Any]]:
-    """Write the table as Markdown, LaTeX and a page; its cells as rows of a CSV file."""
-    found = cells(table, runs)
-    if not found:
+    """Write the table as Markdown, LaTeX and a page; the rows of results.csv."""
+    filled = fill(table, runs)
+    if not filled.lines:
         return []
-    text = f"# {table.title}\n\n{markdown(table, found)}\n{EXPLANATION}\n{table.note}\n"
+    text = f"# {table.title}\n\n{filled.markdown()}\n{EXPLANATION}\n{table.note}\n"
     if missing := missing_rows(table, runs):
         commands = "\n".join(missing)
         text += f"\nMissing rows of the paper, {len(missing)}:\n\n```bash\n{commands}\n```\n"
@@ -84,9 +76,9 @@ def _table(
         text += "".join(f"- {run}\n" for run in seeds)
         say(f"missing runs of seeds: {len(seeds)}; results.md names them")
     write_atomic(folder / "results.md", text)
-    write_atomic(folder / "results.tex", latex(table, found))
-    write_atomic(folder / "page.html", page(table, found, runs, unfinished))
-    return [cell.record() for cell in found]
+    write_atomic(folder / "results.tex", filled.latex())
+    write_atomic(folder / "page.html", page(filled, runs, unfinished))
+    return filled.records()
 
 
 def _figure11(runs: Sequence[Run], folder: Path) -> list[dict[str, Any]]:
@@ -95,16 +87,14 @@ def _figure11(runs: Sequence[Run], folder: Path) -> list[dict[str, Any]]:
     Runs that were evaluated nowhere else are left out, where others were; also those that do not
     predict affect.
     """
-    across = [run for run in runs if len(run.predictions) > 1] or runs
-    paths = {label: path for run in across for label, path in run.predictions.items()}
-    files = read_affect(paths)
-    if files:
+    across = [run for run in runs if len(run.evaluations) > 1] or runs
+    compared = read_affect([evaluation for run in across for evaluation in run.evaluations])
+    if compared:
+        files = {evaluation.source: predictions for evaluation, predictions in compared}
         save(folder, _FIGURE_11, *absolute_errors(files))
     return [
-        {"predictions": label, "key": key, "value": value}
-        for label in files
-        for key, value in json.loads(
-            paths[label].with_name("metrics.json").read_text(encoding="utf-8")
-        ).items()
+        {"predictions": evaluation.source.label, "key": key, "value": value}
+        for evaluation, _ in compared
+        for key, value in evaluation.metrics.items()
         if key.partition("/")[2].startswith(("ccc_", "rmse_", "mae_")) and "ddof" not in key
     ]

@@ -10,11 +10,11 @@ from omegaconf import DictConfig
 
 from cage_lightning.errors import CageError, ConfigError, check_choice, first_line
 from cage_lightning.report.paper_tables import TABLES
-from cage_lightning.report.run_tables import cells
+from cage_lightning.report.run_tables import fill
 from cage_lightning.report.runs import Run, read_runs
 from cage_lightning.system.atomic import write_atomic
-from cage_lightning.system.links import local_path
 from cage_lightning.system.output import say
+from cage_lightning.system.paths import local_path
 from cage_lightning.system.storage import check_writable
 
 _SECONDS_TO_CONNECT = 10
@@ -36,10 +36,11 @@ def dashboard(config: DictConfig) -> None:
         check_writable(local_path("output", config.output), "output=DIR")
     table, runs = TABLES[config.table], read_runs(local_path("runs", config.runs))
     project, group = _place(runs, config.runs)
-    if not cells(table, runs):
+    filled = fill(table, runs)
+    if not filled.lines:
         raise ConfigError(f"no run below {config.runs} has a score of {config.table}")
     entity = config.entity or _default_entity()
-    views = workspace_and_report(entity, project, group, table, runs)
+    views = workspace_and_report(entity, project, group, filled, runs)
     for name, view in zip(("workspace", "report"), views, strict=True):
         if config.output is not None:
             file = local_path("output", config.output) / f"{name}.json"

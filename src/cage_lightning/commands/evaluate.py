@@ -21,10 +21,10 @@ from cage_lightning.models import read_state_dict
 from cage_lightning.modules import ExpressionModule
 from cage_lightning.predictions.table import common_space
 from cage_lightning.report.summary import print_results
+from cage_lightning.runs.log import start_logging
 from cage_lightning.runs.provenance import provenance
-from cage_lightning.system.links import local_path, refuse_outside
+from cage_lightning.system.paths import local_path, refuse_outside
 from cage_lightning.system.storage import check_writable
-from cage_lightning.system.terminal import start_logging
 
 log = logging.getLogger(__name__)
 

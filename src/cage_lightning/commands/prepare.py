@@ -38,10 +38,10 @@ from cage_lightning.data.store import (
     write_store,
 )
 from cage_lightning.errors import ConfigError, DataError
+from cage_lightning.runs.log import start_logging
 from cage_lightning.system.atomic import locked, write_atomic, write_csv
 from cage_lightning.system.machine import usable_cpus
 from cage_lightning.system.storage import check_writable
-from cage_lightning.system.terminal import start_logging
 
 log = logging.getLogger(__name__)
 

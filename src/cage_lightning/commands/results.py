@@ -28,13 +28,13 @@ def gather(module: ExpressionModule, table: Annotations, clip: bool = False) -> 
     """What all ranks predicted in the last test, next to the truth.
 
     Args:
-        module: After a pass over `table`.
-        table: The annotations of the split.
+        module: After a test on the split of `table`.
+        table: The annotations of the split: the truth.
         clip: Clip affect to [-1, 1], where the labels lie.
     """
     parts: list[tuple[Any, ...]] = [
-        (*(None if x is None else x.cpu() for x in prediction), batch.index)
-        for prediction, batch in module.seen
+        (*(None if values is None else values.cpu() for values in prediction), index)
+        for prediction, index in module.tested
     ]
     if torch.distributed.is_initialized():
         everyone: list[Any] = [None] * torch.distributed.get_world_size()

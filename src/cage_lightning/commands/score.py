@@ -17,7 +17,7 @@ from cage_lightning.predictions.table import Predictions
 from cage_lightning.report.summary import print_comparison, print_results, print_seeds
 from cage_lightning.scores import compare, point_estimate, summarise
 from cage_lightning.scores.results import results_of, scoring_settings, write_results
-from cage_lightning.system.links import local_path, refuse_outside
+from cage_lightning.system.paths import local_path, refuse_outside
 from cage_lightning.system.storage import check_writable, check_writable_file
 
 

@@ -41,15 +41,15 @@ from cage_lightning.loggers import ExpressionWandbLogger, tell_agent, wandb_ends
 from cage_lightning.models import load_weights
 from cage_lightning.modules import ExpressionModule
 from cage_lightning.report.summary import print_results
-from cage_lightning.runs.folder import RunFolder
+from cage_lightning.runs.folder import RunFolder, Stage
+from cage_lightning.runs.log import first_process, start_logging
 from cage_lightning.runs.provenance import provenance
 from cage_lightning.runs.slurm import one_decision, restarted
 from cage_lightning.runs.waiting import wait_for_run
 from cage_lightning.runs.wandb_agent import run_id
 from cage_lightning.system.atomic import write_atomic
-from cage_lightning.system.links import local_path
+from cage_lightning.system.paths import local_path
 from cage_lightning.system.storage import check_writable, room_for
-from cage_lightning.system.terminal import first_process, start_logging
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +89,7 @@ def train(config: DictConfig) -> dict[str, Any] | None:
     try:
         with ExitStack() as held:
 
-            def enter() -> str:
+            def enter() -> Stage:
                 if first and folder.finished:  # perhaps where nothing can be written
                     folder.claim(config)
                 elif first:

@@ -11,7 +11,7 @@ from cage_lightning.data.images import without_broken
 from cage_lightning.data.store import Store
 from cage_lightning.errors import check_choice
 from cage_lightning.labels import LABEL_SPACES, LabelSpace
-from cage_lightning.system.links import local_path
+from cage_lightning.system.paths import local_path
 
 log = logging.getLogger(__name__)
 

@@ -25,6 +25,12 @@ def concordance(n: Tensor, mean_difference: Tensor, xx: Tensor, yy: Tensor, xy: 
     quotient is 0/0 all predictions and targets are one and the same number, so it is 1. A single
     pair has no spread: its coefficient is 0, unless both are equal.
 
+    >>> x, y = torch.tensor([0.0, 0.5, 1.0]), torch.tensor([0.0, 0.5, 0.7])
+    >>> dx, dy = x - x.mean(), y - y.mean()
+    >>> moments = ((dx * dx).sum(), (dy * dy).sum(), (dx * dy).sum())
+    >>> round(float(concordance(torch.tensor(3), x.mean() - y.mean(), *moments)), 4)
+    0.8974
+
     Args:
         n: Number of pairs, any shape.
         mean_difference: m_x - m_y, same shape as all the following.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torchmetrics.functional.classification import multilabel_average_precision
+from torchmetrics.functional.classification import binary_average_precision
 
 
 def confusion_scores(confusion: Tensor) -> dict[str, float]:
@@ -13,6 +13,10 @@ def confusion_scores(confusion: Tensor) -> dict[str, float]:
     ``weighted`` averages by the number of true samples of a category, so that weighted recall is
     the accuracy. ``macro`` is the plain mean over the categories that occur among the targets or
     the predictions, which is scikit-learn's default. A ratio 0/0 counts as 0.
+
+    >>> scores = confusion_scores(torch.tensor([[3, 1], [0, 4]]))
+    >>> scores["accuracy"], scores["precision_macro"], scores["recall_macro"]
+    (0.875, 0.9, 0.875)
 
     Args:
         confusion: int64 ``[K, K]``, counts by true category (row) and predicted one (column).
@@ -43,6 +47,9 @@ def mean_average_precision(scores: Tensor, targets: Tensor) -> dict[str, float]:
 
     Categories that apply to no sample have no average precision and are left out.
 
+    >>> mean_average_precision(torch.tensor([[0.9], [0.8], [0.1]]), torch.tensor([[1], [0], [1]]))
+    {'map': 0.83333...}
+
     Args:
         scores: float ``[N, K]``, higher means more likely; only the order within a column counts.
         targets: ``[N, K]``, 1 where the category applies and 0 elsewhere.
@@ -56,7 +63,7 @@ def mean_average_precision(scores: Tensor, targets: Tensor) -> dict[str, float]:
     # Ranks instead of scores: torchmetrics puts scores outside [0, 1] through a sigmoid, whose
     # rounding breaks ties. On the CPU, as the cumulative sum is not deterministic on CUDA.
     rank = torch.unique(scores[:, occurs].cpu(), return_inverse=True)[1].double()
-    value = multilabel_average_precision(
-        rank / rank.max().clamp(min=1), targets[:, occurs].cpu().long(), int(occurs.sum())
-    )
-    return {"map": float(value)}
+    ranks, truth = (rank / rank.max().clamp(min=1)).T, targets[:, occurs].cpu().long().T
+    # One by one: torchmetrics' function of several categories refuses a single one.
+    values = [binary_average_precision(*pair) for pair in zip(ranks, truth, strict=True)]
+    return {"map": float(torch.stack(values).mean())}

@@ -1,7 +1,7 @@
-"""Backbones with the heads of the paper, and weights in and out of them.
+"""Backbones with the heads of the paper, and the loading of weights into them.
 
-Networks map float32 ``[B, 3, H, W]``, normalised, to ``[B, num_outputs]``. What the columns mean is
-the business of the mode.
+Networks map float32 pictures ``[B, 3, H, W]``, normalised, to outputs ``[B, num_outputs]``. The
+modes (`cage_lightning.modules`) define the meaning of the columns.
 """
 
 from cage_lightning.models.backbones import build_network

@@ -1,4 +1,4 @@
-"""Build a network by name: torchvision backbones in the published layout, timm, and our own."""
+"""Networks by name: torchvision backbones in the published layout, those of timm, and our own."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from cage_lightning.models.pretrained import timm_file, torchvision_file
 from cage_lightning.models.tiny import TinyNetwork, maxvit_mini
 from cage_lightning.models.weights import head_of, load_weights, read_state_dict
 
-_Builder = Callable[[int, int], nn.Module]  # number of outputs, image size -> random weights
+# Number of outputs and image size -> network with random weights.
+_Builder = Callable[[int, int], nn.Module]
 
-# torchvision's own classifiers are the published heads: only the number of outputs differs.
+# The published heads are the classifiers of torchvision with another number of outputs.
 _TORCHVISION: dict[str, _Builder] = {
     "maxvit_t": lambda n, size: models.maxvit_t(num_classes=n, input_size=(size, size)),
     "efficientnet_v2_s": lambda n, _: models.efficientnet_v2_s(num_classes=n),
@@ -25,7 +26,8 @@ _TORCHVISION: dict[str, _Builder] = {
 }
 _OURS: dict[str, _Builder] = {"tiny": TinyNetwork, "maxvit_mini": maxvit_mini}
 
-# The windows of MaxViT and the pooling of `tiny` must divide the picture.
+# The height and width of a picture must be multiples of this: MaxViT divides it into windows, and
+# `tiny` into pooling regions.
 _SIZE_STEP = {"maxvit_t": 224, "maxvit_mini": 64, "tiny": 32}
 
 
@@ -45,15 +47,18 @@ def build_network(
         name: ``maxvit_t``, ``efficientnet_v2_s``, ``swin_t`` or ``swin_v2_t`` (torchvision),
             ``tiny`` or ``maxvit_mini`` (for a CPU), or any network of timm.
         num_outputs: Width of the output.
-        weights: ``imagenet``, ``none`` (random) or a file for `load_weights`.
-        image_size: Height and width of the pictures in pixels.
+        weights: ``imagenet``, ``none`` or None (both random), or a file for `load_weights`.
+        image_size: Height and width of the pictures in pixels: a multiple of 224 for ``maxvit_t``,
+            of 64 for ``maxvit_mini`` and of 32 for ``tiny``.
         head_dropout: Probability of dropout before the last layer of a MaxViT, as in the published
             valence-arousal models; None for no such layer. It moves the last layer from
             ``classifier.5`` to ``classifier.6``.
 
     Raises:
-        ConfigError: No such network or pretrained weights, or a size or head it does not have.
-        CheckpointError: The weights cannot be had or do not fit.
+        ConfigError: There is no such network, it has no ImageNet weights, or it does not have this
+            image size or a dropout head.
+        CheckpointError: The weights are neither in the cache nor downloadable, the file is
+            unreadable, or the weights do not fit the network.
     """
     step = _SIZE_STEP.get(name, 1)
     if image_size % step:
@@ -90,7 +95,10 @@ def _timm(name: str, num_outputs: int, image_size: int, *, pretrained: bool) -> 
     try:
         config = timm.get_pretrained_cfg(name)
     except RuntimeError as error:
-        raise ConfigError(f"{error} Remove the tag or see timm.list_pretrained().") from error
+        raise ConfigError(
+            f"{str(error).rstrip('.')}: remove the tag of {name}, or choose one that "
+            "timm.list_pretrained() names"
+        ) from error
     options: dict[str, Any] = {}
     if config is not None and config.fixed_input_size:
         options["img_size"] = image_size
@@ -102,10 +110,10 @@ def _timm(name: str, num_outputs: int, image_size: int, *, pretrained: bool) -> 
 
 
 def _reset_head(network: nn.Module) -> None:
-    """Draw the head as PyTorch does, like the published scripts.
+    """Initialise the head as PyTorch does by default, like the published scripts.
 
-    torchvision's EfficientNet draws it with a width of 1 / sqrt(num_outputs), made for a thousand
-    classes: with ten, the weights would come out eleven times larger.
+    torchvision's EfficientNet draws it uniformly within 1 / sqrt(num_outputs), which is meant for a
+    thousand classes: for ten, the weights would be eleven times larger than PyTorch's.
     """
     for name in head_of(network):
         for module in network.get_submodule(name).modules():
@@ -115,5 +123,7 @@ def _reset_head(network: nn.Module) -> None:
 
 def _insert_dropout(name: str, network: nn.Module, probability: float) -> None:
     if not isinstance(network, models.MaxVit):
-        raise ConfigError(f"{name} has no head_dropout, only MaxViT has: leave it out")
+        raise ConfigError(
+            f"{name} has no head_dropout, only a MaxViT has: leave model.head_dropout out"
+        )
     network.classifier.insert(len(network.classifier) - 1, nn.Dropout(probability))

@@ -1,4 +1,4 @@
-"""ImageNet weights: from the cache if they are there, else from the network, else a clear error."""
+"""Files of ImageNet weights, from the cache or downloaded."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from torchvision.models import get_model_weights
 from cage_lightning.errors import CheckpointError, ConfigError
 
 _PROBE_SECONDS = 5.0
-# In order of preference; the second one is read with weights_only=True.
+# In order of preference; timm reads the second one with weights_only=True.
 _HUB_FILES = ("model.safetensors", "pytorch_model.bin")
 
 
 def torchvision_file(name: str) -> Path:
-    """The weight file of a torchvision network (``IMAGENET1K_V1``), downloaded if need be.
+    """Return the weight file of a torchvision network (``IMAGENET1K_V1``); download it if needed.
 
     Args:
         name: Name of the network in torchvision.
@@ -28,8 +28,9 @@ def torchvision_file(name: str) -> Path:
         The file in ``$TORCH_HOME/hub/checkpoints``.
 
     Raises:
-        CheckpointError: The file is neither in the cache nor to be had, or its SHA-256 is not the
-            one its name ends with (``torch.hub`` checks that after a download only).
+        CheckpointError: The file is neither in the cache nor downloadable, or its SHA-256 does not
+            begin with the digits that its name ends with. ``torch.hub`` checks those only after a
+            download.
     """
     url = _torchvision_url(name)
     path = Path(torch.hub.get_dir()) / "checkpoints" / url.rsplit("/", 1)[-1]
@@ -52,9 +53,10 @@ def torchvision_file(name: str) -> Path:
 
 
 def timm_file(name: str) -> Path:
-    """The weight file of a timm network, downloaded if need be.
+    """Return the weight file of a timm network; download it if needed.
 
-    timm itself asks the network first, even for a file in the cache, and repeats that for 47 s.
+    timm itself would ask the server first, even for a file in the cache, and retry for 47 s where
+    there is no connection.
 
     Args:
         name: Name of the network in timm, with or without a tag.
@@ -64,7 +66,7 @@ def timm_file(name: str) -> Path:
 
     Raises:
         ConfigError: timm has no weights for this network.
-        CheckpointError: The file is neither in the cache nor to be had.
+        CheckpointError: The file is neither in the cache nor downloadable.
     """
     import huggingface_hub
     import timm
@@ -102,9 +104,13 @@ def _torchvision_url(name: str) -> str:
 
 
 def _probe(url: str) -> None:
-    """Fail within seconds, with an OSError, where the libraries would go on trying.
+    """Send a request to a server, so that a missing connection fails within seconds.
 
-    Any answer will do, also a refusal: some mirrors know single files only.
+    The libraries would go on retrying. Any answer is accepted, also a refusal: some mirrors serve
+    single files only.
+
+    Raises:
+        OSError: The server does not answer.
     """
     with suppress(HTTPError), urlopen(Request(url, method="HEAD"), timeout=_PROBE_SECONDS):
         pass

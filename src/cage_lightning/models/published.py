@@ -1,21 +1,26 @@
-"""Recognise a state dict in the layout of the published CAGE scripts.
+"""Recognition of state dicts in the layout of the published CAGE scripts.
 
-Such a file is a bare ``name -> tensor`` mapping: neither backbone nor label space is written in it.
-The names of its tensors and the size of its last layer tell both.
+Such a file is a bare ``name -> tensor`` mapping, which contains neither the name of the backbone
+nor the label space. Both follow from the names of its tensors and the size of its last layer.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from torch import Tensor
 
 from cage_lightning.errors import CheckpointError
 from cage_lightning.labels import AFFECTNET_7, AFFECTNET_8, EMOTIC, LabelSpace
 
-# backbone: (a tensor and the shape that no other backbone of ours has, last layers it may have)
-_SIGNATURES: dict[str, tuple[str, tuple[int, ...], tuple[str, ...]]] = {
+Backbone = Literal["maxvit_t", "efficientnet_v2_s", "swin_v2_t"]
+Mode = Literal["discrete", "combined", "va"]
+
+# For each backbone: a tensor whose name and shape no other backbone of ours has, its shape, and the
+# names that the last layer may have.
+_SIGNATURES: dict[Backbone, tuple[str, tuple[int, ...], tuple[str, ...]]] = {
     "maxvit_t": (
         "stem.0.0.weight",
         (64, 3, 3, 3),
@@ -25,8 +30,8 @@ _SIGNATURES: dict[str, tuple[str, tuple[int, ...], tuple[str, ...]]] = {
     "swin_v2_t": ("features.1.0.attn.logit_scale", (3, 1, 1), ("head.weight",)),
 }
 
-# Outputs are the categories, then valence, arousal (EMOTIC: and dominance).
-_MODES: dict[int, tuple[str, LabelSpace | None]] = {
+# By number of outputs: the categories, then valence and arousal (for EMOTIC also dominance).
+_MODES: dict[int, tuple[Mode, LabelSpace | None]] = {
     2: ("va", None),
     7: ("discrete", AFFECTNET_7),
     8: ("discrete", AFFECTNET_8),
@@ -38,22 +43,23 @@ _MODES: dict[int, tuple[str, LabelSpace | None]] = {
 
 @dataclass(frozen=True)
 class PublishedLayout:
-    """What a published state dict holds.
+    """The network that a published state dict belongs to.
 
     Attributes:
-        backbone: Name for `build_network`.
+        backbone: The name for `build_network`.
         num_outputs: Width of the last layer.
-        head_dropout: Whether the head has a dropout layer (MaxViT trained on valence and arousal
-            only); the file does not tell its probability.
-        mode: ``discrete``, ``combined`` or ``va``.
-        label_space: What the outputs mean; None for ``va``, where the number of outputs does not
-            tell on which categories the network was trained.
+        head_dropout: Whether the head has a dropout layer (only the MaxViT trained on valence and
+            arousal has one); the file does not contain its probability.
+        mode: What the outputs are: categories (``discrete``), affect (``va``), or both
+            (``combined``).
+        label_space: The label space of the outputs; None for ``va``, because the number of outputs
+            does not depend on the categories of the data.
     """
 
-    backbone: str
+    backbone: Backbone
     num_outputs: int
     head_dropout: bool
-    mode: str
+    mode: Mode
     label_space: LabelSpace | None
 
     def __str__(self) -> str:
@@ -65,10 +71,10 @@ class PublishedLayout:
 
 
 def recognise(state_dict: Mapping[str, Tensor]) -> PublishedLayout:
-    """Tell backbone, mode and label space of a state dict in the published layout.
+    """Recognise backbone, mode and label space of a state dict in the published layout.
 
     Args:
-        state_dict: Tensor by name, without a prefix.
+        state_dict: Tensors by name, without a prefix.
 
     Raises:
         CheckpointError: No published backbone has these tensors, or no published mode has this

@@ -1,4 +1,4 @@
-"""Networks small enough for a CPU: one to learn the demo faces, one to try the MaxViT path."""
+"""Networks small enough for a CPU: one that learns the demo faces, and a small MaxViT for tests."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from torchvision.models.maxvit import MaxVit
 
 
 def _stage(inputs: int, outputs: int) -> nn.Sequential:
-    """Halve the picture with a convolution, then mix with a depthwise-separable one.
+    """Build a stage: a convolution that halves height and width, then a depthwise-separable one.
 
-    Group normalisation, sixteen channels a group: a sample's output does not depend on the rest of
-    its batch, so one device and four compute the same gradient. For the same reason the network has
-    no dropout.
+    The stage uses group normalisation with sixteen channels a group, so that the output for a
+    sample does not depend on the rest of its batch, and one device and four compute the same
+    gradient. For the same reason the network has no dropout.
     """
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, 3, stride=2, padding=1, bias=False),
@@ -43,8 +43,8 @@ class TinyNetwork(nn.Module):
         super().__init__()
         self.features = nn.Sequential(*map(_stage, (3, *widths[:-1]), widths))
         self.classifier = nn.Sequential(
-            # Down to 2 x 2: where in the face a feature sits matters. A fixed window, because the
-            # adaptive one is not deterministic on CUDA.
+            # The pooling ends at 2 x 2 and not 1 x 1, because it matters where in the face a
+            # feature is. Its window is fixed: adaptive pooling is not deterministic on CUDA.
             nn.AvgPool2d(image_size // 2 ** len(widths) // 2),
             nn.Flatten(),
             nn.Linear(4 * widths[-1], num_outputs),
@@ -52,14 +52,14 @@ class TinyNetwork(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Map pictures ``[B, 3, H, W]`` to ``[B, num_outputs]``."""
-        # Channels last takes about a third less time on a CPU.
+        # The channels-last layout takes about a third less time on a CPU.
         image = image.contiguous(memory_format=torch.channels_last)
         outputs: Tensor = self.classifier(self.features(image))
         return outputs
 
 
 def maxvit_mini(num_outputs: int, image_size: int = 64) -> MaxVit:
-    """A MaxViT with the head layout of ``maxvit_t`` and a five-hundredth of its parameters.
+    """Build a MaxViT with the head layout of ``maxvit_t`` and a five-hundredth of its parameters.
 
     Args:
         num_outputs: Width of the output.

@@ -1,4 +1,4 @@
-"""Weights from a file into a network. No file is trusted: nothing but tensors is ever unpickled."""
+"""Loading of weights from files into networks. No file is trusted: only tensors are unpickled."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from cage_lightning.models.published import recognise
 
 logger = logging.getLogger(__name__)
 
-_NETWORK_PREFIX = "network."  # how our LightningModules call their network
+_NETWORK_PREFIX = "network."  # the attribute of our LightningModules that holds the network
 
 
 @dataclass(frozen=True)
 class LoadReport:
-    """What `load_weights` did.
+    """The result of `load_weights`.
 
     Attributes:
         head_loaded: Whether the head was loaded; the backbone always is.
@@ -45,11 +45,11 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
         path: The file.
 
     Returns:
-        Tensor by name.
+        Tensors by name.
 
     Raises:
-        CheckpointError: The file is missing, unreadable, holds something else than tensors, or
-            holds Python objects, which could run code.
+        CheckpointError: The file is missing or unreadable, contains something else than tensors, or
+            contains Python objects, which could run code.
     """
     path = Path(path)
     if not path.is_file():
@@ -67,7 +67,7 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
                 "loaded: save the weights alone with torch.save(model.state_dict(), FILE)"
             ) from error
         raise _unreadable(path) from error
-    # torch reports damage by whatever its parser stumbles over: KeyError, EOFError, RuntimeError...
+    # torch reports damaged files by many kinds of errors: KeyError, EOFError, RuntimeError...
     except Exception as error:
         raise _unreadable(path) from error
     if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
@@ -79,7 +79,7 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
         for name, tensor in content.items()
         if isinstance(name, str) and name.startswith(_NETWORK_PREFIX)
     }
-    state_dict = network or dict(content)  # without the metadata that a state dict may carry
+    state_dict = network or dict(content)  # a plain dict drops the metadata of a state dict
     for name, value in state_dict.items():
         if not isinstance(name, str) or not isinstance(value, Tensor):
             raise CheckpointError(
@@ -91,15 +91,15 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
 
 def _unreadable(path: Path) -> CheckpointError:
     return CheckpointError(
-        f"{path} is damaged or no weight file (expected a state dict or a checkpoint of this suite)"
+        f"{path} is damaged or no weight file: give a state dict or a checkpoint of this suite"
     )
 
 
 def head_of(network: nn.Module) -> tuple[str, ...]:
-    """Names of the submodules that turn features into outputs.
+    """Return the names of the submodules that map features to outputs.
 
-    torchvision calls it ``classifier``, ``head`` or ``fc``; timm networks tell by
-    ``get_classifier`` (two of them in distilled networks).
+    torchvision calls the head ``classifier``, ``head`` or ``fc``. Networks of timm return it from
+    ``get_classifier``; distilled ones return two.
     """
     if callable(get_classifier := getattr(network, "get_classifier", None)):
         found = get_classifier()
@@ -115,21 +115,22 @@ def load_weights(
 ) -> LoadReport:
     """Load weights into a network, in place.
 
-    The backbone must fit tensor by tensor. The head is loaded as a whole, or left as it is when any
-    part of it does not fit, as in the published scripts, which take over the backbone only when
-    they go from combined to valence and arousal.
+    The names and shapes of all tensors of the backbone must be those of the network. The head is
+    loaded as a whole, or left as it is if any part of it does not fit. The published scripts do the
+    same: they load only the backbone when they continue from combined to valence and arousal.
 
     Args:
-        network: Receives the weights.
+        network: The network that receives the weights.
         source: A file for `read_state_dict`, or its result.
-        strict: Refuse a head that does not fit; for evaluation.
+        strict: Whether to refuse a head that does not fit, as evaluation needs it.
 
     Returns:
-        What was left out. It is logged at level INFO as well.
+        Whether the head was loaded, and the tensors that were not. A head that was not loaded is
+        also logged at level INFO.
 
     Raises:
-        CheckpointError: The file cannot be read, the backbone does not fit, or (``strict``) the
-            head does not.
+        CheckpointError: The file cannot be read, the backbone does not fit, the head does not fit
+            and `strict` is true, or the tensors cannot be copied into the network.
     """
     if isinstance(source, Mapping):
         where, given = "the state dict", dict(source)
@@ -153,7 +154,7 @@ def load_weights(
         logger.info("%s: head not loaded, it starts anew: %s", where, head_misfit)
     try:
         network.load_state_dict(backbone if head_misfit else given, strict=not head_misfit)
-    except RuntimeError as error:  # of the right shape, but quantized or without content, say
+    except RuntimeError as error:  # the shapes fit, but a tensor is quantized, for example
         reason = str(error).strip().rpartition("\n")[2].strip()
         raise CheckpointError(f"{where} holds tensors that are no weights: {reason}") from error
     left_out = tuple(name for name in given if name not in backbone) if head_misfit else ()
@@ -165,7 +166,7 @@ def _without_head(tensors: Mapping[str, Tensor], prefixes: tuple[str, ...]) -> d
 
 
 def _misfit(wanted: Mapping[str, Tensor], given: Mapping[str, Tensor], shown: int = 3) -> str:
-    """The first few differences in names and shapes, in words; empty if there are none."""
+    """Describe the first few differences in names and shapes; an empty text if there are none."""
     differences = {
         "missing": [name for name in wanted if name not in given],
         "unexpected": [name for name in given if name not in wanted],

@@ -1,9 +1,8 @@
-"""What the three modes share: the loop, the metrics, the optimiser, what a checkpoint holds."""
+"""What all modes share: the loop, the metrics, the optimiser, what a checkpoint holds."""
 
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import PurePath
@@ -23,8 +22,11 @@ from cage_lightning.schedules import with_warmup
 from cage_lightning.training_statistics import TrainingStatistics
 
 
-class ExpressionModule(pl.LightningModule, ABC):
-    """A network, its loss and its metrics. A mode says how many outputs, and how to read them.
+class ExpressionModule(pl.LightningModule):
+    """A network, its loss and its metrics. A mode says which outputs the network has.
+
+    A mode is a subclass that sets the two attributes of the class below. One whose outputs are not
+    simply the logits followed by the affect also replaces `num_outputs` and `read`.
 
     Args:
         network: Images float32 ``[B, 3, H, W]``, normalised, to outputs ``[B, num_outputs]``.
@@ -39,8 +41,11 @@ class ExpressionModule(pl.LightningModule, ABC):
         training: What the training split is like; stored in every checkpoint.
 
     Attributes:
+        predicts_categories: Whether there is a logit for each category; of the class.
+        predicts_affect: Whether there is a value for each affect dimension; of the class.
         flip: In a test, average the outputs for the picture and its mirror image.
-        seen: What this rank saw in the last pass over an evaluation split; images left out.
+        tested: What this rank predicted in the last test: the outputs for each batch, and the rows
+            of its samples in the annotations of the split, int64 ``[B]`` on the CPU.
     """
 
     predicts_categories: bool
@@ -70,17 +75,23 @@ class ExpressionModule(pl.LightningModule, ABC):
         self.metrics = ExpressionMetrics(
             label_space, categories=self.predicts_categories, affect=self.predicts_affect
         )
-        self.seen: list[tuple[Prediction, Batch]] = []
+        self.tested: list[tuple[Prediction, Tensor]] = []
+        self._validated: list[tuple[Prediction, Batch]] = []
         self._last_loss: float | None = None
 
-    @staticmethod
-    @abstractmethod
-    def num_outputs(space: LabelSpace) -> int:
-        """The width of the network's output."""
+    @classmethod
+    def num_outputs(cls, space: LabelSpace) -> int:
+        """The width of the network's output: K logits and D affect values, as far as predicted."""
+        logits = len(space.categories) if cls.predicts_categories else 0
+        return logits + (len(space.dimensions) if cls.predicts_affect else 0)
 
-    @abstractmethod
     def read(self, outputs: Tensor) -> Prediction:
-        """Outputs ``[B, num_outputs]`` by their meaning."""
+        """Outputs ``[B, num_outputs]`` by meaning: logits ``[B, K]``, then affect ``[B, D]``."""
+        k = len(self.label_space.categories) if self.predicts_categories else 0
+        return Prediction(
+            logits=outputs[:, :k] if self.predicts_categories else None,
+            affect=outputs[:, k:] if self.predicts_affect else None,
+        )
 
     def forward(self, image: Tensor) -> Prediction:
         """Predict from normalised images ``[B, 3, H, W]``."""
@@ -101,22 +112,24 @@ class ExpressionModule(pl.LightningModule, ABC):
 
     def on_validation_epoch_start(self) -> None:
         """Forget the pass before."""
-        self._forget()
+        self._validated = [self._empty()]
+        self.metrics.reset()
 
     def on_test_epoch_start(self) -> None:
         """Forget the pass before."""
-        self._forget()
+        self.tested = []
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Predict and keep."""
-        self._keep(self(batch.image), batch)
+        """Predict, and keep it beside the labels, which the loss of the whole split needs."""
+        labels = batch._replace(image=_no_images(batch))
+        self._validated.append((_as_float32(self(batch.image)), labels))
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
-        """Predict and keep; the labels may be those of another label space than the model's."""
+        """Predict and keep; the labels, maybe of another label space, are in the annotations."""
         outputs = self.network(batch.image)
         if self.flip:
             outputs = (outputs + self.network(batch.image.flip(-1))) / 2
-        self._keep(self.read(outputs), batch)
+        self.tested.append((_as_float32(self.read(outputs)), batch.index))
 
     def on_validation_epoch_end(self) -> None:
         """Loss and metrics of the whole split: never a mean over batches.
@@ -125,7 +138,7 @@ class ExpressionModule(pl.LightningModule, ABC):
             DivergedError: The loss is not finite; before any checkpoint of this epoch.
         """
         assert self.loss is not None
-        prediction, batch = self._seen_as_one()
+        prediction, batch = self._validated_as_one()
         loss = self.loss(prediction, batch)
         self._check_finite(loss["loss"], f"val/loss after step {self.global_step}")
         if len(batch.index):
@@ -184,9 +197,9 @@ class ExpressionModule(pl.LightningModule, ABC):
             "optimizer.lr or raise warmup, under another tag=NAME"
         )
 
-    def _seen_as_one(self) -> tuple[Prediction, Batch]:
+    def _validated_as_one(self) -> tuple[Prediction, Batch]:
         """This rank's share of the split as one prediction and one batch without images."""
-        predictions, batches = zip(*self.seen, strict=True)
+        predictions, batches = zip(*self._validated, strict=True)
 
         def join(parts: tuple[Any, ...], field: str) -> Any:
             tensors = [getattr(part, field) for part in parts]
@@ -197,31 +210,30 @@ class ExpressionModule(pl.LightningModule, ABC):
             Batch(*(join(batches, field) for field in Batch._fields)),
         )
 
-    def _forget(self) -> None:
-        # Begin with an empty batch: a rank without samples still takes part in the global sums.
+    def _empty(self) -> tuple[Prediction, Batch]:
+        """No sample: with it a rank that has none still takes part in the global sums."""
         k, d = len(self.label_space.categories), len(self.label_space.dimensions)
         nothing = torch.zeros(0, device=self.device)
         prediction = Prediction(
             logits=nothing.view(0, k) if self.predicts_categories else None,
             affect=nothing.view(0, d) if self.predicts_affect else None,
         )
-        category = nothing.view(0, k) if self.label_space.multi_label else nothing.long()
         batch = Batch(
             image=nothing.view(0, 0, 0, 0),
-            category=category,
+            category=nothing.view(0, k) if self.label_space.multi_label else nothing.long(),
             affect=nothing.view(0, d),
             index=torch.zeros(0, dtype=torch.long),
         )
-        self.seen = [(prediction, batch)]
-        self.metrics.reset()
+        return prediction, batch
 
-    def _keep(self, prediction: Prediction, batch: Batch) -> None:
-        self.seen.append(
-            (
-                Prediction(*(None if t is None else t.float() for t in prediction)),
-                batch._replace(image=batch.image.new_zeros(len(batch.image), 0, 0, 0)),
-            )
-        )
+
+def _as_float32(prediction: Prediction) -> Prediction:
+    return Prediction(*(None if values is None else values.float() for values in prediction))
+
+
+def _no_images(batch: Batch) -> Tensor:
+    """As many images as the batch has, of no pixels each: a whole split of them takes no memory."""
+    return batch.image.new_zeros(len(batch.image), 0, 0, 0)
 
 
 def _without_places(config: Any) -> Any:

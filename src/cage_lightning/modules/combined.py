@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from torch import Tensor
-
-from cage_lightning.labels import LabelSpace, Prediction
 from cage_lightning.modules.base import ExpressionModule
 
 
@@ -13,13 +10,3 @@ class CombinedModule(ExpressionModule):
 
     predicts_categories = True
     predicts_affect = True
-
-    @staticmethod
-    def num_outputs(space: LabelSpace) -> int:
-        """K categories and D dimensions."""
-        return len(space.categories) + len(space.dimensions)
-
-    def read(self, outputs: Tensor) -> Prediction:
-        """Logits ``[B, K]`` and affect ``[B, D]``."""
-        k = len(self.label_space.categories)
-        return Prediction(logits=outputs[:, :k], affect=outputs[:, k:])

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from torch import Tensor
-
-from cage_lightning.labels import LabelSpace, Prediction
 from cage_lightning.modules.base import ExpressionModule
 
 
@@ -13,12 +10,3 @@ class DiscreteModule(ExpressionModule):
 
     predicts_categories = True
     predicts_affect = False
-
-    @staticmethod
-    def num_outputs(space: LabelSpace) -> int:
-        """K categories."""
-        return len(space.categories)
-
-    def read(self, outputs: Tensor) -> Prediction:
-        """Logits ``[B, K]``."""
-        return Prediction(logits=outputs, affect=None)

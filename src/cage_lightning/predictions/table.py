@@ -152,16 +152,14 @@ def _decide(
     logits: Floats, outputs: list[int], several: bool, several_true: bool
 ) -> tuple[Floats, Categories]:
     """Probabilities ``[N, K]`` of the chosen outputs, and the categories that follow from them."""
-    log_probability = -np.logaddexp(0, -logits) if several else _log_softmax(logits)
+    from scipy.special import log_expit, log_softmax, softmax
+
+    log_probability = log_expit(logits) if several else log_softmax(logits, axis=1)
     if not several_true:  # given that one of these applies
-        probability = np.exp(_log_softmax(log_probability[:, outputs]))
+        probability = softmax(log_probability[:, outputs], axis=1)
         return probability, probability.argmax(axis=1)
     probability = np.exp(log_probability)
     said = probability >= 0.5
     if not several:
         said = np.arange(logits.shape[1]) == probability.argmax(axis=1)[:, None]
     return probability[:, outputs], said[:, outputs]
-
-
-def _log_softmax(scores: Floats) -> Floats:
-    return np.asarray(scores - np.logaddexp.reduce(scores, axis=1, keepdims=True))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,24 @@ CIRCUMPLEX = ("valence", "arousal")
 ALL = "all samples"
 _ERRORS = np.linspace(0, 1, 101).round(2)
 _MARKERS = "osD^vX*h"
+
+
+@dataclass(frozen=True)
+class Source:
+    """Whose predictions a line shows, and for which data.
+
+    Attributes:
+        run: Name of the run.
+        data: The dataset that it was evaluated on; None: its own test split.
+    """
+
+    run: str
+    data: str | None = None
+
+    @property
+    def label(self) -> str:
+        """As a legend and the column of a table name it."""
+        return self.run if self.data is None else f"{self.run} on {self.data}"
 
 
 def compared_dimensions(predictions: Predictions) -> dict[str, int]:
@@ -76,35 +95,37 @@ def absolute_error(predictions: Predictions) -> Drawing:
     return figure, rows
 
 
-def absolute_errors(predictions: Mapping[str, Predictions]) -> Drawing:
+def absolute_errors(predictions: Mapping[Source, Predictions]) -> Drawing:
     """Figure 11: as Figure 10, several prediction files against each other, a panel per dimension.
 
     Args:
-        predictions: By the name that the legend shows: ``RUN``, ``RUN on DATA``; of a run all lines
-            have one colour. A file counts in the dimensions it has.
+        predictions: By what the legend shows; all lines of a run have one colour. A file counts in
+            the dimensions it has.
 
     Raises:
         DataError: A file has no affect to compare.
     """
-    compared = {name: compared_dimensions(file) for name, file in predictions.items()}
-    for name, dimensions in compared.items():
+    compared = {source: compared_dimensions(file) for source, file in predictions.items()}
+    for source, dimensions in compared.items():
         if not dimensions:
-            raise DataError(f"{name}: there is no predicted and annotated affect to compare in it")
+            raise DataError(
+                f"{source.label}: there is no predicted and annotated affect to compare in it"
+            )
     looks = _looks(predictions)
     shown = list(dict.fromkeys(itertools.chain.from_iterable(compared.values())))
     figure = new_figure(max(4 * len(shown), 6), 4.6, "Absolute error of the predicted affect")
     panels = figure.subplots(1, len(shown), sharey=True, squeeze=False)[0]
     rows: list[Row] = []
     for axes, dimension in zip(panels, shown, strict=True):
-        for name, file in predictions.items():
-            d = compared[name].get(dimension)
+        for source, file in predictions.items():
+            d = compared[source].get(dimension)
             if d is None:
-                axes.plot([], [], **looks[name])  # the legend has every file
+                axes.plot([], [], **looks[source])  # the legend has every file
                 continue
             assert file.affect_pred is not None
             share = _share_within(file.affect[:, d], file.affect_pred[:, d])
-            axes.plot(_ERRORS, 100 * share, **looks[name])
-            rows += _error_rows(share, predictor=name, dimension=dimension)
+            axes.plot(_ERRORS, 100 * share, **looks[source])
+            rows += _error_rows(share, predictor=source.label, dimension=dimension)
         _error_axes(axes)
         axes.set_title(dimension, fontsize=10)
     panels[0].set_ylabel("share of the samples (%)")
@@ -160,15 +181,15 @@ def density(predictions: Predictions) -> Drawing:
     return figure, rows
 
 
-def _looks(names: Iterable[str]) -> dict[str, dict[str, Any]]:
+def _looks(sources: Iterable[Source]) -> dict[Source, dict[str, Any]]:
     """A colour for each run, and a kind of line for each of its datasets."""
-    files: dict[str, list[str]] = {}
-    for name in names:
-        files.setdefault(name.partition(" on ")[0], []).append(name)
+    by_run: dict[str, list[Source]] = {}
+    for source in sources:
+        by_run.setdefault(source.run, []).append(source)
     return {
-        name: {"color": color, "linestyle": line, "lw": 2, "label": name}
-        for color, own in zip(itertools.cycle(PALETTE), files.values(), strict=False)
-        for line, name in zip(itertools.cycle(("-", "--", ":", "-.")), own, strict=False)
+        source: {"color": color, "linestyle": line, "lw": 2, "label": source.label}
+        for color, own in zip(itertools.cycle(PALETTE), by_run.values(), strict=False)
+        for line, source in zip(itertools.cycle(("-", "--", ":", "-.")), own, strict=False)
     }
 
 

@@ -20,7 +20,7 @@ from cage_lightning.report.figures import (
     legend_below,
     new_figure,
 )
-from cage_lightning.scores.category import BINS
+from cage_lightning.scores.calibration import BINS, EDGES, bins_of, calibration_error, surplus
 
 
 def confusion_matrix(predictions: Predictions) -> Drawing:
@@ -129,16 +129,14 @@ def error_by_category(predictions: Predictions) -> Drawing:
 def reliability(predictions: Predictions) -> Drawing:
     """Reliability diagram: accuracy against confidence in bins of equal width, and their sizes.
 
-    Confidence is the largest probability p of a sample; bin i of M has (i - 1) / M < p <= i / M.
-    ECE = sum over bins of n_i / N |accuracy_i - confidence_i| (Guo et al., 2017, eq. 3).
+    What the bins and the calibration error in the title are is in `scores.calibration`.
     """
     probability, category = predictions.probability, predictions.category
     assert probability is not None
     assert category is not None
     confidence = probability.max(axis=1)
     correct = probability.argmax(axis=1) == category
-    edges = np.linspace(0, 1, BINS + 1)
-    bins = np.digitize(confidence, edges[1:-1], right=True)
+    bins = bins_of(confidence)
     rows: list[Row] = []
     for i in range(BINS):
         own = bins == i
@@ -146,9 +144,10 @@ def reliability(predictions: Predictions) -> Drawing:
         if own.any():
             sure, right = float(confidence[own].mean()), float(correct[own].mean())
             row = {"confidence": sure, "accuracy": right, "gap": sure - right}
-        span = {"from": round(float(edges[i]), 6), "to": round(float(edges[i + 1]), 6)}
+        span = {"from": round(float(EDGES[i]), 6), "to": round(float(EDGES[i + 1]), 6)}
         rows.append({**span, "n": int(own.sum()), **row})
-    ece = sum(row["n"] * abs(row["gap"] or 0) for row in rows) / len(predictions)
+    sums = surplus(probability, category).sum(axis=0, keepdims=True)
+    (ece,) = calibration_error(sums, np.array([len(predictions)]))
     title = f"Reliability (n = {len(predictions):,}): ECE = {ece:.3f} ({BINS} bins)"
     figure = new_figure(6, 7, title)
     upper, lower = figure.subplots(2, sharex=True, height_ratios=(3, 1))

@@ -12,8 +12,7 @@ import wandb_workspaces.reports.v2 as wr
 import wandb_workspaces.workspaces as ws
 
 from cage_lightning.report.page.curves import PANELS, read_curves
-from cage_lightning.report.paper_tables import PaperTable
-from cage_lightning.report.run_tables import EXPLANATION, cells, headings, markdown
+from cage_lightning.report.run_tables import EXPLANATION, FilledTable
 from cage_lightning.report.runs import Run
 
 _STEP = "trainer/global_step"
@@ -23,7 +22,7 @@ _WIDTH, _HEIGHT = 8, 6  # of a panel, in units of the grid, which is 24 wide
 
 
 def workspace_and_report(
-    entity: str, project: str, group: str, table: PaperTable, runs: Sequence[Run]
+    entity: str, project: str, group: str, table: FilledTable, runs: Sequence[Run]
 ) -> tuple[ws.Workspace, wr.Report]:
     """The project as a workspace, and the experiment as a report, which begins with its table.
 
@@ -33,12 +32,11 @@ def workspace_and_report(
         entity: Who owns the project: a user or a team.
         project: Of W&B.
         group: Of the runs.
-        table: The table of the paper that is filled.
+        table: The table of the paper with the scores of the runs.
         runs: Those of the group.
     """
-    found = cells(table, runs)
-    metrics, ours = headings(table, found), [ws.Metric("Group") == group]
-    title = f"{group}: {table.title}"
+    metrics, ours = table.headings, [ws.Metric("Group") == group]
+    title = f"{group}: {table.paper.title}"
     workspace = ws.Workspace(
         entity=entity,
         project=project,
@@ -68,8 +66,8 @@ def workspace_and_report(
         title=title[:_LONGEST_TITLE],
         width="fluid",
         blocks=[
-            wr.MarkdownBlock(text=markdown(table, found)),
-            wr.MarkdownBlock(text=f"{EXPLANATION}\n{table.note}"),
+            wr.MarkdownBlock(text=table.markdown()),
+            wr.MarkdownBlock(text=f"{EXPLANATION}\n{table.paper.note}"),
             *grids,
         ],
     )

@@ -16,6 +16,7 @@ from cage_lightning.labels import LabelSpace
 from cage_lightning.report.dataset_figures import Splits, annotated
 from cage_lightning.report.figures import Row
 from cage_lightning.system.atomic import write_atomic, write_csv
+from cage_lightning.system.markdown import markdown_table
 
 _SPLITS = {"train": "Train", "val": "Validation", "test": "Test"}
 _DIMENSIONS = ("valence", "arousal", "dominance")
@@ -71,10 +72,9 @@ def save_table(folder: Path, name: str, heading: str, rows: Sequence[Row]) -> No
     """Write ``<name>.csv`` and, under `heading`, ``<name>.md``."""
     columns = list(rows[0])
     write_csv(folder / f"{name}.csv", columns, rows)
-    lines = [columns, ["---"] + ["---:"] * (len(columns) - 1)]
-    lines += [["" if row[c] is None else str(row[c]) for c in columns] for row in rows]
-    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    write_atomic(folder / f"{name}.md", f"# {heading}\n\n{table}\n")
+    texts = [["" if row[c] is None else str(row[c]) for c in columns] for row in rows]
+    table = markdown_table(columns, texts, right=range(1, len(columns)))
+    write_atomic(folder / f"{name}.md", f"# {heading}\n\n{table}")
 
 
 def _kind(space: LabelSpace, splits: Splits) -> str:

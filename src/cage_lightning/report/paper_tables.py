@@ -19,12 +19,14 @@ class PaperTable:
         metrics: Key of a score, as in metrics.json without ``test/`` -> heading.
         published: (data, model, loss) -> what the paper prints, by key.
         note: What a reader of the published numbers has to know.
+        start: The choice in ``start=...`` by which its rows are trained.
     """
 
     title: str
     metrics: Mapping[str, str]
     published: Mapping[tuple[str, str, str], Mapping[str, float]]
     note: str
+    start: str = "combined"
 
 
 def _published6() -> Iterator[tuple[tuple[str, str, str], Mapping[str, float]]]:
@@ -116,6 +118,7 @@ PAPER_TABLES: Mapping[str, PaperTable] = MappingProxyType(
             published={("emotic", "maxvit", "combined"): _TABLE_8},
             note="The paper prints a top-3 accuracy of 14.73 % without a definition and no mAP. "
             "Guessing scores 3/26 = 11.54 % in the variants per label, per category and recall.",
+            start="affectnet8",
         ),
     }
 )

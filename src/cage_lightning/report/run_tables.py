@@ -1,20 +1,27 @@
-"""A table of the paper filled from finished runs: CSV for programs, Markdown for people."""
+"""A table of the paper filled from finished runs, in every form that it is written in."""
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
 from cage_lightning.report.paper_tables import PaperTable
-from cage_lightning.report.runs import Run
+from cage_lightning.report.runs import RowName, Run
 from cage_lightning.report.settings import differing_settings
 from cage_lightning.scores import Summary, summarise
+from cage_lightning.system.markdown import markdown_table
 
-_MODEL, _BASELINE = "test", "baseline_"
+MODEL = "model"
+"""The predictor of a line that is no baseline."""
+
+_TEST, _BASELINE = "test", "baseline_"
+_LATEX = str.maketrans(
+    {character: f"\\{character}" for character in "_&%$#{}"}
+    | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+)
 
 EXPLANATION = """\
 Mean over the seeds ± standard deviation; in brackets the 95 % bootstrap interval over test
@@ -25,68 +32,49 @@ mean of valence and arousal of the category that the model predicts), *nearest* 
 training mean is nearest to the valence and arousal that the model predicts), *chance*.
 """
 
-TAKEN_UP = "the command of the sweep trains them, and leaves finished runs alone"
-
 
 @dataclass(frozen=True)
-class Cell:
-    """One score in a table.
+class Score:
+    """One score of a line of a table.
 
     Attributes:
-        row: Data, model, loss and tag of the runs.
-        predictor: ``model``, or the name of a baseline that was scored on the same samples.
-        metric: Key of the score.
-        seeds: Over the runs.
+        seeds: Mean and spread over the runs.
         sample: Mean over the runs of the limits of their bootstrap intervals, which are about other
             test samples; None for a baseline.
-        published: What the paper prints.
-        settings: Those in which runs of the table differ beyond data, model and loss.
+        published: What the paper prints; None where it prints nothing.
+        baseline: Whether it is that of a baseline, which is shown by its mean alone.
     """
 
-    row: tuple[str, str, str, str]
-    predictor: str
-    metric: str
     seeds: Summary
-    sample: tuple[float, float] | None
-    published: float | None
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    sample: tuple[float, float] | None = None
+    published: float | None = None
+    baseline: bool = False
 
     @property
-    def runs_named(self) -> list[str]:
-        """Data, model, loss and settings of the runs."""
-        data, model, loss, tag = self.row
-        said = [v if isinstance(v, str) else json.dumps(v) for v in self.settings.values()]
-        return [data, model if said else f"{model} {tag}".strip(), loss, *said]
-
-    @property
-    def names(self) -> list[str]:
-        """The same for the line of a model; of a baseline, only what it is."""
-        if self.predictor == "model":
-            return self.runs_named
-        return ["", "", f"*{self.predictor.replace('_', ' ')}*", *("" for _ in self.settings)]
+    def difference(self) -> float | None:
+        """The mean minus what the paper prints."""
+        return None if self.published is None else self.seeds.mean - self.published
 
     @property
     def lines(self) -> list[str]:
         """The score as people read it; the interval and what the paper prints on further lines."""
-        score = f"{self.seeds.mean:.3f}"
-        if self.seeds.sd is not None and self.predictor == "model":
-            score += f" ± {self.seeds.sd:.3f}"
-        lines = [score]
+        lines = [self._mean("±")]
         if self.sample is not None:
             lines.append("[{:.3f}, {:.3f}]".format(*self.sample))
-        if self.published is not None:
-            difference = self.seeds.mean - self.published
-            lines.append(f"paper {self.published:g} ({difference:+.3f})")
+        if self.difference is not None:
+            lines.append(f"paper {self.published:g} ({self.difference:+.3f})")
         return lines
 
-    def record(self) -> dict[str, Any]:
-        """As a row of results.csv."""
+    @property
+    def latex(self) -> str:
+        """Mean and standard deviation in LaTeX."""
+        return self._mean(r"$\pm$")
+
+    @property
+    def record(self) -> dict[str, float | int | None]:
+        """The columns of results.csv that are about the score."""
         low, high = self.sample or (None, None)
         return {
-            **dict(zip(("data", "model", "loss", "tag"), self.row, strict=True)),
-            **self.settings,
-            "predictor": self.predictor,
-            "metric": self.metric,
             "seeds": self.seeds.n,
             "mean": self.seeds.mean,
             "sd": self.seeds.sd,
@@ -95,139 +83,187 @@ class Cell:
             "sample_low": low,
             "sample_high": high,
             "published": self.published,
-            "difference": None if self.published is None else self.seeds.mean - self.published,
+            "difference": self.difference,
         }
 
+    def _mean(self, plus_minus: str) -> str:
+        mean, sd = self.seeds.mean, self.seeds.sd
+        return f"{mean:.3f}" if sd is None or self.baseline else f"{mean:.3f} {plus_minus} {sd:.3f}"
 
-def cells(table: PaperTable, runs: Sequence[Run]) -> list[Cell]:
-    """What the runs say for a table: row by row, each model followed by the baselines.
+
+@dataclass(frozen=True)
+class Line:
+    """The scores of a model, or of a baseline on the same samples.
+
+    Attributes:
+        row: Data, network, loss and tag of the runs.
+        settings: Those in which runs of the table differ beyond data, network and loss.
+        predictor: `MODEL`, or the name of a baseline.
+        scores: By the key of the metric; at least one.
+    """
+
+    row: RowName
+    settings: Mapping[str, Any]
+    predictor: str
+    scores: Mapping[str, Score]
+
+    @property
+    def is_model(self) -> bool:
+        """Whether it is no baseline."""
+        return self.predictor == MODEL
+
+    @property
+    def title(self) -> str:
+        """The predictor as people read it."""
+        return self.predictor.replace("_", " ")
+
+    @property
+    def seeds(self) -> int:
+        """The number of runs."""
+        return next(iter(self.scores.values())).seeds.n
+
+    @property
+    def runs_named(self) -> list[str]:
+        """Data, network, loss and settings of the runs."""
+        data, model, loss, tag = self.row
+        values = [v if isinstance(v, str) else json.dumps(v) for v in self.settings.values()]
+        return [data, model if values else f"{model} {tag}".strip(), loss, *values]
+
+    @property
+    def names(self) -> list[str]:
+        """The same for the line of a model; of a baseline, only what it is."""
+        if self.is_model:
+            return self.runs_named
+        return ["", "", f"*{self.title}*", *("" for _ in self.settings)]
+
+    def records(self) -> Iterator[dict[str, Any]]:
+        """The rows of results.csv, one for each score."""
+        for metric, score in self.scores.items():
+            which = {"predictor": self.predictor, "metric": metric}
+            yield self.row._asdict() | dict(self.settings) | which | score.record
+
+
+@dataclass(frozen=True)
+class FilledTable:
+    """A table of the paper with the scores of runs.
+
+    Attributes:
+        paper: The table of the paper.
+        lines: Row by row, each model followed by its baselines.
+    """
+
+    paper: PaperTable
+    lines: Sequence[Line]
+
+    @property
+    def headings(self) -> dict[str, str]:
+        """The metrics that some line has, with their headings."""
+        there = {metric for line in self.lines for metric in line.scores}
+        return {key: heading for key, heading in self.paper.metrics.items() if key in there}
+
+    @property
+    def columns(self) -> list[str]:
+        """What `Line.names` holds."""
+        return ["data", "model", "loss", *self.lines[0].settings]
+
+    def records(self) -> list[dict[str, Any]]:
+        """The rows of results.csv."""
+        return [record for line in self.lines for record in line.records()]
+
+    def markdown(self) -> str:
+        """The table in the layout of the paper.
+
+        A score is the mean over the seeds, with their standard deviation and, in brackets, the mean
+        interval over test samples; below it what the paper prints, and the difference.
+        """
+        metrics = self.headings
+        rows = [
+            [
+                *line.names,
+                str(line.seeds),
+                *("<br>".join(line.scores[k].lines) if k in line.scores else "" for k in metrics),
+            ]
+            for line in self.lines
+        ]
+        return markdown_table([*self.columns, "seeds", *metrics.values()], rows)
+
+    def latex(self) -> str:
+        """The models as a LaTeX tabular (package booktabs), in the layout of the paper.
+
+        A score is the mean over the seeds with their standard deviation.
+        """
+        names, metrics = self.columns, self.headings
+        rows = [
+            [
+                *map(_plain_latex, line.names),
+                *(line.scores[k].latex if k in line.scores else "" for k in metrics),
+            ]
+            for line in self.lines
+            if line.is_model
+        ]
+        head, *body = (
+            f"{' & '.join(row)} \\\\"
+            for row in ([*map(_plain_latex, (*names, *metrics.values()))], *rows)
+        )
+        lines = [
+            rf"\begin{{tabular}}{{{'l' * len(names)}{'r' * len(metrics)}}}",
+            *(r"\toprule", head, r"\midrule", *body, r"\bottomrule"),
+            r"\end{tabular}",
+        ]
+        return "\n".join(lines) + "\n"
+
+
+def fill(table: PaperTable, runs: Sequence[Run]) -> FilledTable:
+    """Fill a table from runs; its lines are none where no run has a score of it.
 
     Args:
         table: Which.
         runs: Of any data; those that differ only in their seed share a row.
     """
-    found: list[Cell] = []
     settings = differing_settings(runs) if runs else {}
 
-    def line(run: Run) -> tuple[tuple[str, str, str, str], str]:
+    def row_of(run: Run) -> tuple[RowName, str]:
         return run.row, json.dumps(settings[run.folder])
 
-    for (row, _), group in groupby(sorted(runs, key=line), key=line):
+    lines = []
+    for (row, _), group in groupby(sorted(runs, key=row_of), key=row_of):
         seeds = list(group)
         for prefix in dict.fromkeys(key.partition("/")[0] for key in seeds[0].metrics):
-            if prefix != _MODEL and not prefix.startswith(_BASELINE):
-                continue
-            for metric in table.metrics:
-                key = f"{prefix}/{metric}"
-                if all(key in run.metrics for run in seeds):
-                    cell = _cell(table, row, seeds, prefix, metric)
-                    found.append(replace(cell, settings=settings[seeds[0].folder]))
-    return found
+            if scores := _scores(table, seeds, prefix):
+                predictor = MODEL if prefix == _TEST else prefix.removeprefix(_BASELINE)
+                lines.append(Line(row, settings[seeds[0].folder], predictor, scores))
+    return FilledTable(table, lines)
 
 
-def headings(table: PaperTable, found: Sequence[Cell]) -> dict[str, str]:
-    """The metrics of a table that some cell has, with their headings."""
-    return {k: v for k, v in table.metrics.items() if any(cell.metric == k for cell in found)}
-
-
-def names_of_columns(found: Sequence[Cell]) -> list[str]:
-    """What `Cell.names` holds."""
-    return ["data", "model", "loss", *found[0].settings]
-
-
-def lines_of_table(found: Sequence[Cell]) -> Iterator[dict[str, Cell]]:
-    """The cells line by line, by metric: those of a line share everything but the metric."""
-    for _, group in groupby(found, key=lambda cell: (cell.row, cell.settings, cell.predictor)):
-        yield {cell.metric: cell for cell in group}
-
-
-def markdown(table: PaperTable, found: Sequence[Cell]) -> str:
-    """The table in the layout of the paper.
-
-    A score is the mean over the seeds, with their standard deviation and, in brackets, the mean
-    interval over test samples; below it what the paper prints, and the difference.
-    """
-    metrics = headings(table, found)
-    head = [*names_of_columns(found), "seeds", *metrics.values()]
-    lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
-    for scores in lines_of_table(found):
-        first = next(iter(scores.values()))
-        names = [name.replace("|", r"\|") for name in first.names]
-        texts = ["<br>".join(scores[k].lines) if k in scores else "" for k in metrics]
-        lines.append(f"| {' | '.join([*names, str(first.seeds.n), *texts])} |")
-    return "\n".join(lines) + "\n"
-
-
-def latex(table: PaperTable, found: Sequence[Cell]) -> str:
-    """The models of a table as a LaTeX tabular (package booktabs), in the layout of the paper.
-
-    A score is the mean over the seeds with their standard deviation.
-    """
-    metrics = headings(table, found)
-    names = names_of_columns(found)
-    rows = [(*names, *metrics.values())]
-    for scores in lines_of_table(found):
-        first = next(iter(scores.values()))
-        if first.predictor == "model":
-            texts = [
-                scores[k].lines[0].replace("±", r"$\pm$") if k in scores else "" for k in metrics
-            ]
-            rows.append((*first.names, *texts))
-    head, *body = (
-        " & ".join(row).replace("_", r"\_").replace("±", r"$\pm$") + r" \\" for row in rows
-    )
-    lines = [
-        rf"\begin{{tabular}}{{{'l' * len(names)}{'r' * len(metrics)}}}",
-        *(r"\toprule", head, r"\midrule", *body, r"\bottomrule"),
-        r"\end{tabular}",
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def missing_rows(table: PaperTable, runs: Sequence[Run]) -> list[str]:
-    """The commands for the rows that the paper has and the runs do not.
-
-    Empty where no run is of a row that the paper has: such a grid does not mean to fill the table.
-    """
-    there = {run.row[:3] for run in runs if not run.row[3]}
-    if not there & set(table.published):
-        return []
-    group = runs[0].config["group"]
-    seeds = ",".join(str(seed) for seed in sorted({run.seed for run in runs}))
-    commands = []
-    for data, model, loss in table.published:
-        if (data, model, loss) in there:
-            continue
-        choices = f"data={data} model={model} loss={loss} start=combined"
-        commands.append(f"python -m cage_lightning.train -m {choices} seed={seeds} group={group}")
-    return commands
-
-
-def missing_seeds(runs: Sequence[Run]) -> list[str]:
-    """The run folders that would give every row the seeds that some row has."""
-    seeds = sorted({run.seed for run in runs})
-    there = {run.folder for run in runs}
-    folders = {
-        run.folder.with_name(re.sub(r"-s\d+(?=-|$)", f"-s{seed}", run.folder.name, count=1)): None
-        for run in sorted(runs, key=lambda run: run.row)
-        for seed in seeds
+def _scores(table: PaperTable, seeds: Sequence[Run], prefix: str) -> dict[str, Score]:
+    """The scores that all seeds of a row have under the prefix of a predictor in metrics.json."""
+    if prefix != _TEST and not prefix.startswith(_BASELINE):
+        return {}
+    keys = {metric: f"{prefix}/{metric}" for metric in table.metrics}
+    published = table.published.get(seeds[0].row.choices, {}) if prefix == _TEST else {}
+    return {
+        metric: Score(
+            seeds=summarise([run.metrics[key] for run in seeds]),
+            sample=_mean_interval([run.metrics["intervals"].get(key) for run in seeds]),
+            published=published.get(metric),
+            baseline=prefix != _TEST,
+        )
+        for metric, key in keys.items()
+        if all(key in run.metrics for run in seeds)
     }
-    return [str(folder) for folder in folders if folder not in there]
 
 
-def _cell(
-    table: PaperTable, row: tuple[str, str, str, str], seeds: list[Run], prefix: str, metric: str
-) -> Cell:
-    key = f"{prefix}/{metric}"
-    limits = [run.metrics["intervals"].get(key) for run in seeds]
-    is_model = prefix == _MODEL
-    return Cell(
-        row=row,
-        predictor="model" if is_model else prefix.removeprefix(_BASELINE),
-        metric=metric,
-        seeds=summarise([run.metrics[key] for run in seeds]),
-        sample=None
-        if None in limits
-        else (summarise([low for low, _ in limits]).mean, summarise([h for _, h in limits]).mean),
-        published=table.published.get(row[:3], {}).get(metric) if is_model else None,
-    )
+def _mean_interval(
+    intervals: Sequence[tuple[float, float] | None],
+) -> tuple[float, float] | None:
+    """The means of the lower and of the upper limits; None where a run has no interval."""
+    known = [interval for interval in intervals if interval is not None]
+    if len(known) < len(intervals):
+        return None
+    low, high = (summarise(limits).mean for limits in zip(*known, strict=True))
+    return low, high
+
+
+def _plain_latex(text: str) -> str:
+    """A text in which no character means anything to LaTeX."""
+    return text.translate(_LATEX)

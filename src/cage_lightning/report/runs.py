@@ -5,21 +5,42 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from cage_lightning.errors import ConfigError, DataError
 from cage_lightning.predictions.files import has_finite_outputs, read_predictions
 from cage_lightning.predictions.table import Predictions
-from cage_lightning.report.affect_figures import compared_dimensions
+from cage_lightning.report.affect_figures import Source, compared_dimensions
 from cage_lightning.runs.folder import FOREIGN, RunFolder
 from cage_lightning.runs.identity import network_name, read_config
-from cage_lightning.system.links import is_inside, leading_out, leads_out, refuse_outside
+from cage_lightning.system.paths import is_inside, leading_out, leads_out, refuse_outside
 
 _DIVERGED = (
     "the outputs on the test split are not finite: the training diverged; delete the folder, and "
     "train the run with a lower optimizer.lr"
 )
 _LOG_LINES, _LOG_BYTES = 20, 8192  # of the end of train.log, at most
+
+
+class RowName(NamedTuple):
+    """What the seeds of one row of a table share.
+
+    Attributes:
+        data: The dataset.
+        model: The network.
+        loss: The loss.
+        tag: What else tells the runs apart; empty if nothing does.
+    """
+
+    data: str
+    model: str
+    loss: str
+    tag: str
+
+    @property
+    def choices(self) -> tuple[str, str, str]:
+        """Data, network and loss, which name a row of the paper."""
+        return self.data, self.model, self.loss
 
 
 @dataclass(frozen=True)
@@ -37,11 +58,10 @@ class Run:
     metrics: Mapping[str, Any]
 
     @property
-    def row(self) -> tuple[str, str, str, str]:
-        """What the seeds of one row of a table share: data, model, loss and tag."""
-        choices = self.config["choices"]
-        model = network_name(self.config)
-        return choices["data"], model, choices["loss"], self.config.get("tag") or ""
+    def row(self) -> RowName:
+        """Where the run stands in a table."""
+        choices, tag = self.config["choices"], self.config.get("tag")
+        return RowName(choices["data"], network_name(self.config), choices["loss"], str(tag or ""))
 
     @property
     def seed(self) -> int:
@@ -49,18 +69,51 @@ class Run:
         return int(self.config["seed"])
 
     @property
-    def predictions(self) -> dict[str, Path]:
-        """Its prediction file, and those of the datasets it was evaluated on, by a name."""
-        files = {self.folder.name: self.folder / "predictions.parquet"}
-        for scores in sorted(self.folder.glob("evaluations/*/metrics.json")):
-            label = f"{self.folder.name} on {scores.parent.name}"
-            files[label] = scores.with_name("predictions.parquet")
-        return {label: file for label, file in files.items() if not self._leads_out(file)}
+    def evaluations(self) -> list[Evaluation]:
+        """The evaluation on its own test split, and those on other datasets.
 
-    def _leads_out(self, predictions: Path) -> bool:
-        """Whether a prediction file, or the scores beside it, are not of this run."""
-        scores = predictions.with_name("metrics.json")
-        return any(leads_out(self.folder, file) for file in (predictions, scores))
+        Those whose files are links that lead out of the run folder are left out.
+        """
+        name = self.folder.name
+        found = [Evaluation(self, Source(name), self.folder)]
+        for scores in sorted(self.folder.glob("evaluations/*/metrics.json")):
+            found.append(Evaluation(self, Source(name, scores.parent.name), scores.parent))
+        return [evaluation for evaluation in found if not evaluation.leads_out]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a run predicted for one test split, and its scores.
+
+    Attributes:
+        run: The run.
+        source: How its predictions are called beside others.
+        folder: Where its files are: the run folder, or one below it.
+    """
+
+    run: Run
+    source: Source
+    folder: Path
+
+    @property
+    def predictions(self) -> Path:
+        """The prediction file."""
+        return self.folder / "predictions.parquet"
+
+    @property
+    def metrics(self) -> Mapping[str, Any]:
+        """The content of its metrics.json.
+
+        Raises:
+            DataError: It cannot be read.
+        """
+        return self.run.metrics if self.folder == self.run.folder else _metrics(self.folder)
+
+    @property
+    def leads_out(self) -> bool:
+        """Whether its predictions or its scores are not of this run."""
+        files = (self.predictions, self.folder / "metrics.json")
+        return any(leads_out(self.run.folder, file) for file in files)
 
 
 @dataclass(frozen=True)
@@ -94,12 +147,7 @@ def read_runs(root: Path) -> list[Run]:
             continue  # an evaluation of a run, not a run
         if _diverged(file.parent):
             continue
-        try:
-            refuse_outside(file.parent, file)
-            metrics = RunFolder(file.parent).read_metrics()
-        except (OSError, ValueError) as error:
-            raise DataError(f"{file} is unreadable: {error}") from error
-        runs.append(Run(file.parent, _settings(config), metrics))
+        runs.append(Run(file.parent, _settings(config), _metrics(file.parent)))
     if not runs:
         raise ConfigError(f"{root} holds no finished run (a metrics.json beside a config.yaml)")
     return runs
@@ -133,15 +181,29 @@ def left_out(runs: Iterable[Run | UnfinishedRun]) -> list[Path]:
     return [path for run in runs for path in leading_out(run.folder, FOREIGN)]
 
 
-def read_affect(paths: Mapping[str, Path]) -> dict[str, Predictions]:
-    """The prediction files in which affect can be compared, by name; others are left out.
+def read_affect(evaluations: Iterable[Evaluation]) -> list[tuple[Evaluation, Predictions]]:
+    """The evaluations in which affect can be compared, with what they predict.
 
     Raises:
         ConfigError: A file is missing.
         DataError: A file cannot be read.
     """
-    files = {label: read_predictions(path) for label, path in paths.items()}
-    return {label: file for label, file in files.items() if compared_dimensions(file)}
+    files = [(evaluation, read_predictions(evaluation.predictions)) for evaluation in evaluations]
+    return [(evaluation, file) for evaluation, file in files if compared_dimensions(file)]
+
+
+def _metrics(folder: Path) -> dict[str, Any]:
+    """The scores in a folder of results.
+
+    Raises:
+        DataError: They cannot be read, or are a link that leads out of the folder.
+    """
+    run = RunFolder(folder)
+    refuse_outside(folder, run.metrics_file)
+    try:
+        return run.read_metrics()
+    except (OSError, ValueError) as error:
+        raise DataError(f"{run.metrics_file} is unreadable: {error}") from error
 
 
 def _settings(file: Path) -> dict[str, Any]:

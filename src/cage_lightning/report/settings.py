@@ -30,11 +30,11 @@ def differing_settings(runs: Sequence[Run]) -> dict[Path, dict[str, Any]]:
         By run folder; None where a run has no such setting.
     """
     choices = _common([run.config["choices"] for run in runs])
-    keys = _differing(runs, lambda run: run.row[:3], choices)
+    keys = _differing(runs, lambda run: run.row.choices, choices)
     settings = {run.folder: _settings(run) for run in runs}
     keys += _differing(
         runs,
-        lambda run: (*run.row[:3], *(run.config["choices"][key] for key in choices)),
+        lambda run: (*run.row.choices, *(run.config["choices"][key] for key in choices)),
         sorted({key for found in settings.values() for key in found}),
         lambda run: settings[run.folder],
     )
@@ -44,10 +44,10 @@ def differing_settings(runs: Sequence[Run]) -> dict[Path, dict[str, Any]]:
         }
         for run in runs
     }
-    rows = {(run.row[:3], json.dumps(found[run.folder])) for run in runs}
+    rows = {(run.row.choices, json.dumps(found[run.folder])) for run in runs}
     if keys and len(rows) < len({(run.row, json.dumps(found[run.folder])) for run in runs}):
         for run in runs:
-            found[run.folder]["tag"] = run.row[3]
+            found[run.folder]["tag"] = run.row.tag
     return found
 
 
@@ -80,7 +80,7 @@ def _common(choices: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _settings(run: Run) -> dict[str, Any]:
-    """What a run computes, whatever its seed."""
+    """What a run computes; runs that differ only in their seed have the same."""
     return {
         key: re.sub(r"-s\d+(?=[-/]|$)", "-s*", value) if isinstance(value, str) else plain(value)
         for key, value in essence(run.config).items()

@@ -1,1 +1,1 @@
-"""A run folder and what surrounds it: its identity, its name, waiting for it, SLURM, W&B agents."""
+"""One training run: its folder, name, identity and log, and how SLURM and a W&B agent start it."""

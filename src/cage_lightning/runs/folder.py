@@ -1,43 +1,36 @@
-"""The run folder: its name, what lies in it, and when a run counts as finished.
+"""The run folder: its name, its files, and when a run counts as finished.
 
     runs/<group>/<data>-<model>-<loss>-s<seed>[-<tag>]/
         config.yaml  checkpoints/{best,last}.ckpt  metrics.json  predictions.parquet
         train.log    csv/version_<start>/metrics.csv    [error.txt]
 
 The same command finds the same folder again: it resumes an unfinished run and skips a finished one.
-`metrics.json` is written last and atomically; its existence means finished.
+`metrics.json` is written last and atomically: a run is finished when it exists.
 """
 
 from __future__ import annotations
 
-import errno
 import json
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from omegaconf import DictConfig, OmegaConf
 
 from cage_lightning.errors import ConfigError
 from cage_lightning.runs.identity import TIMM, essence, read_config
-from cage_lightning.runs.naming import name_of
+from cage_lightning.runs.naming import name_of, run_name
 from cage_lightning.system.atomic import Held, NoLocks, locked, write_atomic
-from cage_lightning.system.links import is_inside, local_path, refuse_leading_out, refuse_outside
+from cage_lightning.system.paths import is_inside, local_path, refuse_leading_out, refuse_outside
+from cage_lightning.system.storage import not_writable
 
-# What W&B keeps leads to its own logs elsewhere; nothing of it is read here.
+Stage = Literal["new", "begun", "finished"]
+
+# W&B keeps links to its own logs elsewhere in this folder, of which nothing is read.
 FOREIGN = ("wandb",)
-
-_ROOM, _PERMISSION = "free some space there, or ", "make it writable, or "
-_REMEDIES = {
-    errno.ENOSPC: _ROOM,
-    errno.EDQUOT: _ROOM,
-    errno.EACCES: _PERMISSION,
-    errno.EPERM: _PERMISSION,
-    errno.EROFS: _PERMISSION,
-}
 
 
 @dataclass(frozen=True)
@@ -48,10 +41,13 @@ class RunFolder:
 
     @classmethod
     def of(cls, config: DictConfig) -> RunFolder:
-        """The folder that a training config names; one that an older version named is kept.
+        """Return the folder that a training config names.
+
+        Where an older version has begun this run under another name, that folder is returned.
 
         Raises:
-            ConfigError: A name cannot be part of a folder's, or `choices` lacks one.
+            ConfigError: The group, the tag or a choice cannot be part of a folder's name, or
+                `choices` lacks a name.
         """
         folder = cls._named(config, config.choices.model)
         older = cls._named(config, TIMM)
@@ -59,22 +55,22 @@ class RunFolder:
 
     @classmethod
     def _named(cls, config: DictConfig, model: str | None) -> RunFolder:
-        names = [config.choices.data, model and name_of(model), config.choices.loss]
-        if None in names:
+        data, loss, tag = config.choices.data, config.choices.loss, config.tag
+        if data is None or model is None or loss is None:
             raise ConfigError(
                 "choices.data, choices.model and choices.loss name the run folder, and this config "
-                "does not say them all"
+                "lacks at least one of them: give all three"
             )
-        names += [f"s{config.seed}", *([] if config.tag is None else [config.tag])]
-        for name in (*names, config.group):
+        for name in (data, name_of(model), loss, *([] if tag is None else [tag]), config.group):
             if re.search(r"[/\\\s]", str(name)) or str(name) in ("", ".", ".."):
                 raise ConfigError(
                     f"'{name}' cannot be part of a folder's name; choose another group or tag"
                 )
-        return cls(local_path("runs", config.runs) / config.group / "-".join(names))
+        name = run_name(data, model, loss, config.seed, tag)
+        return cls(local_path("runs", config.runs) / config.group / name)
 
     def _holds(self, config: DictConfig) -> bool:
-        """Whether the run of this config was begun here."""
+        """Whether this folder holds a run of this config that has begun."""
         if self.stage == "new" or not self.config_file.is_file():
             return False
         settings = config.copy()
@@ -88,17 +84,17 @@ class RunFolder:
 
     @property
     def metrics_file(self) -> Path:
-        """The results; there only when the run is finished."""
+        """The results; the file exists only when the run is finished."""
         return self.path / "metrics.json"
 
     @property
     def log_file(self) -> Path:
-        """What the command said."""
+        """The log of the command."""
         return self.path / "train.log"
 
     @property
     def error_file(self) -> Path:
-        """Why the last attempt failed; not there while one goes on."""
+        """The error that ended the last attempt; each new attempt deletes it."""
         return self.path / "error.txt"
 
     @property
@@ -113,19 +109,19 @@ class RunFolder:
 
     @property
     def lock_file(self) -> Path:
-        """Held by the process that trains."""
+        """The lock that the training process holds."""
         return self.path / ".lock"
 
     @property
-    def stage(self) -> str:
-        """How far the run has come: "new", "begun" or "finished"."""
+    def stage(self) -> Stage:
+        """How far the run has come; it has begun when there is a checkpoint to resume from."""
         if self.finished:
             return "finished"
         return "begun" if self.last.is_file() else "new"
 
     @property
     def finished(self) -> bool:
-        """Whether the run came to its end: no link to the results of another one."""
+        """Whether the run has results of its own; a link to those of another run does not count."""
         return is_inside(self.path, self.metrics_file)
 
     def read_metrics(self) -> dict[str, Any]:
@@ -134,14 +130,14 @@ class RunFolder:
         return metrics
 
     def claim(self, config: DictConfig) -> None:
-        """Take the folder for this config, or find that it holds another one.
+        """Write the config into the folder, or check it against that of the run in the folder.
 
         Raises:
-            ConfigError: The folder holds a run with another config: names the keys that differ.
-            DataError: The config is a link that leads out of the folder.
+            ConfigError: The folder holds a run with another config; names the keys that differ.
+            DataError: config.yaml is a link that leads out of the folder, or is unreadable.
         """
         refuse_outside(self.path, self.config_file)
-        # A start that failed before it trained anything claims nothing.
+        # An attempt that failed before it trained anything does not reserve the folder.
         if not self.last.is_file() and not self.finished:
             write_atomic(self.config_file, OmegaConf.to_yaml(config, resolve=True))
             return
@@ -154,7 +150,7 @@ class RunFolder:
             )
 
     def _differing(self, config: DictConfig) -> list[str]:
-        """What this config computes otherwise than the run that lies here."""
+        """Describe the settings by which this config computes something else than the run here."""
         ours = essence(OmegaConf.to_container(config, resolve=True))
         theirs = essence(read_config(self.config_file))
         return [
@@ -164,7 +160,7 @@ class RunFolder:
         ]
 
     def sweep_up(self) -> None:
-        """Delete what an attempt that failed or was killed left behind."""
+        """Delete error.txt and the temporary files of an attempt that failed or was killed."""
         self.error_file.unlink(missing_ok=True)
         for pattern in (".part-*", ".decision-*"):
             for left in self.path.rglob(pattern):
@@ -173,15 +169,16 @@ class RunFolder:
 
     @contextmanager
     def locked(self, wait: bool = False) -> Iterator[None]:
-        """Hold the folder: two processes never train the same run at once.
+        """Lock the folder, so that two processes never train the same run at once.
 
         Args:
-            wait: Wait for the process that holds it.
+            wait: Whether to wait for another process that holds the lock.
 
         Raises:
-            ConfigError: Another process holds it, and `wait` is false; or it cannot be held, since
-                nothing can be written there or the file system has no locks.
-            DataError: A link in it leads out of it, or something is neither a file nor a folder.
+            ConfigError: Another process holds the lock, and `wait` is false; or the folder cannot
+                be locked, because nothing can be written there or its file system has no locks.
+            DataError: A link in the folder leads out of it, or something in it is neither a file
+                nor a folder.
         """
         with ExitStack() as held:
             try:
@@ -189,7 +186,7 @@ class RunFolder:
                 refuse_leading_out(self.path, FOREIGN)
                 held.enter_context(self._lock(wait))
             except OSError as error:
-                raise ConfigError(_not_held(self.path, error)) from error
+                raise _not_locked(self.path, error) from error
             yield
 
     @contextmanager
@@ -205,27 +202,30 @@ class RunFolder:
             yield
 
 
-def _not_held(folder: Path, error: OSError) -> str:
-    """Why a run folder cannot be held, and what helps."""
+def _not_locked(folder: Path, error: OSError) -> ConfigError:
     if isinstance(error, Held):
-        return (
+        return ConfigError(
             f"{folder} is being trained by another process; wait for it to end, or give this run a "
             "name of its own with tag=NAME"
         )
     if isinstance(error, NoLocks):
-        return (
+        return ConfigError(
             f"the file system of {folder} has no locks ({error.strerror}), so that nothing would "
             "keep two processes from training the same run: choose another one with runs=DIR, or "
             "have it mounted with locks"
         )
-    remedy = _REMEDIES.get(error.errno or 0, "")
-    return (
-        f"cannot write into {folder} ({error.strerror}): {remedy}choose another place with runs=DIR"
-    )
+    return not_writable(folder, error, "runs=DIR")
 
 
 def run_of(start: Path) -> RunFolder | None:
-    """The run that `init_from` names, by its folder or a checkpoint in it; None for other files."""
+    """Return the run that `init_from` names by its folder or by a checkpoint in it.
+
+    Args:
+        start: The path that `init_from` gives.
+
+    Returns:
+        The run, or None if the path is that of another file.
+    """
     if start.parent.name == "checkpoints":
         return RunFolder(start.parents[1])
     is_file = start.is_file() or start.suffix in (".ckpt", ".pt", ".pth", ".safetensors")

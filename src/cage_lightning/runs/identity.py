@@ -1,4 +1,4 @@
-"""What makes a run the same run: which of its settings count, and how older configs are read."""
+"""The identity of a run: which settings count, and how configs of older versions are read."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from typing import Any
 import yaml
 
 from cage_lightning.errors import DataError
-from cage_lightning.system.links import refuse_outside
+from cage_lightning.system.paths import refuse_outside
 
-# Where and how fast a run is computed, not what: may differ when a run is taken up again. The batch
-# is shared out among the devices and every statistic is that of the whole batch.
+# These settings decide where and how fast a run is computed, but not its result, so they may differ
+# when a run is resumed. The number of devices is among them: they share one batch, and every
+# statistic is that of the whole batch.
 EXECUTION = (
     "runs",
     "run_dir",
@@ -21,7 +22,7 @@ EXECUTION = (
     "logger",
     "figures",
     "init_wait_s",
-    "start_group",  # these two only lead to init_from
+    "start_group",  # this setting and the next one only compose init_from
     "starts",
     "callbacks.progress",
     "callbacks.progress_log",
@@ -38,22 +39,24 @@ EXECUTION = (
     "trainer.log_every_n_steps",
 )
 
-# What says nothing about a run that its other settings do not say: the names of its choices, what
-# its sweep could choose from, and weights that those of the data replaced.
+# These settings add nothing to the other ones: the names of the chosen config files, what a sweep
+# could choose from, and class weights that `data.class_weights` has replaced.
 WITHOUT_EFFECT = ("choices", "at", "loss.class_weights")
 
-# Settings that a run may have been written without, and the value that their absence stood for. A
-# new setting of `train` needs its line here: else no run from before is taken up again.
+# Settings that configs of older runs lack, with the value that the code used then. A new setting of
+# `train` needs a line here: without it, no older run could be resumed.
 ABSENT: Mapping[str, Any] = MappingProxyType({"loss.gamma": 1.0})
 
-TIMM = "timm"  # what the folder of every network of timm was called once
+TIMM = "timm"  # the model's name in the folders of older versions, for every network of timm
 
 
 def essence(settings: Any) -> dict[str, Any]:
-    """What a run computes, as flat keys: its settings without those of EXECUTION.
+    """Return the settings of a run that decide its result, by keys joined with dots.
+
+    Two configs with equal results describe the same run.
 
     Args:
-        settings: The config of a run as plain containers, of this version or an older one.
+        settings: The config of a run as plain containers, from this version or an older one.
     """
     left_out = (*EXECUTION, *WITHOUT_EFFECT)
     return dict(ABSENT) | {
@@ -64,7 +67,7 @@ def essence(settings: Any) -> dict[str, Any]:
 
 
 def flat(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Nested mappings as one, the keys joined by dots; lists and empty mappings are values."""
+    """Return nested mappings as one, keys joined by dots; lists and empty mappings are values."""
     found: dict[str, Any] = {}
     for key, value in config.items():
         if isinstance(value, Mapping) and value:
@@ -75,18 +78,18 @@ def flat(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def network_name(settings: Mapping[str, Any]) -> str:
-    """What the config of a run, of this version or an older one, calls its network."""
+    """Return the name of the network in the config of a run, from this version or an older one."""
     name: str = settings["choices"]["model"]
     return settings["model"]["name"] if name == TIMM else name
 
 
 def read_config(file: Path) -> dict[str, Any]:
-    """The config.yaml of a run, which may come from anyone, as plain containers.
+    """Read the config.yaml of a run, which may come from anyone, as plain containers.
 
-    Nothing in it is resolved: a ``${...}`` stays the text that it is.
+    No interpolation is resolved: ``${...}`` remains text.
 
     Raises:
-        DataError: It is unreadable, a link that leads out of its folder, or no config.
+        DataError: The file is unreadable, a link that leads out of its folder, or not a config.
     """
     refuse_outside(file.parent, file)
     try:
@@ -99,7 +102,7 @@ def read_config(file: Path) -> dict[str, Any]:
 
 
 class _PlainLoader(yaml.SafeLoader):  # type: ignore[misc]  # yaml has no types
-    """YAML as configs are written: no references, with which a short file can mean a huge one."""
+    """A safe loader that refuses YAML references, with which a short file can mean a huge one."""
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):

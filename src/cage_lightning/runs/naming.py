@@ -1,7 +1,7 @@
-"""What settings are called in the name of a run folder.
+"""How the name of a run folder is made from settings.
 
-The rule for sweeps, in one place: whatever a sweep chose that the name does not say yet becomes the
-tag, `tag_of` what was chosen. A tag given by hand wins.
+The rule for sweeps: the settings that a sweep chose, and that the name does not contain otherwise,
+become the tag (`tag_of`). A tag that the user gives takes precedence.
 """
 
 from __future__ import annotations
@@ -14,25 +14,25 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-_LONGEST = 48  # characters of a tag that people read; a digest may follow
+_LONGEST = 48  # characters of the readable part of a tag; a digest may follow
 _DIGEST = 8  # hexadecimal digits
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9._-]*")
-_NO_WORDS = {"true", "false", "null", "nan", "inf"}  # the text of other values
+_NO_WORDS = {"true", "false", "null", "nan", "inf"}  # how values that are no texts are written
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 _NAMES = ("runs", "group", "tag", "seed", "choices.data", "choices.model", "choices.loss")
 _REFERENCE = re.compile(r"\$\{(?:hydra:runtime\.)?([\w.]+)\}")
 
 
 def tag_of(settings: Mapping[str, Any]) -> str:
-    """A tag for settings, at most 57 characters that any file system and command line takes.
+    """Return a tag for settings: at most 57 characters, safe in file names and on command lines.
 
-    ``{"optimizer.lr": 1e-3, "augment": "none"}`` is ``augment-none-lr0.001``: a number follows the
-    last part of its key, anything else a dash; the keys are sorted, and equal values are the same
-    however they were spelled. Different settings never share a tag: where the text leaves something
-    out, it ends in a digest of all of them.
+    ``{"optimizer.lr": 1e-3, "augment": "none"}`` becomes ``augment-none-lr0.001``. A number follows
+    the last part of its key directly, any other value follows a dash. The keys are sorted, and
+    equal values give the same text (1 and 1.0). Different settings have different tags: where the
+    readable text is not unique, a digest of all settings follows it.
 
     Args:
-        settings: By key; numbers, texts, null, lists and mappings.
+        settings: Values by key: numbers, texts, None, lists and mappings.
     """
     keys = sorted(settings)
     labels = _labels(keys)
@@ -41,25 +41,32 @@ def tag_of(settings: Mapping[str, Any]) -> str:
         f"{label}{text}" if _is_number(settings[key]) else f"{label}-{text}"
         for key, label, (text, _) in zip(keys, labels, texts, strict=True)
     )
-    # A dash of a text could be one between two settings.
+    # A dash inside a text looks like the dash between two settings.
     dashes = any(isinstance(value, str) and "-" in value for value in settings.values())
-    said = all(exact for _, exact in texts) and not (dashes and len(keys) > 1)
-    if said and len(readable) <= _LONGEST and len(set(labels)) == len(keys):
+    unique = all(exact for _, exact in texts) and not (dashes and len(keys) > 1)
+    if unique and len(readable) <= _LONGEST and len(set(labels)) == len(keys):
         return readable
     return f"{readable[:_LONGEST]}-{_digest({key: settings[key] for key in keys})}"
 
 
+def run_name(data: str, model: str, loss: str, seed: int, tag: str | None) -> str:
+    """What a run folder is called: ``<data>-<model>-<loss>-s<seed>[-<tag>]``."""
+    name = f"{data}-{name_of(model)}-{loss}-s{seed}"
+    return name if tag is None else f"{name}-{tag}"
+
+
 def name_of(text: str) -> str:
-    """A text as part of a folder's name; different texts never share one."""
+    """Return a text as part of a folder's name; different texts give different names."""
     readable, exact = _text(text)
     return text if exact else f"{readable}-{_digest(text)}"
 
 
 def named_settings(config: DictConfig) -> set[str]:
-    """The keys that the path of the run folder says already, whatever their values.
+    """Return the keys of the settings that the path of the run folder already contains.
 
     Args:
-        config: Of a training, not resolved: `group=lr${optimizer.lr}` says `optimizer.lr`.
+        config: The config of a training, not resolved: ``group=lr${optimizer.lr}`` contains the key
+            ``optimizer.lr``.
     """
     raw: Any = OmegaConf.to_container(config, resolve=False)
     found, left = set[str](), list(_NAMES)
@@ -72,21 +79,21 @@ def named_settings(config: DictConfig) -> set[str]:
 
 
 def _at(node: Any, key: str) -> Any:
-    """The content under a key with dots; None if there is none."""
+    """Return the value under a key with dots, or None if there is none."""
     for part in key.split("."):
         node = node.get(part) if isinstance(node, Mapping) else None
     return node
 
 
 def _labels(keys: Collection[str]) -> list[str]:
-    """The last part of each key, or all of it where two would be the same."""
+    """Return the last part of each key, or the whole key where two last parts are equal."""
     last = [re.split(r"[./]", key)[-1] for key in keys]
     labels = [key if last.count(end) > 1 else end for key, end in zip(keys, last, strict=True)]
     return [_UNSAFE.sub(".", label) for label in labels]
 
 
 def _text(value: Any) -> tuple[str, bool]:
-    """A value as people write it, and whether it is the only value that is written so."""
+    """Return a value as readable text, and whether no other value has the same text."""
     value = plain(value)
     if isinstance(value, str):
         exact = _PLAIN.fullmatch(value) is not None and value.lower() not in _NO_WORDS
@@ -99,7 +106,7 @@ def _text(value: Any) -> tuple[str, bool]:
 
 
 def plain(value: Any) -> Any:
-    """A setting as one value however it was written: 1 for 1.0, 0 for -0.0."""
+    """Return the same value for equal settings: 1 for 1.0, 0 for -0.0, a list for a tuple."""
     if isinstance(value, Mapping):
         return {str(key): plain(value[key]) for key in sorted(value, key=str)}
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""Where a result comes from: code, versions, device."""
+"""The provenance of a result: code revision, package versions and device."""
 
 from __future__ import annotations
 
@@ -15,7 +15,13 @@ _PACKAGES = ("cage-lightning", "torch", "torchvision", "lightning", "torchmetric
 
 
 def provenance(trainer: Trainer) -> dict[str, Any]:
-    """Facts that a result is not comprehensible without, as plain containers."""
+    """Return the provenance of the trainer's results, as plain containers for metrics.json.
+
+    Returns:
+        ``git_revision`` (`git_revision`), ``versions`` by package, and ``device`` with its type and
+        name, the number of processes, the precision, and the peak of the allocated GPU memory in
+        GiB (None on a CPU).
+    """
     import torch
 
     device = trainer.strategy.root_device
@@ -37,7 +43,11 @@ def provenance(trainer: Trainer) -> dict[str, Any]:
 
 
 def git_revision() -> str | None:
-    """Commit of the checkout that runs, with ``+`` when it has changes; None outside a checkout."""
+    """Return the commit of the running checkout, with ``+`` if tracked files are changed.
+
+    Returns:
+        The commit, or None if the package does not run from a checkout of its own.
+    """
     here = Path(__file__).resolve().parent
 
     def git(*arguments: str) -> str:
@@ -46,7 +56,7 @@ def git_revision() -> str | None:
         ).stdout.strip()
 
     try:
-        # An installed copy may lie inside somebody else's repository.
+        # An installed copy may be inside somebody else's repository, which does not track it.
         git("ls-files", "--error-unmatch", str(Path(__file__).resolve()))
         return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "-uno") else "")
     except (OSError, subprocess.CalledProcessError):

@@ -1,4 +1,7 @@
-"""What a process of a SLURM job knows before it meets the other ranks."""
+"""What a process of a SLURM job does on its own: ask for a restart, agree with the other ranks.
+
+It uses the environment, `scontrol` and files, so that it works before there is a process group.
+"""
 
 from __future__ import annotations
 
@@ -9,26 +12,31 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, get_args
 
 from cage_lightning.errors import ConfigError
+from cage_lightning.runs.folder import Stage
 from cage_lightning.system.atomic import write_atomic
 
 _POLL_S = 0.2
-_FAILED = "failed"
+_STAGES: tuple[Stage, ...] = get_args(Stage)
+_FAILED = "failed"  # what rank 0 writes instead of a stage
 _SLURM_ENDS_JOBS_WITHIN_S = 60
 
 
 def restarted() -> bool:
-    """Whether SLURM has queued this job again."""
+    """Whether this job is a requeued one, which SLURM has started before."""
     return int(os.environ.get("SLURM_RESTART_COUNT", "0")) > 0
 
 
 def requeue() -> NoReturn:
-    """Have SLURM end this job and start it again. To be called by every rank; rank 0 asks.
+    """Have SLURM end this job and queue it again.
 
-    SLURM then ends all ranks with SIGTERM. Until then none may leave: with KillOnBadExit, that
-    would end rank 0 before it has asked.
+    Every rank calls this, and only rank 0 asks SLURM. SLURM then ends all ranks with SIGTERM. Until
+    then no rank may exit: under KillOnBadExit, SLURM would kill rank 0 before it has asked.
+
+    Raises:
+        CalledProcessError: `scontrol requeue` fails, on rank 0.
     """
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -39,36 +47,40 @@ def requeue() -> NoReturn:
     sys.exit(143)
 
 
-def one_decision(folder: Path, decide: Callable[[], str], first: bool) -> str:
-    """Let rank 0 of a SLURM job decide for all.
+def one_decision(folder: Path, decide: Callable[[], Stage], first: bool) -> Stage:
+    """Let rank 0 of a SLURM job decide for all ranks how far the run has come.
 
-    Each would else look at the run folder for itself, at another moment and through the cache of
-    another node, and one could resume where another begins.
+    Otherwise each rank would look at the run folder for itself, at another moment and through the
+    cache of another node, and one could resume where another begins.
 
     Args:
-        folder: A folder that all ranks see.
-        decide: Called by rank 0. Without SLURM, no rank starts before rank 0 has come this far,
-            and each may decide for itself.
+        folder: The run folder, which all ranks see; the decision is written to a file in it.
+        decide: Called by rank 0 only. Outside SLURM every rank calls it: Lightning starts the other
+            ranks after rank 0 has decided.
         first: Whether this is rank 0.
 
+    Returns:
+        The decision of rank 0.
+
     Raises:
-        ConfigError: Rank 0 could not decide, on the others.
+        ConfigError: On the other ranks, if rank 0 could not decide.
     """
     if int(os.environ.get("SLURM_NTASKS", "1")) == 1:
         return decide()
     start = [os.environ.get(f"SLURM_{key}", "0") for key in ("JOB_ID", "STEP_ID", "RESTART_COUNT")]
-    said = folder / f".decision-{'-'.join(start)}"
+    file = folder / f".decision-{'-'.join(start)}"
     if first:
         try:
             decision = decide()
         except BaseException:
-            write_atomic(said, _FAILED)
+            write_atomic(file, _FAILED)
             raise
-        write_atomic(said, decision)
+        write_atomic(file, decision)
         return decision
-    while not said.is_file():  # rank 0 waits for a lock, perhaps
+    while not file.is_file():  # rank 0 may be waiting for the lock of the folder
         time.sleep(_POLL_S)
-    decision = said.read_text(encoding="utf-8")
-    if decision == _FAILED:
-        raise ConfigError("rank 0 could not begin; its log says why")
-    return decision
+    text = file.read_text(encoding="utf-8")
+    for stage in _STAGES:
+        if text == stage:
+            return stage
+    raise ConfigError("rank 0 could not begin; its log says why")

@@ -1,6 +1,7 @@
-"""A run that `wandb agent` starts: what it chose, and as which run of W&B.
+"""A run that `wandb agent` starts: the settings that the agent chose, and the id of its W&B run.
 
-The agent says both in the environment; its command line is written for Python, not for Hydra.
+The agent passes both in environment variables. It writes the values on the command line as Python
+does, which Hydra would misread.
 """
 
 from __future__ import annotations
@@ -12,36 +13,35 @@ from pathlib import Path
 from typing import Any
 
 _SETTINGS, _SWEEP, _RUN = "WANDB_SWEEP_PARAM_PATH", "WANDB_SWEEP_ID", "WANDB_RUN_ID"
-_AS_IT_IS = re.compile(
-    r"[\w./:+-]+|.*\$\{.*", re.ASCII
-)  # numbers as well: YAML takes 1e-3 for a text
+# Texts that need no quotes. Numbers are among them: YAML reads 1e-3 as a text.
+_AS_IT_IS = re.compile(r"[\w./:+-]+|.*\$\{.*", re.ASCII)
 
 
 def chosen_keys() -> set[str]:
-    """The keys of the settings that the agent chose; empty without one."""
+    """Return the keys of the settings that the agent chose; an empty set without an agent."""
     return {key for name, value in _settings().items() for key, _ in _flat(name, value)}
 
 
 def run_id() -> str | None:
-    """The id of the run that the agent waits for; None without one."""
+    """Return the id of the W&B run that the agent waits for, or None without an agent."""
     return os.environ.get(_RUN) if os.environ.get(_SWEEP) else None
 
 
 def hydra_overrides(arguments: Iterable[str]) -> Iterator[str]:
-    """A command line, with the settings that the agent chose as Hydra writes them.
+    """Yield the arguments of a command line, those of the agent in the grammar of Hydra.
 
-    ``key=None`` becomes ``key=null``, nested parameters keys with dots; a text is quoted where
-    Hydra would not take it for one.
+    ``key=None`` becomes ``key=null``, nested parameters become keys with dots, and a text is quoted
+    where Hydra would otherwise read it as something else.
 
     Args:
-        arguments: Without the name of the program.
+        arguments: The arguments without the name of the program.
     """
-    said = {f"{name}={value}": (name, value) for name, value in _settings().items()}
+    chosen = {f"{name}={value}": (name, value) for name, value in _settings().items()}
     for argument in arguments:
-        if argument not in said:
+        if argument not in chosen:
             yield argument
             continue
-        for key, value in _flat(*said[argument]):
+        for key, value in _flat(*chosen[argument]):
             yield f"{key}={_written(value)}"
 
 
@@ -49,7 +49,7 @@ def _settings() -> dict[str, Any]:
     file = Path(os.environ.get(_SETTINGS, ""))
     if not file.is_file():
         return {}
-    import yaml  # `--help` does without
+    import yaml  # imported here, because `--help` does not need it
 
     content = yaml.safe_load(file.read_text(encoding="utf-8"))
     return {

@@ -1,7 +1,15 @@
-"""Every score of a prediction file, as a function of the weights of its samples.
+"""Scores of a finished model, from its prediction file: what is reported, with intervals.
 
-A point estimate gives every sample the weight 1; a bootstrap counts how often a sample was drawn;
-a paired bootstrap gives two files the same weights. NumPy and SciPy only.
+Every score is a function of the weights of the samples. A point estimate gives each the weight 1; a
+bootstrap counts how often a sample was drawn; a paired bootstrap gives two files the same weights.
+NumPy and SciPy only, so that tables and figures need no torch. `cage_lightning.metrics` computes
+some of the same scores while a model trains, batch by batch and over all ranks; a test holds both
+equal on every key that it has.
+
+A new score is an entry in what `CategoryScorer`, `MultiLabelScorer` or `AffectScorer` returns: an
+expression of weighted sums over the samples, which the class has already or gets as a column more.
+It is then in metrics.json with its interval; ``report/paper_tables.py`` names those that have a
+column in a table, and ``report/summary.py`` those that a command prints.
 """
 
 from __future__ import annotations

@@ -99,6 +99,9 @@ def bootstrap(files: Sequence[Predictions], resamples: int, seed: int) -> list[d
 def percentile_interval(values: Floats, confidence: float) -> Interval | None:
     """The central `confidence` of the values ``[R]`` that are not NaN; None if there is none.
 
+    >>> percentile_interval(np.array([*range(101), np.nan]), confidence=0.5)
+    Interval(low=25.0, high=75.0, undefined=0.00980392156862...)
+
     Raises:
         ConfigError: `confidence` does not lie between 0 and 1.
     """

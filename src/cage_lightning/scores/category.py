@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from cage_lightning.predictions.table import Categories, Floats, Predictions
+from cage_lightning.predictions.table import Floats, Predictions
+from cage_lightning.scores.calibration import calibration_error, surplus
 from cage_lightning.scores.ratio import ratio
 
-BINS = 15
 UNLABELLED = "n_unlabelled_category"
 
 # A difference below this share of its terms is what rounding left of zero.
@@ -29,9 +29,8 @@ class CategoryScorer:
       and prediction are one and the same category throughout;
     - ``mcc`` = (n sum(h) - sum(t p)) / sqrt((n^2 - sum(p^2)) (n^2 - sum(t^2))), Gorodkin 2004; 0
       where truth or prediction is constant, as in scikit-learn;
-    - ``ece``, if there are probabilities: sum over the bins of |sum(w (correct - confidence))| / n,
-      with the probability of the most probable category as confidence and 15 bins of equal width,
-      closed on the right (Guo et al. 2017, equation 3).
+    - ``ece``, if there are probabilities: the expected calibration error, sum over the bins of
+      |sum(w (correct - confidence))| / n (see `scores.calibration`).
 
     ``n_unlabelled_category`` counts the samples without a true category, which the others leave
     out.
@@ -51,7 +50,7 @@ class CategoryScorer:
         self._unlabelled = 1.0 - labelled[:, 0]
         self._surplus = None
         if predictions.probability is not None:
-            self._surplus = labelled * _surplus(predictions.probability, true)
+            self._surplus = labelled * surplus(predictions.probability, true)
 
     def __call__(self, weights: Floats) -> dict[str, Floats]:
         """Scores ``[R]``, NaN where undefined, for weights ``[R, N]``."""
@@ -74,15 +73,15 @@ class CategoryScorer:
             (a * b).sum(axis=1)
             for a, b in ((true, predicted), (true, true), (predicted, predicted))
         )
-        surplus = n * hit - by_chance
-        scores["cohen_kappa"] = ratio(surplus, _rest(n, by_chance))
+        beyond_chance = n * hit - by_chance
+        scores["cohen_kappa"] = ratio(beyond_chance, _rest(n, by_chance))
         scores["mcc"] = np.where(
             n > 0,
-            ratio(surplus, np.sqrt(_rest(n, true_square) * _rest(n, predicted_square)), 0),
+            ratio(beyond_chance, np.sqrt(_rest(n, true_square) * _rest(n, predicted_square)), 0),
             np.nan,
         )
         if self._surplus is not None:
-            scores["ece"] = ratio(np.abs(weights @ self._surplus).sum(axis=1), n)
+            scores["ece"] = calibration_error(weights @ self._surplus, n)
         return scores
 
 
@@ -90,11 +89,3 @@ def _rest(n: Floats, part: Floats) -> Floats:
     """n^2 - part, not below 0."""
     rest = n**2 - part
     return np.where(rest > _ROUNDING * n**2, rest, 0)
-
-
-def _surplus(probability: Floats, true: Categories) -> Floats:
-    """Correct (0 or 1) minus confidence of each sample, in the column of its bin, ``[N, BINS]``."""
-    confidence = probability.max(axis=1)
-    edges = np.linspace(0, 1, BINS + 1)[1:-1]
-    surplus = (probability.argmax(axis=1) == true) - confidence
-    return np.asarray(np.eye(BINS)[np.searchsorted(edges, confidence)] * surplus[:, None])

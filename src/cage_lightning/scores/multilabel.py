@@ -102,7 +102,11 @@ class MultiLabelScorer:
 
 
 def most_probable(probability: Floats) -> npt.NDArray[np.bool_]:
-    """The three most probable of ``[N, K]`` as a mask; of equal ones the first in order."""
+    """The three most probable of ``[N, K]`` as a mask; of equal ones the first in order.
+
+    >>> most_probable(np.array([[0.1, 0.5, 0.1, 0.9, 0.1]])).tolist()
+    [[True, True, False, True, False]]
+    """
     top = np.argsort(-probability, axis=1, kind="stable")[:, :TOP]
     mask = np.zeros(probability.shape, dtype=bool)
     np.put_along_axis(mask, top, True, axis=1)

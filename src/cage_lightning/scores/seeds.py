@@ -32,6 +32,10 @@ def summarise(values: Sequence[float], confidence: float = 0.95) -> Summary:
     The interval is about training again, not about other samples; it assumes that the scores of
     runs are normally distributed.
 
+    >>> summary = summarise([0.5, 0.6, 0.7])
+    >>> round(summary.mean, 6), round(summary.sd, 6), round(summary.low, 3), round(summary.high, 3)
+    (0.6, 0.1, 0.352, 0.848)
+
     Args:
         values: One for each run, at least one.
         confidence: Of the interval, between 0 and 1.

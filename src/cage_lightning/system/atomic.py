@@ -1,4 +1,4 @@
-"""Files that are whole or not there, and folders that one process at a time works in."""
+"""Atomic writing of files, and locks between processes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from cage_lightning.system.links import open_regular
+from cage_lightning.system.paths import open_regular
 from cage_lightning.system.storage import room_for
 
 
@@ -22,18 +22,19 @@ class Held(BlockingIOError):
 
 
 class NoLocks(OSError):
-    """The file system has no locks."""
+    """The file system does not support locks."""
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A place to write `path` anew: a kill at any moment leaves the old file or the new one, whole.
+    """Replace a file atomically: a kill at any moment leaves the old file or the new one, whole.
 
     Yields:
-        A file name in the same folder. It takes the place of `path` when the block ends well.
+        A new file in the same folder to write to. It is flushed to disk and takes the place of
+        `path` when the block ends without an error; otherwise it is deleted.
 
     Raises:
-        OutputError: There is no room for it, or it may not be written.
+        OutputError: The disk is full, or the file may not be written.
     """
     with room_for(path), _replacing(path) as part:
         yield part
@@ -42,8 +43,9 @@ def replacing(path: Path) -> Iterator[Path]:
 @contextmanager
 def _replacing(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Not the target's name: Lightning takes whatever contains "hpc_ckpt_" for a checkpoint. A name
-    # that nobody guesses, and a new file: a link that lies in wait would be written through.
+    # The name does not contain that of the target: to Lightning every file with "hpc_ckpt_" in its
+    # name is a checkpoint. It cannot be guessed, and the file must be new: nothing is written
+    # through a symbolic link that somebody has put there beforehand.
     part = path.with_name(f".part-{secrets.token_hex(16)}")
     os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode=0o666))
     try:
@@ -52,18 +54,32 @@ def _replacing(path: Path) -> Iterator[Path]:
             os.fsync(file.fileno())
         part.replace(path)
     finally:
-        with suppress(OSError):  # which would hide why it could not be written
+        with suppress(OSError):  # it would hide the error that ended the block
             part.unlink()
 
 
 def write_atomic(path: Path, content: str | bytes) -> None:
-    """Write a file so that a kill at any moment leaves the old one or the new one, whole."""
+    """Write a whole file as `replacing` does: a text in UTF-8, or bytes.
+
+    Raises:
+        OutputError: The disk is full, or the file may not be written.
+    """
     with replacing(path) as part:
         part.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write a table with a header, as `write_atomic` does; None is an empty field."""
+    """Write a CSV table with a header as `write_atomic` does; None becomes an empty field.
+
+    Args:
+        path: The file.
+        columns: The header.
+        rows: For each row, the values by column; a missing column becomes an empty field.
+
+    Raises:
+        ValueError: A row has a column that is not in the header.
+        OutputError: As in `write_atomic`.
+    """
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, columns, lineterminator="\n")
     writer.writeheader()
@@ -72,13 +88,13 @@ def write_csv(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, An
 
 
 def open_log(path: Path) -> io.TextIOWrapper:
-    """A file to write further lines to.
+    """Open a text file in UTF-8 to append lines to it; it is created if it does not exist.
 
-    Where it has other names (hard links, as in a backup), they keep what it was.
+    If the file has other names (hard links, as in a backup), those keep the old content.
 
     Raises:
-        DataError: It is a link, or no file.
-        OSError: It cannot be written.
+        DataError: The path is a symbolic link, or something else than a regular file.
+        OSError: The file cannot be written.
     """
     append = os.O_WRONLY | os.O_APPEND | os.O_CREAT
     descriptor = open_regular(path, append)
@@ -94,14 +110,14 @@ def locked(path: Path, wait: bool = True) -> Iterator[None]:
     """Hold an exclusive lock, which the system releases even if this process is killed.
 
     Args:
-        path: The lock file; it stays as it is.
-        wait: Wait for the process that holds it.
+        path: The lock file; it is created if it does not exist, and its content does not change.
+        wait: Whether to wait for another process that holds the lock.
 
     Raises:
-        Held: Another process holds it, and `wait` is false.
-        NoLocks: The file system has none.
-        DataError: It is a link, or no file.
-        OSError: It cannot be opened for writing.
+        Held: Another process holds the lock, and `wait` is false.
+        NoLocks: The file system does not support locks.
+        DataError: The path is a symbolic link, or something else than a regular file.
+        OSError: The file cannot be opened for writing.
     """
     descriptor = open_regular(path, os.O_RDWR | os.O_CREAT)
     try:
@@ -112,10 +128,12 @@ def locked(path: Path, wait: bool = True) -> Iterator[None]:
 
 
 def is_held(path: Path) -> bool:
-    """Whether another process holds the lock, which is seen also where nothing can be written.
+    """Whether another process holds the lock; the lock file need not be writable.
 
     Raises:
-        OSError, DataError: As `locked`.
+        NoLocks: The file system does not support locks.
+        DataError: The path is a symbolic link, or something else than a regular file.
+        OSError: The file cannot be opened for reading.
     """
     try:
         descriptor = open_regular(path, os.O_RDONLY)
@@ -132,8 +150,8 @@ def is_held(path: Path) -> bool:
 
 def _lock(path: Path, descriptor: int, kind: int) -> None:
     try:
-        # lockf, not flock: a killed process's children live on for some seconds, and would hold
-        # what they inherited.
+        # lockf is used because the children of a killed process, which live on for some seconds,
+        # would go on holding a lock of flock that they inherited.
         fcntl.lockf(descriptor, kind)
     except OSError as error:
         held = error.errno in (errno.EAGAIN, errno.EACCES)

@@ -1,4 +1,4 @@
-"""Sums over all processes of a training job, with gradients."""
+"""Differentiable sums over all processes of a training job."""
 
 from __future__ import annotations
 
@@ -13,18 +13,20 @@ def global_sum(x: Tensor) -> Tensor:
     """Sum a tensor over all ranks, so that a statistic is that of the global batch.
 
     Every rank must call it equally often with the same shape: once per training step, and once
-    per evaluation split, whose batches may be unevenly spread. Without a process group it is `x`.
+    per evaluation split, whose batches may be unevenly spread. Without a process group the sum is
+    `x` itself.
 
     The backward pass sums the gradient over the ranks as well. All W ranks hold the same loss L,
-    so each one back-propagates dL/dx through W equal copies and its own parameters get W times
-    its share of dL/dtheta. DistributedDataParallel divides the sum of these shares by W: exactly
-    dL/dtheta of the global batch, however unevenly it is spread over the ranks.
+    so each one back-propagates dL/dx through W equal copies, and its own parameters get W times
+    its share of dL/dtheta. DistributedDataParallel divides the sum of these shares by W. The result
+    is exactly dL/dtheta of the global batch, however unevenly it is spread over the ranks.
 
     Args:
-        x: Any shape; float. Stack several sums into one tensor to pay for one collective.
+        x: A float tensor of any shape. Stack several sums into one tensor to need one collective
+            only.
 
     Returns:
-        The sum, in the shape, dtype and device of `x`.
+        The sum, with the shape, dtype and device of `x`.
     """
     if not dist.is_available() or not dist.is_initialized() or dist.get_world_size() == 1:
         return x

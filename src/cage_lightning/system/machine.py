@@ -1,4 +1,4 @@
-"""What this machine gives a process."""
+"""The CPUs that a process may use."""
 
 from __future__ import annotations
 
@@ -6,6 +6,10 @@ import os
 
 
 def usable_cpus() -> int:
-    """The share of the machine that a cluster job was given, where the system can tell."""
+    """Return the number of CPUs that this process may use.
+
+    In a job of a cluster that is the share of the job. On systems that cannot tell (macOS) it is
+    the number of CPUs of the machine.
+    """
     has_share = hasattr(os, "sched_getaffinity")
     return len(os.sched_getaffinity(0)) if has_share else os.cpu_count() or 1

@@ -1,4 +1,4 @@
-"""What a command prints. Whether anybody can read it decides nothing."""
+"""Standard output and standard error: a command works on, whether or not they can be written."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ if TYPE_CHECKING:
 
 
 class _Steady(io.FileIO):
-    """What cannot be written any more, to a pipe that is closed or a disk that is full, is lost."""
+    """A file that drops what cannot be written, to a closed pipe or a full disk, without an error.
+
+    Attributes:
+        lost: The first error of writing, or None.
+    """
 
     lost: OSError | None = None
 
@@ -26,7 +30,7 @@ class _Steady(io.FileIO):
 
 
 def keep_printing() -> None:
-    """From now on no print of this process fails; streams that are closed lead nowhere."""
+    """Make every later `print` of this process succeed, also to a closed stream or a full disk."""
     for name, number in (("stdout", 1), ("stderr", 2)):
         stream = getattr(sys, name)
         if stream is None:
@@ -36,21 +40,24 @@ def keep_printing() -> None:
 
 
 def is_lost() -> bool:
-    """Whether something that was printed did not arrive, though somebody still waits for it."""
+    """Whether printed text was lost, other than to a reader that has closed its pipe."""
     sys.stdout.flush()
     raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
     return isinstance(raw, _Steady) and raw.lost is not None and raw.lost.errno != errno.EPIPE
 
 
 def console() -> Console:
-    """The terminal. What is printed may come from anywhere: no markup in it counts."""
-    from rich.console import Console  # not for `--help`
+    """Return a console of Rich on standard output that takes no text for markup or an emoji.
+
+    What is printed may come from a stranger's file.
+    """
+    from rich.console import Console  # imported here, because `--help` does not need it
 
     return Console(markup=False, emoji=False, highlight=False)
 
 
 def say(text: str) -> None:
-    """Print a line, which the terminal may break but we do not."""
+    """Print a line of text without breaking it at the width of the terminal."""
     console().print(text, soft_wrap=True)
 
 

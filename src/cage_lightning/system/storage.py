@@ -1,4 +1,8 @@
-"""Room for what a command writes: looked for before the work, and missed in one clear line."""
+"""Checks that a command can write its results, and one clear line where it cannot.
+
+Folders and shared memory are checked before the work. An error during the work, such as that of a
+full disk, is translated into a message with its cause and a remedy.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,8 @@ from cage_lightning.errors import CageError, ConfigError, OutputError
 
 SHARED_MEMORY = Path("/dev/shm")
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-_REFUSED = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.EEXIST)
+_FORBIDDEN = (errno.EROFS, errno.EACCES, errno.EPERM)
+_REFUSED = (*_FORBIDDEN, errno.ENOTDIR, errno.EISDIR, errno.EEXIST)
 _NO_SHARED_MEMORY = re.compile(
     r"killed by signal: Bus error|shared memory\s?\(shm\)|out of shared memory"
 )
@@ -23,23 +28,27 @@ _MEBIBYTE = 2**20
 
 
 def check_writable(folder: Path, setting: str) -> None:
-    """Make sure, before the work, that files can be made in a folder, which need not be there yet.
+    """Refuse a folder in which no file can be made; the folder need not exist yet.
 
     Args:
-        folder: Where the results go.
-        setting: Where else they could go, for the message, such as ``output=DIR``.
+        folder: The folder of the results.
+        setting: What a user types to choose another one, such as ``output=DIR``; for the message.
 
     Raises:
-        ConfigError: They cannot.
+        ConfigError: No file can be made in it.
     """
     _check(folder, folder, setting)
 
 
 def check_writable_file(file: Path, setting: str) -> None:
-    """The same for one file, which may be there already.
+    """Refuse a file that cannot be written; it may exist already.
+
+    Args:
+        file: The file of the results.
+        setting: What a user types to choose another one, such as ``output=FILE``.
 
     Raises:
-        ConfigError: It cannot be written.
+        ConfigError: It is a folder, or no file can be made in the folder around it.
     """
     if file.is_dir():
         raise ConfigError(f"cannot write to {file}: it is a folder; name a file with {setting}")
@@ -47,54 +56,56 @@ def check_writable_file(file: Path, setting: str) -> None:
 
 
 def check_shared_memory(size: int) -> None:
-    """Make sure, before the work, that the processes of a loader can hand over a batch.
+    """Refuse to start worker processes whose batches do not fit into the shared memory.
 
     Args:
-        size: Of the batch, in bytes.
+        size: Size of a batch in bytes.
 
     Raises:
-        OutputError: They cannot.
+        OutputError: Fewer bytes than that are free.
     """
     if not has_shared_memory(size):
         raise OutputError(_too_little_shared_memory())
 
 
 def has_shared_memory(size: int) -> bool:
-    """Whether so many bytes are free; where there is no such place, nobody needs it."""
+    """Whether `size` bytes are free in `SHARED_MEMORY`; True on systems without that folder."""
     return not SHARED_MEMORY.is_dir() or _free(SHARED_MEMORY) >= size
 
 
 @contextmanager
 def room_for(place: Path) -> Iterator[None]:
-    """Say what is missing when what is written in the block has no room, or may not be written.
+    """Translate errors of a full or read-only disk, or of too little shared memory, in the block.
 
     Args:
-        place: What is written: named where the error does not name a file.
+        place: The file or folder that the block writes; the message names it where the error names
+            no file.
 
     Raises:
-        OutputError: In the place of such an error.
+        OutputError: Takes the place of such an error; every other error passes unchanged.
     """
     try:
         yield
     except CageError:
         raise
     except Exception as error:
-        if (said := shortage(error, place)) is not None:
-            raise OutputError(said) from error
+        if (message := shortage(error, place)) is not None:
+            raise OutputError(message) from error
         raise
 
 
 def shortage(error: BaseException, place: Path) -> str | None:
-    """What a full or read-only disk, or too little shared memory, had to do with an error.
+    """Explain an error by a full or read-only disk, or by too little shared memory.
 
-    Libraries raise errors of their own on the way: torch says ``unexpected pos 704 vs 598``.
+    Libraries raise errors of their own in such a case: torch reports ``unexpected pos 704 vs 598``.
 
     Args:
-        error: It, what caused it and what it came after are looked through.
-        place: What was written: named where the error does not name a file.
+        error: The error; its causes and contexts are searched as well.
+        place: The file or folder that was written; the message names it where the error names no
+            file.
 
     Returns:
-        A message with the cause and the remedy; None: it has another cause.
+        A message with the cause and the remedy, or None if the error has another cause.
     """
     chain = list(_chain(error))
     if any(isinstance(one, RuntimeError) and _NO_SHARED_MEMORY.search(str(one)) for one in chain):
@@ -107,21 +118,38 @@ def shortage(error: BaseException, place: Path) -> str | None:
             full = f"{one.strerror or one}: make room, and the same command goes on"
             if one.filename or _free(place) < _MEBIBYTE:
                 return f"{file}: {full}"
-            # The locks of a loader are made there, and their error names nothing.
+            # The locks of a DataLoader are in the shared memory, and their error names no file.
             return full if has_shared_memory(_MEBIBYTE) else _too_little_shared_memory()
         if one is error and one.errno in _REFUSED and one.filename:
             return f"{file}: {one.strerror}"
     return None
 
 
+def not_writable(place: Path, error: OSError, setting: str) -> ConfigError:
+    """An error for a user: nothing can be written to a place, why, and what to do about it.
+
+    Args:
+        place: The file or folder.
+        error: What the system reported.
+        setting: What a user types to choose another place, such as ``output=DIR``.
+    """
+    remedy = ""
+    if error.errno in _FULL:
+        remedy = "make room there, or "
+    elif error.errno in _FORBIDDEN:
+        remedy = "make it writable, or "
+    return ConfigError(
+        f"cannot write to {place}: {error.strerror}; {remedy}say where the results go with "
+        f"{setting}"
+    )
+
+
 def _check(folder: Path, place: Path, setting: str) -> None:
     try:
-        with tempfile.TemporaryFile(dir=_there(folder)):
+        with tempfile.TemporaryFile(dir=_existing(folder)):
             pass
     except OSError as error:
-        raise ConfigError(
-            f"cannot write to {place}: {error.strerror}; say where the results go with {setting}"
-        ) from error
+        raise not_writable(place, error, setting) from error
 
 
 def _too_little_shared_memory() -> str:
@@ -141,14 +169,14 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
-def _there(folder: Path) -> Path:
-    """The folder, or the nearest one above it that is there."""
+def _existing(folder: Path) -> Path:
+    """The folder, or the nearest one above it that exists."""
     folder = folder.absolute()
     return next(place for place in (folder, *folder.parents) if place.exists())
 
 
 def _free(place: Path) -> int:
-    return shutil.disk_usage(_there(place)).free
+    return shutil.disk_usage(_existing(place)).free
 
 
 def _total(place: Path) -> int:

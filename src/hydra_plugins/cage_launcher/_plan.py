@@ -14,7 +14,7 @@ from cage_lightning.app.schema import name_choices
 from cage_lightning.app.sweeps import automatic_tag, chosen_by_sweep, chosen_by_wandb
 from cage_lightning.errors import ConfigError
 from cage_lightning.runs.folder import RunFolder, run_of
-from cage_lightning.system.links import local_path
+from cage_lightning.system.paths import local_path
 
 # For a job that comes after the one it starts from: that has ended, well or not.
 SHORT_WAIT = "init_wait_s=1"

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-import os
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +18,7 @@ from cage_lightning.labels import AFFECTNET_8
 from cage_lightning.models import build_network
 from cage_lightning.runs.identity import read_config
 from tests.hostile_content import Payload, replace_part
+from tests.untouched import untouched
 
 Content = dict[str, Any]
 
@@ -45,40 +44,17 @@ SOUND: Content = {
     },
 }
 
-# --- a sentinel ----------------------------------------------------------------------------------
-
-_WATCHED: list[tuple[str, list[str]]] = []
-_PROCESSES_AND_NETWORK = ("os.system", "subprocess.Popen", "os.exec", "socket.connect")
-
-
-def _audit(event: str, arguments: tuple[Any, ...]) -> None:
-    if not _WATCHED:
-        return
-    folder, seen = _WATCHED[-1]
-    if event in _PROCESSES_AND_NETWORK or any(
-        folder in os.fsdecode(a) for a in arguments if isinstance(a, (str, bytes, os.PathLike))
-    ):
-        seen.append(f"{event} {arguments}")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _hook() -> None:
-    sys.addaudithook(_audit)  # stays, and does nothing where nothing is watched
-
 
 @pytest.fixture
 def outside(tmp_path: Path) -> Iterator[Path]:
-    """A folder with code and a secret, which nobody may touch; and nobody starts a process."""
+    """A folder with code and a secret, which a test may not touch, nor start a process."""
     place = tmp_path / "outside"
     place.mkdir()
     ran = f"open({str(place / 'ran')!r}, 'w').close()"
     (place / "hubconf.py").write_text(f"{ran}\ndef network(**_):\n    {ran}\n")
     (place / "secret.pt").write_bytes(b"secret")
-    seen: list[str] = []
-    _WATCHED.append((str(place), seen))
-    yield place
-    _WATCHED.pop()
-    assert seen == []
+    with untouched(place):
+        yield place
     assert sorted(p.name for p in place.iterdir()) == ["hubconf.py", "secret.pt"]
 
 

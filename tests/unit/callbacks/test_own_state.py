@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +20,7 @@ from cage_lightning.data.annotations import Annotations
 from cage_lightning.errors import CageError, CheckpointError, DataError
 from cage_lightning.labels import AFFECTNET_8
 from tests.hostile_content import Payload, replace_part
+from tests.untouched import untouched
 
 pytestmark = [
     # Of Lightning, about a training as small as this one.
@@ -235,33 +234,15 @@ def test_other_data_are_refused_before_anything_is_trained(
 
 # --- checkpoints of strangers --------------------------------------------------------------------
 
-_WATCHED: list[tuple[str, list[str]]] = []
-
-
-def _audit(event: str, arguments: tuple[Any, ...]) -> None:
-    if _WATCHED:
-        folder, seen = _WATCHED[-1]
-        texts = (os.fsdecode(a) for a in arguments if isinstance(a, (str, bytes, os.PathLike)))
-        if event in ("os.system", "subprocess.Popen") or any(folder in text for text in texts):
-            seen.append(f"{event} {arguments}")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _hook() -> None:
-    sys.addaudithook(_audit)  # stays, and does nothing where nothing is watched
-
 
 @pytest.fixture
 def outside(tmp_path: Path) -> Iterator[Path]:
-    """A folder that nobody may touch."""
+    """A folder that a test may not touch."""
     place = tmp_path / "outside"
     place.mkdir()
     (place / "private_key.ckpt").write_text("secret")
-    seen: list[str] = []
-    _WATCHED.append((str(place), seen))
-    yield place
-    _WATCHED.pop()
-    assert seen == []
+    with untouched(place):
+        yield place
     assert (place / "private_key.ckpt").read_text() == "secret"
 
 

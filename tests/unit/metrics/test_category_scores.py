@@ -93,3 +93,11 @@ def test_average_precision_is_that_of_scikit_learn(scale):
 
 def test_no_positive_no_average_precision():
     assert mean_average_precision(torch.randn(4, 3), torch.zeros(4, 3)) == {}
+
+
+def test_a_single_category_has_an_average_precision() -> None:
+    scores, targets = (
+        torch.tensor([[3.0, 1], [2, 2], [1, 3]]),
+        torch.tensor([[1, 0], [0, 0], [1, 0]]),
+    )
+    assert mean_average_precision(scores, targets) == {"map": pytest.approx(5 / 6)}

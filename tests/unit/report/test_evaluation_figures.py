@@ -18,7 +18,7 @@ from PIL import Image
 from cage_lightning.errors import DataError
 from cage_lightning.labels import AFFECTNET_8, EMOTIC, LabelSpace
 from cage_lightning.predictions.table import Predictions
-from cage_lightning.report.affect_figures import absolute_error, absolute_errors, density
+from cage_lightning.report.affect_figures import Source, absolute_error, absolute_errors, density
 from cage_lightning.report.category_figures import category_rates, error_by_category, reliability
 from cage_lightning.report.evaluation_figures import draw
 from cage_lightning.report.figures import FORMATS
@@ -155,7 +155,7 @@ def test_absolute_error_is_shared_out_by_dimension() -> None:
 
 
 def test_absolute_errors_of_several_files() -> None:
-    figure, rows = absolute_errors({"ours": faces(), "theirs": persons()})
+    figure, rows = absolute_errors({Source("ours"): faces(), Source("theirs"): persons()})
     dimensions = {
         name: {r["dimension"] for r in rows if r["predictor"] == name}
         for name in ("ours", "theirs")
@@ -163,13 +163,20 @@ def test_absolute_errors_of_several_files() -> None:
     assert dimensions["ours"] == {"valence", "arousal"}
     assert dimensions["theirs"] == {"valence", "arousal", "dominance"}
     assert [axes.get_title() for axes in figure.axes] == list(EMOTIC.dimensions)
-    several = {"a": faces(), "a on other": persons(), "b": faces(), "a on third": faces()}
+    several = {
+        Source("a"): faces(),
+        Source("a", "other"): persons(),
+        Source("b on me"): faces(),
+        Source("a", "third"): faces(),
+        Source("b", "me too"): faces(),
+    }
     lines = absolute_errors(several)[0].axes[0].lines
     looks = {line.get_label(): (line.get_color(), line.get_linestyle()) for line in lines}
-    assert len(set(looks.values())) == 4
-    assert looks["a"][0] == looks["a on other"][0] == looks["a on third"][0] != looks["b"][0]
+    assert len(set(looks.values())) == 5
+    assert looks["a"][0] == looks["a on other"][0] == looks["a on third"][0]
+    assert len({looks[name][0] for name in ("a", "b on me", "b on me too")}) == 3
     with pytest.raises(DataError, match="nothing of mine"):
-        absolute_errors({"nothing of mine": replace(faces(), affect_pred=None)})
+        absolute_errors({Source("nothing of mine"): replace(faces(), affect_pred=None)})
 
 
 def test_density_has_the_medians_of_the_samples_with_affect() -> None:

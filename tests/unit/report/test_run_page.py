@@ -20,7 +20,7 @@ from cage_lightning.report.page.curves import learning_curves, read_curves
 from cage_lightning.report.page.line_chart import line_chart
 from cage_lightning.report.page.pictures import embed
 from cage_lightning.report.paper_tables import PAPER_TABLES
-from cage_lightning.report.run_tables import cells
+from cage_lightning.report.run_tables import fill
 from cage_lightning.report.runs import read_runs, read_unfinished
 from tests.fabricated_runs import write_log, write_run
 
@@ -30,8 +30,8 @@ HOSTILE = "<script>alert(1)</script>"
 
 
 def rendered(root: Path) -> str:
-    runs, table = read_runs(root), PAPER_TABLES["table6"]
-    return page(table, cells(table, runs), runs, read_unfinished(root))
+    runs = read_runs(root)
+    return page(fill(PAPER_TABLES["table6"], runs), runs, read_unfinished(root))
 
 
 class Document(HTMLParser):

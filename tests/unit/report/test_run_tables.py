@@ -11,9 +11,11 @@ import pytest
 import yaml
 
 from cage_lightning.errors import ConfigError, DataError
+from cage_lightning.report.missing import missing_rows, missing_seeds
 from cage_lightning.report.paper_tables import PAPER_TABLES, TABLES
-from cage_lightning.report.run_tables import cells, latex, markdown, missing_rows, missing_seeds
+from cage_lightning.report.run_tables import Score, fill
 from cage_lightning.report.runs import Run, read_runs
+from cage_lightning.scores import summarise
 
 DEMO = {"data": "demo8", "model": "tiny", "loss": "combined"}
 
@@ -47,7 +49,7 @@ def test_seeds_share_a_row_and_the_paper_stands_beside() -> None:
         a_run("va", 0, test__ccc_pooled=0.75),
         a_run("combined", 0, test__ccc_pooled=0.6, baseline_lookup__ccc_pooled=0.6),
     ]
-    combined, lookup, va = (cell.record() for cell in cells(PAPER_TABLES["table6"], runs))
+    combined, lookup, va = fill(PAPER_TABLES["table6"], runs).records()
     assert combined["mean"] == pytest.approx(0.65)
     assert combined["sd"] == pytest.approx(0.1 / 2**0.5)
     # Student's t with one degree of freedom: 12.706 sd / sqrt(2).
@@ -61,7 +63,7 @@ def test_seeds_share_a_row_and_the_paper_stands_beside() -> None:
         None,
     )
     assert (va["seeds"], va["sd"], va["published"]) == (1, None, 0.784)
-    text = markdown(PAPER_TABLES["table6"], cells(PAPER_TABLES["table6"], runs))
+    text = fill(PAPER_TABLES["table6"], runs).markdown()
     head, _, first, second, third = text.splitlines()
     assert head == "| data | model | loss | seeds | CCC |"
     assert first == (
@@ -74,7 +76,7 @@ def test_seeds_share_a_row_and_the_paper_stands_beside() -> None:
 
 def test_the_table_in_latex() -> None:
     runs = [a_run("combined", seed, test__ccc_pooled=0.6 + seed / 10) for seed in (0, 1)]
-    lines = latex(PAPER_TABLES["table6"], cells(PAPER_TABLES["table6"], runs)).splitlines()
+    lines = fill(PAPER_TABLES["table6"], runs).latex().splitlines()
     assert lines[0] == r"\begin{tabular}{lllr}"
     assert lines[2] == r"data & model & loss & CCC \\"
     assert lines[4] == r"affectnet8 & maxvit & combined & 0.650 $\pm$ 0.071 \\"
@@ -95,19 +97,27 @@ def test_missing_rows_are_named_with_their_command() -> None:
     assert missing_rows(table, [drawn]) == []
 
 
+def test_a_missing_row_starts_as_its_table_does() -> None:
+    table = replace(PAPER_TABLES["table6"], start="affectnet8")
+    (command, *_) = missing_rows(table, [a_run("combined", 0, test__ccc_pooled=0.6)])
+    assert " start=affectnet8 " in command
+    assert PAPER_TABLES["table8"].start == "affectnet8"
+
+
 def test_missing_seeds_are_named() -> None:
     runs = [a_run("combined", 1), a_run("combined", 12), a_run("va", 12)]
     assert missing_seeds(runs) == ["runs/g/affectnet8-maxvit-va-s1"]
-    tagged = replace(
-        a_run("va", 1),
-        folder=Path("runs/g/affectnet8-maxvit-va-s1-no-s1-here"),
-        config=runs[0].config | {"tag": "no-s1-here"},
-    )
+    tagged = a_run("va", 1)
+    tagged = replace(tagged, config=tagged.config | {"tag": "no-s1-here"})
+    tagged = replace(tagged, folder=Path("runs/g/affectnet8-maxvit-va-s1-no-s1-here"))
     assert missing_seeds([*runs, tagged]) == [
-        "runs/g/affectnet8-maxvit-va-s12-no-s1-here",
         "runs/g/affectnet8-maxvit-va-s1",
+        "runs/g/affectnet8-maxvit-va-s12-no-s1-here",
     ]
     assert missing_seeds(runs[:2]) == []
+    # A folder that somebody renamed holds its seed all the same.
+    renamed = replace(a_run("va", 1), folder=Path("runs/g/mine"))
+    assert missing_seeds([*runs, renamed]) == []
 
 
 def test_what_counts_as_a_run(tmp_path: Path) -> None:
@@ -130,7 +140,7 @@ def test_what_counts_as_a_run(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", PAPER_TABLES)
 def test_expected_csv_is_what_the_paper_prints(name: str) -> None:
-    file = Path(__file__).parents[2] / "experiments" / name / "expected.csv"
+    file = Path(__file__).parents[3] / "experiments" / name / "expected.csv"
     with file.open() as lines:
         rows = [(*row[:4], float(row[4])) for row in list(csv.reader(lines))[1:]]
     published = PAPER_TABLES[name].published.items()
@@ -155,11 +165,12 @@ def a_setting(seed: int, tag: str | None, augment: str = "paper", **settings: ob
 
 
 def rows_of(*runs: Run) -> list[dict[str, object]]:
-    found = cells(TABLES["runs"], runs)
-    names = markdown(TABLES["runs"], found).partition("\n")[0].strip("| ").split(" | ")
-    assert names[3:-3] == list(found[0].settings)
-    records = [cell.record() for cell in found if cell.metric == "accuracy"]
-    return [{key: row[key] for key in (*found[0].settings, "seeds")} for row in records]
+    table = fill(TABLES["runs"], runs)
+    names = table.markdown().partition("\n")[0].strip("| ").split(" | ")
+    settings = table.lines[0].settings
+    assert names[3:-3] == list(settings)
+    records = [record for record in table.records() if record["metric"] == "accuracy"]
+    return [{key: row[key] for key in (*settings, "seeds")} for row in records]
 
 
 def test_any_runs_have_a_row_for_what_differs() -> None:
@@ -182,12 +193,26 @@ def test_any_runs_have_a_row_for_what_differs() -> None:
     # A tag is shown where nothing else tells the runs apart.
     again = a_setting(0, "again", optimizer={"lr": 1e-3, "weight_decay": 0.1})
     assert [row.get("tag") for row in rows_of(again, *rates)] == ["again", "lr0.001", "lr0.003"]
-    table = markdown(TABLES["runs"], cells(TABLES["runs"], [augments[0]]))
-    assert "| affectnet8 | maxvit none | va | 1 |" in table
+    table = fill(TABLES["runs"], [augments[0]])
+    assert "| affectnet8 | maxvit none | va | 1 |" in table.markdown()
 
 
 def test_a_setting_is_no_markup() -> None:
-    runs = [a_setting(0, name, note=name) for name in ("a|b", "c_d")]
-    found = cells(TABLES["runs"], runs)
-    assert r"| a\|b |" in markdown(TABLES["runs"], found)
-    assert r"& c\_d &" in latex(TABLES["runs"], found)
+    runs = [a_setting(0, name, note=name) for name in ("a|b", "c_d", "50 % of {x} & y", "e\nf")]
+    table = fill(TABLES["runs"], runs)
+    for shown in (r"| a\|b |", "| c_d |", "| e f |"):
+        assert shown in table.markdown()
+    for shown in (r"& c\_d &", r"& 50 \% of \{x\} \& y &"):
+        assert shown in table.latex()
+
+
+def test_a_score_in_each_form() -> None:
+    score = Score(summarise([0.6, 0.7]), (0.55, 0.8), published=0.6592)
+    assert score.lines == ["0.650 ± 0.071", "[0.550, 0.800]", "paper 0.6592 (-0.009)"]
+    assert score.latex == r"0.650 $\pm$ 0.071"
+    assert score.record["difference"] == pytest.approx(0.65 - 0.6592)
+    # What a baseline scores over several seeds is in the CSV file, and its spread only there.
+    baseline = Score(summarise([0.6, 0.7]), baseline=True)
+    assert (baseline.lines, baseline.latex) == (["0.650"], "0.650")
+    assert baseline.record["sd"] == pytest.approx(0.1 / 2**0.5)
+    assert Score(summarise([0.6])).lines == ["0.600"]

@@ -163,7 +163,7 @@ def test_one_process_at_a_time(tmp_path: Path) -> None:
         ("fcntl.lockf", errno.ENOSYS, "has no locks .*runs=DIR"),
         ("os.open", errno.EROFS, "cannot write .*make it writable, .*runs=DIR"),
         ("os.open", errno.EACCES, "cannot write .*make it writable, .*runs=DIR"),
-        ("os.open", errno.ENOSPC, "cannot write .*free some space there, .*runs=DIR"),
+        ("os.open", errno.ENOSPC, "cannot write .*make room there, .*runs=DIR"),
         ("pathlib.Path.mkdir", errno.EROFS, "cannot write .*make it writable, .*runs=DIR"),
     ],
 )

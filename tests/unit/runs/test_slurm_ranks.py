@@ -19,6 +19,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from cage_lightning.callbacks import LastCheckpoint, Preemption
 from cage_lightning.errors import ConfigError
+from cage_lightning.runs.folder import Stage
 from cage_lightning.runs.slurm import one_decision, requeue, restarted
 from hydra_plugins.cage_slurm.launcher import SlurmLauncher
 
@@ -61,7 +62,7 @@ def test_all_ranks_hear_the_first(job: None, tmp_path: Path) -> None:
     (tmp_path / ".decision-7-0-9").write_text("old")
     heard: list[str] = []
     other = threading.Thread(
-        target=lambda: heard.append(one_decision(tmp_path, lambda: "its own", first=False))
+        target=lambda: heard.append(one_decision(tmp_path, lambda: "new", first=False))
     )
     other.start()
     other.join(0.5)
@@ -72,10 +73,16 @@ def test_all_ranks_hear_the_first(job: None, tmp_path: Path) -> None:
 
 
 def test_a_failure_of_the_first_ends_the_others(job: None, tmp_path: Path) -> None:
+    def fail() -> Stage:
+        raise ZeroDivisionError
+
     with pytest.raises(ZeroDivisionError):
-        one_decision(tmp_path, lambda: str(1 / 0), first=True)
-    with pytest.raises(ConfigError, match="rank 0"):
-        one_decision(tmp_path, lambda: "new", first=False)
+        one_decision(tmp_path, fail, first=True)
+    assert (tmp_path / ".decision-7-0-0").read_text() == "failed"
+    for content in ("failed", "no stage"):
+        (tmp_path / ".decision-7-0-0").write_text(content)
+        with pytest.raises(ConfigError, match="rank 0"):
+            one_decision(tmp_path, lambda: "new", first=False)
 
 
 def test_a_restart_asks_again(job: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

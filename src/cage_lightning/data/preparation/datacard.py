@@ -16,6 +16,7 @@ from cage_lightning.data.annotations import Annotations
 from cage_lightning.data.preparation.checking import Checked
 from cage_lightning.data.preparation.duplicates import GREY_LEVELS
 from cage_lightning.data.preparation.leakage import Duplicates
+from cage_lightning.system.markdown import markdown_table
 
 _TRAIN = tuple(row.samples for row in AFFECTNET_TRAINING.values())
 _TEST = (500, 500, 500, 500, 500, 500, 500, 499)
@@ -217,20 +218,9 @@ def render(card: Mapping[str, Any]) -> str:
 
 def _table(header: Sequence[Any], rows: Sequence[Sequence[Any]]) -> list[str]:
     """A Markdown table whose columns are also even as plain text."""
-    cells = [[_cell(value) for value in row] for row in (header, *rows)]
-    widths = [max(3, *map(len, column)) for column in zip(*cells, strict=True)]
-    numeric = [all(isinstance(row[i], int) for row in rows) for i in range(len(header))]
-    text = [
-        " | ".join(
-            cell.rjust(width) if right else cell.ljust(width)
-            for cell, width, right in zip(row, widths, numeric, strict=True)
-        )
-        for row in cells
-    ]
-    rule = " | ".join(
-        "-" * (width - right) + ":" * right for width, right in zip(widths, numeric, strict=True)
-    )
-    return [f"| {line} |" for line in (text[0], rule, *text[1:])]
+    head, *body = ([_cell(value) for value in row] for row in (header, *rows))
+    numbers = [k for k in range(len(header)) if all(isinstance(row[k], int) for row in rows)]
+    return markdown_table(head, body, right=numbers, even=True).splitlines()
 
 
 def _cell(value: Any) -> str:

@@ -24,23 +24,14 @@ from rich.progress import track
 
 from cage_lightning.errors import DataError
 from cage_lightning.report.affect_figures import absolute_errors
+from cage_lightning.report.missing import TAKEN_UP, missing_rows, missing_seeds
 from cage_lightning.report.page.curves import learning_curves, read_curves
 from cage_lightning.report.page.line_chart import SIZE
 from cage_lightning.report.page.pictures import Embedded, embed, embed_svg
-from cage_lightning.report.paper_tables import PaperTable
-from cage_lightning.report.run_tables import (
-    EXPLANATION,
-    TAKEN_UP,
-    Cell,
-    headings,
-    lines_of_table,
-    missing_rows,
-    missing_seeds,
-    names_of_columns,
-)
+from cage_lightning.report.run_tables import EXPLANATION, FilledTable
 from cage_lightning.report.runs import Run, UnfinishedRun, left_out, read_affect
 from cage_lightning.runs.identity import flat
-from cage_lightning.system.links import is_inside
+from cage_lightning.system.paths import is_inside
 
 _HERE = Path(__file__).parent
 _WITH_FIGURES = 18  # runs; of more, the first of each row
@@ -76,16 +67,14 @@ class _Section:
 
 
 def page(
-    table: PaperTable,
-    found: Sequence[Cell],
+    table: FilledTable,
     runs: Sequence[Run],
     unfinished: Sequence[UnfinishedRun],
 ) -> str:
     """The page of an experiment as HTML; the same input gives the same bytes.
 
     Args:
-        table: The table of the paper that is filled.
-        found: Its cells.
+        table: The table of the paper with the scores of the runs.
         runs: All finished runs; the figures in their folders are embedded, made smaller where they
             would together take more than 6.6 MB.
         unfinished: Listed with what they said last.
@@ -117,9 +106,7 @@ def page(
     return environment.get_template("page.html").render(
         table=table,
         explanation=EXPLANATION,
-        metrics=headings(table, found),
-        columns=names_of_columns(found),
-        lines=list(lines_of_table(found)),
+        metrics=table.headings,
         sections=[
             _section(names[run.folder], run, budget if run in shown else None)
             for run in _told(runs)
@@ -131,7 +118,7 @@ def page(
         ],
         failed=[(names[run.folder], run) for run in unfinished if run.error is not None],
         stopped=[(names[run.folder], run) for run in unfinished if run.error is None],
-        missing_rows=missing_rows(table, runs),
+        missing_rows=missing_rows(table.paper, runs),
         missing_seeds=missing_seeds(runs),
         taken_up=TAKEN_UP,
         configs={
@@ -194,8 +181,8 @@ def _figures(run: Run, budget: float, not_shown: list[str]) -> Iterator[Embedded
 
     Notes in `not_shown` which files are no figures.
     """
-    if len(run.predictions) > 1 and (files := read_affect(run.predictions)):
-        figure, _ = absolute_errors(files)
+    if len(run.evaluations) > 1 and (compared := read_affect(run.evaluations)):
+        figure, _ = absolute_errors({evaluation.source: file for evaluation, file in compared})
         yield embed("Absolute error across datasets (Figure 11)", figure, budget * _SHARE)
     for key, title in _FIGURES.items():
         file = run.folder / "figures" / f"{key}.png"

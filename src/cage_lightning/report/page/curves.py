@@ -10,7 +10,7 @@ import numpy as np
 
 from cage_lightning.errors import DataError
 from cage_lightning.report.page.line_chart import Points, line_chart
-from cage_lightning.system.links import is_inside
+from cage_lightning.system.paths import is_inside
 
 # A panel each: which keys it shows.
 PANELS: Mapping[str, tuple[str, ...]] = {

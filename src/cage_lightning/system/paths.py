@@ -1,7 +1,7 @@
-"""Paths that settings name, and folders that somebody else has made: nothing in them leads out.
+"""Checks of paths: those that settings name, and those inside folders that a stranger has made.
 
-A run folder may come from anybody. The folder itself may be a link, as on a disk for scratch files;
-a link in it that leads out of it is neither read nor written through.
+A run folder may come from anyone. The folder itself may be a symbolic link, for example to a
+scratch disk. Links inside it that lead out of it are neither read nor written through.
 """
 
 from __future__ import annotations
@@ -15,45 +15,52 @@ from cage_lightning.errors import ConfigError, DataError
 
 
 def local_path(key: str, value: str) -> Path:
-    """The path that a setting names, of this machine's file system.
+    """Return the path that a setting names, in the file system of this machine.
+
+    Args:
+        key: The setting, for the message.
+        value: Its value.
 
     Raises:
-        ConfigError: It is an address, which would become a folder of that name.
+        ConfigError: The value is an address such as ``s3://...``, of which `Path` would make a
+            local folder.
     """
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", value):
         raise ConfigError(
             f"{key}={value}: only folders and files of this machine can be read and written; "
-            "mount it, or copy it"
+            "mount it here, or copy it to this machine"
         )
     return Path(value)
 
 
 def leads_out(folder: Path, path: Path) -> bool:
-    """Whether links on the way lead a path below `folder` out of it; it need not be there."""
-    return not _lies_in(os.path.realpath(folder), path)
+    """Whether symbolic links lead a path below `folder` out of it; the path need not exist."""
+    return not _is_below(os.path.realpath(folder), path)
 
 
 def is_inside(folder: Path, file: Path) -> bool:
-    """Whether `file` is a regular file, and lies in `folder` wherever links on the way lead."""
+    """Whether `file` is a regular file inside `folder`, once all symbolic links are resolved."""
     return file.is_file() and not leads_out(folder, file)
 
 
 def refuse_outside(folder: Path, path: Path) -> None:
-    """Refuse a path that `leads_out` of `folder`.
+    """Refuse a path that symbolic links lead out of `folder`.
 
     Raises:
-        DataError: It does.
+        DataError: Names the path and where it leads.
     """
     if leads_out(folder, path):
         raise _refused(folder, path)
 
 
 def leading_out(folder: Path, without: Collection[str] = ()) -> Iterator[Path]:
-    """What in a folder is a link that leads out of it, or neither a file, a folder nor a link.
+    """Yield what in a folder is a link out of it, or neither a file, a folder nor a link.
 
     Args:
-        folder: Looked at as a whole, in the order of the names; links are not followed.
-        without: Folders directly in it that are not looked into, though they may be no such links.
+        folder: The folder, which is searched at every depth in the order of the names. Links are
+            not followed.
+        without: Names of folders directly in it that are not searched. If one of them is itself a
+            link out of the folder, it is yielded.
     """
     root = os.path.realpath(folder)
 
@@ -65,7 +72,7 @@ def leading_out(folder: Path, without: Collection[str] = ()) -> Iterator[Path]:
                 if place != root or entry.name not in without:
                     yield from visit(entry.path)
             elif entry.is_symlink():
-                if not _lies_in(root, Path(entry.path)):
+                if not _is_below(root, Path(entry.path)):
                     yield folder / os.path.relpath(entry.path, root)
             elif not entry.is_file(follow_symlinks=False):
                 yield folder / os.path.relpath(entry.path, root)
@@ -74,39 +81,43 @@ def leading_out(folder: Path, without: Collection[str] = ()) -> Iterator[Path]:
 
 
 def refuse_leading_out(folder: Path, without: Collection[str] = ()) -> None:
-    """Refuse a folder with something in it that `leading_out` finds.
+    """Refuse a folder in which `leading_out` finds something.
+
+    Args:
+        folder: As in `leading_out`.
+        without: As in `leading_out`.
 
     Raises:
-        DataError: Names the first.
+        DataError: Names the first path that it finds.
     """
     for path in leading_out(folder, without):
         raise _refused(folder, path)
 
 
 def open_regular(path: Path, flags: int) -> int:
-    """Open a regular file under its own name, made if `flags` say so.
+    """Open a regular file without following a symbolic link.
 
     Args:
-        path: The file.
-        flags: As `os.open` takes them.
+        path: The file; `flags` decide whether it is created.
+        flags: Those of `os.open`.
 
     Returns:
-        Its descriptor.
+        The file descriptor.
 
     Raises:
-        DataError: It is a link, or no file.
-        OSError: It cannot be opened.
+        DataError: The path is a symbolic link, or something else than a regular file.
+        OSError: The file cannot be opened.
     """
     if path.is_symlink():
         raise DataError(f"{path} is a link to {os.path.realpath(path)}: delete it")
     if path.exists() and not path.is_file():
-        raise DataError(f"{path} is no file: delete it")
-    # Nor what takes its place meanwhile; a pipe would wait for its other end.
+        raise DataError(f"{path} is not a regular file: delete it")
+    # The flags refuse a link, and do not block on a pipe, that takes the file's place meanwhile.
     return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, mode=0o666)
 
 
-def _lies_in(root: str, path: Path) -> bool:
-    # realpath, because Path.resolve fails on a link to itself.
+def _is_below(root: str, path: Path) -> bool:
+    # os.path.realpath is used because Path.resolve fails on a link to itself.
     return Path(os.path.realpath(path)).is_relative_to(root)
 
 

@@ -1,4 +1,4 @@
-"""What a person sees while it runs: the log."""
+"""The log of a command: on the terminal, and in train.log of a run folder."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from cage_lightning.system.atomic import open_log
 
+# Warnings of Lightning and torch that concern no user of this suite.
 _NO_CONCERN = (
     ".*does not have many workers.*",  # depends on the machine, not on the run
     ".*is smaller than the logging interval.*",
-    ".*exists and is not empty.*",  # the folder of a run that is taken up again
-    ".*sync_dist=True.*",  # what is logged is that of all ranks already
-    ".*`srun` command is available.*",  # a login node may train as well
-    r".*isinstance\(treespec, LeafSpec\).*",  # inside Lightning
+    ".*exists and is not empty.*",  # the folder of a run that is resumed
+    ".*sync_dist=True.*",  # the logged values are those of all ranks already
+    ".*`srun` command is available.*",  # training on a login node is allowed
+    r".*isinstance\(treespec, LeafSpec\).*",  # a deprecated call inside Lightning
 )
-# What Lightning says only when it is asked to.
+# Loggers of Lightning that write only what a setting asks for.
 _ASKED_FOR = (
     "lightning.pytorch.callbacks.model_summary",
     "lightning.pytorch.profilers.profiler",
@@ -28,14 +29,14 @@ _ASKED_FOR = (
 
 
 def first_process() -> bool:
-    """Whether this is rank 0, also before the ranks know of each other."""
+    """Whether this process is rank 0; known from the environment before the ranks are connected."""
     return int(getattr(rank_zero_only, "rank", 0)) == 0
 
 
 class _LogFile(logging.FileHandler):
-    """Never writes through a link, and loses what finds no room.
+    """A log file that is not written through a symbolic link, and drops lines on a full disk.
 
-    Where the disk is full, the run itself says so, once.
+    The run itself reports a full disk, once.
     """
 
     def _open(self) -> TextIOWrapper:
@@ -47,10 +48,17 @@ class _LogFile(logging.FileHandler):
 
 
 def start_logging(file: Path | None) -> None:
-    """Send log records of rank 0 to the terminal and, if given, to the end of `file`."""
+    """Send the log records of rank 0 to the terminal and to a file; other ranks log nothing.
+
+    Args:
+        file: The file to append to, or None for the terminal alone.
+
+    Raises:
+        DataError: The file is a symbolic link, or something else than a regular file.
+    """
     for name in ("lightning.pytorch", "lightning.fabric"):
         logger = logging.getLogger(name)
-        logger.handlers.clear()  # else every line appears twice
+        logger.handlers.clear()  # otherwise every line appears twice
         logger.setLevel(logging.WARNING)
     for name in _ASKED_FOR:
         logging.getLogger(name).setLevel(logging.INFO)
@@ -66,7 +74,7 @@ def start_logging(file: Path | None) -> None:
         return
     handlers: list[logging.Handler] = [logging.StreamHandler()]
     handlers[0].setFormatter(logging.Formatter("%(message)s"))
-    handlers[0].addFilter(lambda record: not record.exc_info)  # Python prints it anyway
+    handlers[0].addFilter(lambda record: not record.exc_info)  # Python prints tracebacks anyway
     if file is not None:
         file.parent.mkdir(parents=True, exist_ok=True)
         handlers.append(_LogFile(file))
