@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from omegaconf import DictConfig
 
-from cage_lightning.app.cli import door
+from cage_lightning.app.cli import command
 
 
-@door("analyze")
+@command("analyze")
 def main(config: DictConfig) -> None:
     """Draw how categories and affect are distributed in a release's own splits."""
     from cage_lightning.commands.analyze import analyze

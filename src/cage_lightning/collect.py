@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from omegaconf import DictConfig
 
-from cage_lightning.app.cli import door
+from cage_lightning.app.cli import command
 
 
-@door("collect")
+@command("collect")
 def main(config: DictConfig) -> None:
     """Make one table."""
     from cage_lightning.commands.collect import collect

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from omegaconf import DictConfig
 
-from cage_lightning.app.cli import door
+from cage_lightning.app.cli import command
 
 
-@door("dashboard")
+@command("dashboard")
 def main(config: DictConfig) -> None:
     """Build the workspace and the report of a group of runs, and save them."""
     from cage_lightning.commands.dashboard import dashboard

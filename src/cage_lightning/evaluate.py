@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from omegaconf import DictConfig
 
-from cage_lightning.app.cli import door
+from cage_lightning.app.cli import command
 
 
-@door("evaluate")
+@command("evaluate")
 def main(config: DictConfig) -> None:
     """Evaluate one checkpoint."""
     from cage_lightning.commands.evaluate import evaluate

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from omegaconf import DictConfig
 
-from cage_lightning.app.cli import door
+from cage_lightning.app.cli import command
 
 
-@door("prepare")
+@command("prepare")
 def main(config: DictConfig) -> None:
     """Check every picture, find duplicates, write the store and the data card."""
     from cage_lightning.commands.prepare import prepare

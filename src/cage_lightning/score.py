@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from omegaconf import DictConfig
 
-from cage_lightning.app.cli import door
+from cage_lightning.app.cli import command
 
 
-@door("score")
+@command("score")
 def main(config: DictConfig) -> None:
     """Score one file, compare two, or sum up several seeds."""
     from cage_lightning.commands.score import score

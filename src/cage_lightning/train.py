@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from omegaconf import DictConfig
 
-from cage_lightning.app.cli import door
+from cage_lightning.app.cli import command
 
 
-@door("train")
+@command("train")
 def main(config: DictConfig) -> None:
     """Train, choose the epoch, and report on the test split."""
     from cage_lightning.commands.train import train

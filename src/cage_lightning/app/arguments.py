@@ -1,4 +1,4 @@
-"""The arguments of a command, read before Hydra does: what it would refuse is named and mended."""
+"""Reads the arguments of a command before Hydra does, so that errors name what to type instead."""
 
 from __future__ import annotations
 

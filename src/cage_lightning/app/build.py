@@ -99,7 +99,7 @@ def build_source(config: DictConfig, besides: Collection[str] = ()) -> Source:
     """The annotations that `data` names, for a command that loads no batches.
 
     Args:
-        config: Of the command.
+        config: The config of the command.
         besides: Settings of the loaders that the command uses all the same, such as `image_size`.
 
     Raises:
@@ -236,13 +236,15 @@ def load_module(file: Path) -> ExpressionModule:
         CheckpointError: The file is not one of our checkpoints, or asks for what only a config of
             one's own may ask for.
     """
-    said = describe(file)
+    described = describe(file)
     try:
-        network = said.build(num_outputs=said.mode.num_outputs(said.space))
-    except Exception as error:  # of torchvision or timm, about a size that no network has
+        network = described.build(num_outputs=described.mode.num_outputs(described.space))
+    except Exception as error:  # torchvision's or timm's, about a size that no network has
         raise CheckpointError(f"{file} is refused: {first_line(error)}") from error
     load_weights(network, file, strict=True)
-    return said.mode(network, said.space, config=said.config, training=said.training)
+    return described.mode(
+        network, described.space, config=described.config, training=described.training
+    )
 
 
 def module_for_weights(config: DictConfig, space: LabelSpace, file: Path) -> ExpressionModule:
@@ -295,7 +297,7 @@ def _built(nodes: DictConfig | None, group: str) -> dict[str, Any]:
 
 
 def _after_validation(name: str, callback: EarlyStopping) -> None:
-    """Let it look at the number when the latest state is saved, which then knows what it said.
+    """Let it look at the number when the latest state is saved, which then knows what it described.
 
     Lightning's default is the end of the epoch: later, when a resumed run has no number any more.
     """

@@ -82,12 +82,14 @@ def describe(file: Path) -> Description:
             "needs model=... and loss=... beside checkpoint=..."
         ) from error
     try:
-        said = LabelSpace.from_dict(space)
+        label_space = LabelSpace.from_dict(space)
         return Description(
             build=_network(_entry(config, "model")),
             mode=_mode(_entry(config, "module")),
-            space=said,
-            training=None if training is None else TrainingStatistics.from_dict(training, said),
+            space=label_space,
+            training=None
+            if training is None
+            else TrainingStatistics.from_dict(training, label_space),
             config=config,
         )
     except ValueError as error:

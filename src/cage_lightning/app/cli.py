@@ -1,4 +1,4 @@
-"""What the doors (`python -m cage_lightning.train` and so on) share: Hydra, and clear errors.
+"""What the commands (`python -m cage_lightning.train` and so on) share: Hydra, and clear errors.
 
 Only Hydra is imported here: `--help` and `--cfg job` answer without loading torch.
 """
@@ -25,7 +25,7 @@ from omegaconf.errors import OmegaConfBaseException
 from cage_lightning.app.arguments import as_choices, check_overrides, parse_options
 from cage_lightning.app.command import Command
 from cage_lightning.app.explanations import explain, refused_override
-from cage_lightning.app.schema import CONF_DIR, name_choices, register
+from cage_lightning.app.schema import CONF_DIR, CommandName, name_choices, register
 from cage_lightning.errors import CageError, ConfigError
 from cage_lightning.runs.wandb_agent import hydra_overrides
 from cage_lightning.system.output import is_lost, keep_printing
@@ -38,7 +38,7 @@ _Task = Callable[[DictConfig], None]
 _REFUSALS = (CageError, HydraException, OmegaConfBaseException)
 
 
-def door(config_name: str) -> Callable[[_Task], Callable[[], None]]:
+def command(config_name: CommandName) -> Callable[[_Task], Callable[[], None]]:
     """Turn a function of the composed config into a command.
 
     A user's mistake ends in one line on stderr and exit code 1; anything else keeps its traceback,
@@ -52,7 +52,7 @@ def door(config_name: str) -> Callable[[_Task], Callable[[], None]]:
         register()
 
         @functools.wraps(task)
-        def command() -> None:
+        def run() -> None:
             keep_printing()
             sys.argv[1:] = hydra_overrides(sys.argv[1:])
             if os.environ.get(FULL_ERROR) == "1":
@@ -66,9 +66,9 @@ def door(config_name: str) -> Callable[[_Task], Callable[[], None]]:
             except CageError as error:
                 messages = [_message(error)]
             except (OSError, RuntimeError) as error:
-                if (said := shortage(error, Path.cwd())) is None:
+                if (message := shortage(error, Path.cwd())) is None:
                     raise
-                messages = [said]
+                messages = [message]
             for message in messages:
                 print(f"error: {message}", file=sys.stderr)
             if messages:
@@ -78,7 +78,7 @@ def door(config_name: str) -> Callable[[_Task], Callable[[], None]]:
                 print("error: what was to be printed could not be written", file=sys.stderr)
                 sys.exit(1)
 
-        return command
+        return run
 
     return decorate
 
@@ -167,7 +167,7 @@ def multirun() -> bool:
 
 
 def in_sweep() -> bool:
-    """Whether this process is, or works through, a job of a sweep, on whatever launcher."""
+    """Whether this process is, or works through, a job of a sweep, on any launcher."""
     return HydraConfig.initialized() and not OmegaConf.is_missing(HydraConfig.get().job, "num")
 
 

@@ -42,7 +42,7 @@ def explain(error: Exception, command: Command, overrides: Sequence[str]) -> str
 def refused_override(error: Exception) -> str | None:
     """The override, as it was typed, on which Hydra itself failed; None if it did not.
 
-    A wrong index of a list is an error that Hydra does not word.
+    Hydra has no message of its own for a wrong index of a list.
     """
     for frame, _ in traceback.walk_tb(error.__traceback__):
         if frame.f_code.co_name == "_apply_overrides_to_config":
@@ -148,7 +148,7 @@ def _no_such_setting(
 
 
 def _with_cause(error: Exception, text: str) -> str:
-    """The message, and what it says came of it."""
+    """The message, with its cause."""
     text = text.removeprefix("Error merging override ")
     key = getattr(error, "full_key", None)
     if isinstance(error, OmegaConfBaseException) and key:
@@ -209,7 +209,7 @@ def _first(patterns: Sequence[str], text: str) -> str | None:
 def _one_line(error: BaseException) -> str:
     """What an error says; OmegaConf adds lines about types that concern its own objects."""
     lines = str(error).splitlines()
-    said = [
+    kept = [
         line for line in lines if not re.match(r"\s*(full_key|reference_type|object_type)", line)
     ]
-    return " ".join(" ".join(said).split())
+    return " ".join(" ".join(kept).split())

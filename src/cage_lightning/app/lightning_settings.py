@@ -1,7 +1,8 @@
 """Which arguments and callbacks of Lightning work here; docs/lightning.md shows these tables.
 
-What would be ignored, or would make a result something else than the config says, is refused before
-anything is built. A test runs all that is said to work, and finds what a new Lightning adds.
+A setting that would be ignored, or would make a result something else than the config says, is
+refused before anything is built. A test runs every setting that is listed as working, and finds the
+ones that a new version of Lightning adds.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a library says of a setting it was given, as an error that names the setting."""
+"""Turns an error that a library raises about a setting into one that names the setting."""
 
 from __future__ import annotations
 
@@ -45,28 +45,30 @@ def naming_later(partial: Callable[..., Any], node: Any) -> Callable[..., Any]:
 
 
 def _message(node: Any, error: Exception, cause: BaseException) -> str:
-    said = " ".join(str(cause).split()) or type(cause).__name__
+    message = " ".join(str(cause).split()) or type(cause).__name__
     inner = re.search(r"full_key: (\S+)", str(error))
     if inner:
-        said = said.replace(f"full_key: {inner.group(1)}", "").strip()
+        message = message.replace(f"full_key: {inner.group(1)}", "").strip()
     place = re.sub(r"\[(\d+)\]", r".\1", inner.group(1)) if inner else key_of(node)
     root = node._get_root() if isinstance(node, DictConfig) else None
     settings = OmegaConf.select(root, place) if isinstance(root, DictConfig) else None
-    meant = [f"{place}.{setting}" for setting in _meant(settings, said)]
-    return f"{', '.join(meant) or place}: {said}"
+    meant = [f"{place}.{setting}" for setting in _meant(settings, message)]
+    return f"{', '.join(meant) or place}: {message}"
 
 
-def _meant(settings: Any, said: str) -> list[str]:
+def _meant(settings: Any, message: str) -> list[str]:
     """The settings that a message names, else the only one whose value it quotes."""
     if not isinstance(settings, DictConfig):
         return []
     values = {str(k): v for k, v in settings.items() if not str(k).startswith("_")}
-    named = [key for key in values if re.search(rf"\b{re.escape(key)}\b", said)]
-    quoted = [key for key, value in values.items() if _quotes(said, value)]
+    named = [key for key in values if re.search(rf"\b{re.escape(key)}\b", message)]
+    quoted = [key for key, value in values.items() if _quotes(message, value)]
     chosen = named or (quoted if len(quoted) == 1 else [])
     return [f"{key}={shown(values[key])}" for key in chosen if not OmegaConf.is_config(values[key])]
 
 
-def _quotes(said: str, value: Any) -> bool:
+def _quotes(message: str, value: Any) -> bool:
     texts = {str(value), str(float(value))} if isinstance(value, (int, float)) else {str(value)}
-    return any(re.search(rf"(?<![\w.]){re.escape(text)}(?![\w.])", said) for text in texts if text)
+    return any(
+        re.search(rf"(?<![\w.]){re.escape(text)}(?![\w.])", message) for text in texts if text
+    )

@@ -5,7 +5,7 @@ Nodes with a `_target_` stay untyped: their signature is their schema, and a tes
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
@@ -144,7 +144,10 @@ class DashboardConfig:
     local: Local = field(default_factory=Local)
 
 
-SCHEMAS = {
+CommandName = Literal["train", "evaluate", "prepare", "analyze", "score", "collect", "dashboard"]
+"""What stands after `python -m cage_lightning.`"""
+
+SCHEMAS: dict[str, type] = {
     "train": TrainConfig,
     "evaluate": EvaluateConfig,
     "prepare": PrepareConfig,

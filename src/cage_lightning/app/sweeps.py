@@ -17,14 +17,14 @@ from cage_lightning.runs.wandb_agent import chosen_keys
 
 
 def automatic_tag(config: DictConfig, chosen: dict[str, Any]) -> str | None:
-    """The tag of a run whose settings a sweep chose; None if its name says them all.
+    """The tag of a run whose settings a sweep chose; None if its name holds them all.
 
     Args:
-        config: Of the run, not resolved.
+        config: The config of the run, not resolved.
         chosen: Key and value of the settings.
     """
-    said = named_settings(config)
-    left = {key: value for key, value in chosen.items() if key not in said}
+    named = named_settings(config)
+    left = {key: value for key, value in chosen.items() if key not in named}
     return tag_of(left) if left else None
 
 

@@ -1,4 +1,4 @@
-"""Whether a training can come to a result at all, said before it begins.
+"""Checks, before a training begins, that it can come to a result at all.
 
 A run is reported from its best epoch, so there must be an epoch, a validation in it, and the number
 that chooses.

@@ -103,7 +103,10 @@ def train(config: DictConfig) -> dict[str, Any] | None:
             stage = one_decision(folder.path, enter, first)
             start_logging(None if stage == "finished" else folder.log_file)
             if stage == "finished":
-                log.info("%s is finished already; nothing to do", folder.path)
+                log.info(
+                    "%s is finished already; nothing to do (to train it again, delete it)",
+                    folder.path,
+                )
                 metrics = folder.read_metrics()
                 if run_id():
                     tell_agent(build.build_loggers(config), metrics)

@@ -70,7 +70,7 @@ def work(jobs: Sequence[Job], slots: Slots) -> None:
     no process of a job is left.
 
     Raises:
-        CageError: Jobs failed; names each, what it said last, and its log.
+        CageError: Jobs failed; names each with the last line of its output, and its log.
     """
     overview = Overview(jobs)
     waiting = [job for job in jobs if job.state is State.WAITING]
@@ -100,15 +100,15 @@ def work(jobs: Sequence[Job], slots: Slots) -> None:
                 job.wait()
     failed = [job for job in jobs if job.state is State.FAILED]
     if failed:
-        said = (f"\n  {job.label}: {job.result}\n    {job.log}" for job in failed)
-        raise CageError(f"{len(failed)} of {len(jobs)} jobs failed{''.join(said)}")
+        reports = (f"\n  {job.label}: {job.result}\n    {job.log}" for job in failed)
+        raise CageError(f"{len(failed)} of {len(jobs)} jobs failed{''.join(reports)}")
 
 
 def _command(config: DictConfig, job: Planned, more: Sequence[str]) -> list[str]:
-    """The single run of a job, through the door and with the Hydra settings of this process."""
+    """The command line of a single run, with the Hydra settings of this process."""
     sources = {source.provider: source.path for source in config.hydra.runtime.config_sources}
-    door = sys.modules["__main__"].__spec__
-    assert door is not None, "a sweep is started with python -m"
+    module = sys.modules["__main__"].__spec__
+    assert module is not None, "a sweep is started with python -m"
     where = [f"--config-path={sources['main']}", f"--config-name={config.hydra.job.config_name}"]
     if "command-line" in sources:
         where.append(f"--config-dir={sources['command-line']}")
@@ -116,4 +116,4 @@ def _command(config: DictConfig, job: Planned, more: Sequence[str]) -> list[str]
     # The number marks it as a job of a sweep, for `cli.in_sweep`.
     own = ["hydra.mode=RUN", f"hydra.job.num={job.number}"]
     run = [*where, *job.overrides, *more, *hydra, *own]
-    return [sys.executable, "-m", door.name, *run]
+    return [sys.executable, "-m", module.name, *run]

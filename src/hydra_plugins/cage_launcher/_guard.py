@@ -1,7 +1,7 @@
 """Run a command so that it never outlives the launcher: `python _guard.py GRACE COMMAND...`.
 
-The launcher holds the other end of the standard input. When it lets go of it, or dies of whatever
-cause, the command gets SIGTERM, with GRACE seconds to save its state. Its process group is killed
+The launcher holds the other end of the standard input. When it lets go of it, or dies for any
+reason, the command gets SIGTERM, with GRACE seconds to save its state. Its process group is killed
 then, and also when it ends by itself: ranks and data-loader workers go with it.
 """
 

@@ -125,9 +125,9 @@ class Job:
 
     def _last_words(self) -> str:
         """The error message of the command, else the last line that it printed."""
-        said = [
+        lines = [
             line
             for line in self.log.read_text(encoding="utf-8", errors="replace").splitlines()
             if line.strip()
         ]
-        return next(line for line in said if line.startswith("error: ") or line is said[-1])
+        return next(line for line in lines if line.startswith("error: ") or line is lines[-1])

@@ -59,11 +59,11 @@ class Overview:
 
     def _summary(self) -> str:
         counts = Counter(job.state for job in self._jobs)
-        said = [f"{counts[state]} {state}" for state in State if counts[state]]
+        parts = [f"{counts[state]} {state}" for state in State if counts[state]]
         left = time_left(self._jobs, self._at_a_time)
         if left is not None:
-            said.append(f"about {_clock(left)} left")
-        return f"{len(self._jobs)} jobs: {', '.join(said)}"
+            parts.append(f"about {_clock(left)} left")
+        return f"{len(self._jobs)} jobs: {', '.join(parts)}"
 
 
 def time_left(jobs: Sequence[Job], at_a_time: int) -> float | None:

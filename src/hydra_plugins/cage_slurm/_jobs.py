@@ -69,7 +69,7 @@ class Submitted:
 
     Attributes:
         planned: What it runs.
-        id: Of SLURM.
+        id: The number that SLURM gave it.
         job: None if an earlier command submitted it.
     """
 
@@ -126,8 +126,8 @@ def run(
     patience = time.monotonic() + _VISIBLE_S
     failed = [(one, problem) for one in jobs if (problem := _problem(one, patience))]
     if failed:
-        said = (f"\n  {one.planned.label}: {problem}{_log_of(one)}" for one, problem in failed)
-        raise CageError(f"{len(failed)} of {len(jobs)} jobs failed{''.join(said)}")
+        reports = (f"\n  {one.planned.label}: {problem}{_log_of(one)}" for one, problem in failed)
+        raise CageError(f"{len(failed)} of {len(jobs)} jobs failed{''.join(reports)}")
     return [JobReturn(overrides=job, status=JobStatus.COMPLETED) for job in job_overrides]
 
 

@@ -245,7 +245,7 @@ def _door(monkeypatch: pytest.MonkeyPatch, raises: Exception) -> Callable[[], No
         raise raises
 
     monkeypatch.setattr(sys, "argv", ["train.py", *TINY])
-    return cli.door("train")(task)
+    return cli.command("train")(task)
 
 
 def test_what_a_job_refuses_is_the_only_message(
