@@ -10,7 +10,7 @@ import pytest
 from hydra.utils import get_object
 from omegaconf import OmegaConf
 
-from cage_lightning.app.build import data_nodes
+from cage_lightning.app.data_nodes import data_nodes
 from cage_lightning.app.schema import CONF_DIR
 from tests.conftest import composed
 
