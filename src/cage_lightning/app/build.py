@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from copy import deepcopy
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -21,9 +20,10 @@ from torch import nn
 
 from cage_lightning.app.checkpoints import describe
 from cage_lightning.app.cli import typed_settings
+from cage_lightning.app.data_nodes import data_nodes
 from cage_lightning.app.lightning_settings import check_callbacks, check_trainer
 from cage_lightning.app.refusals import naming, naming_later
-from cage_lightning.app.signatures import check_settings, shown, taken_by
+from cage_lightning.app.signatures import check_settings, shown
 from cage_lightning.callbacks import AtomicCheckpointIO
 from cage_lightning.data.module import ExpressionData
 from cage_lightning.data.source import Source
@@ -74,27 +74,6 @@ def check(config: DictConfig) -> None:
         check_settings(node)
 
 
-def data_nodes(node: DictConfig) -> tuple[DictConfig, DictConfig]:
-    """The node `data`, which is one to the user, as that of the source and that of its loaders.
-
-    Raises:
-        ConfigError: There is no such data set, or neither takes one of the settings.
-    """
-    if not isinstance(node, DictConfig) or node.get("_target_") is None:
-        raise ConfigError(f"there is no _target_ in {shown(node)}: choose a file that defines it")
-    source, loading = deepcopy(node), deepcopy(node)  # the parent stays, for interpolations
-    for part in (source, loading):
-        OmegaConf.set_struct(part, False)
-    loading._target_ = f"{ExpressionData.__module__}.{ExpressionData.__qualname__}"
-    of_source, of_loading = taken_by(source), taken_by(loading)
-    for key in [str(key) for key in node if not str(key).startswith("_")]:
-        if key not in (*of_source, *of_loading):
-            takes = ", ".join((*of_source, *of_loading))
-            raise ConfigError(f"there is no setting 'data.{key}': the data takes {takes}")
-        del (loading if key in of_source else source)[key]
-    return source, loading
-
-
 def build_source(config: DictConfig, besides: Collection[str] = ()) -> Source:
     """The annotations that `data` names, for a command that loads no batches.
 
@@ -110,7 +89,7 @@ def build_source(config: DictConfig, besides: Collection[str] = ()) -> Source:
         group, _, name = typed.partition(".")
         if group == "data" and name in loading and name not in besides:
             raise ConfigError(
-                f"{typed} says how samples are loaded for a network, and this command loads none: "
+                f"{typed} is a setting of train and evaluate, and this command loads no batches: "
                 "leave it out"
             )
     built: Source = build(source)

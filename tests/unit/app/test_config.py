@@ -12,9 +12,9 @@ import pytest
 from hydra.utils import get_object
 from omegaconf import OmegaConf
 
-from cage_lightning.app import build
 from cage_lightning.app.arguments import as_choices
 from cage_lightning.app.command import Command, commands
+from cage_lightning.app.data_nodes import data_nodes
 from cage_lightning.app.schema import CONF_DIR
 from cage_lightning.errors import ConfigError
 from cage_lightning.runs.identity import essence
@@ -85,7 +85,7 @@ def names_needed(target: Any) -> set[str]:
 
 def check_bindings(config: Any) -> None:
     nodes: Any = OmegaConf.to_container(config)
-    source, loading = build.data_nodes(config.data)
+    source, loading = data_nodes(config.data)
     nodes["data"] = OmegaConf.to_container(source)
     if "batch_size" in loading:  # train and evaluate load what prepare and analyze only read
         nodes["loading"] = OmegaConf.to_container(loading)

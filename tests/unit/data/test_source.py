@@ -70,7 +70,9 @@ def test_commands_that_load_no_batches_take_no_setting_of_the_loaders(command: s
     assert isinstance(build.build_source(config), datasets.DemoFaces)
     for setting in ("data.num_workers=3", "data.holdout_fraction=0.2", "+data.batch_size=3"):
         config = composed("data=demo8", setting, config_name=command)
-        with pytest.raises(ConfigError, match=rf"^{setting.lstrip('+').split('=')[0]} says how "):
+        with pytest.raises(
+            ConfigError, match=rf"^{setting.lstrip('+').split('=')[0]} is a setting of train "
+        ):
             build.build_source(config)
 
 
