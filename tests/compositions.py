@@ -1,6 +1,8 @@
-"""Hydra's compositions of conf/, each read and composed once in a test run.
+"""Hydra's compositions of the files in conf/, each made once in a test run.
 
-To compose a config takes Hydra a fifth of a second, and the tests do it a thousand times.
+To compose a config takes Hydra a fifth of a second, and the tests do it a thousand times. Each
+file is read once. Which files make up a config, and what they say together, depends on the chosen
+groups alone: it is kept for each choice. Hydra applies the other overrides every time.
 """
 
 from __future__ import annotations
@@ -8,29 +10,34 @@ from __future__ import annotations
 import functools
 import pickle
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from hydra._internal import config_loader_impl
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from hydra._internal.config_repository import ConfigRepository
+from hydra._internal.config_repository import ConfigRepository, IConfigRepository
+from hydra.core.override_parser.types import Override
 
 from cage_lightning.app import command
 from cage_lightning.app.schema import CONF_DIR
 
-_Load = Callable[..., Any]
+_Function = Callable[..., Any]
 
 
 def remember_compositions() -> None:
-    """Let Hydra and the commands read conf/ from memory; files elsewhere are read every time."""
-    for owner, name, remembered in (
-        (ConfigRepository, "load_config", _remembered_file),
-        (ConfigLoaderImpl, "_load_configuration_impl", _remembered_config),
-        (command, "_content", _remembered_content),
+    """Let Hydra and the commands read conf/ once; files elsewhere are read every time."""
+    for owner, name, remembering in (
+        (ConfigRepository, "load_config", _remember_source),
+        (config_loader_impl, "create_defaults_list", _remember_files),
+        (ConfigLoaderImpl, "_compose_config_from_defaults_list", _remember_content),
+        (command, "_content", _remember_file),
     ):
-        setattr(owner, name, remembered(getattr(owner, name)))
+        setattr(owner, name, remembering(getattr(owner, name)))
 
 
-def _remembered_file(load: _Load) -> _Load:
+def _remember_source(load: _Function) -> _Function:
+    """Keep a file as Hydra reads it."""
     known: dict[str, bytes] = {}
 
     @functools.wraps(load)
@@ -44,27 +51,44 @@ def _remembered_file(load: _Load) -> _Load:
     return load_config
 
 
-def _remembered_config(load: _Load) -> _Load:
-    known: dict[tuple[Any, ...], bytes] = {}
+def _remember_files(create: _Function) -> _Function:
+    """Keep which files make up a config."""
+    known: dict[tuple[Any, ...], Any] = {}
 
-    @functools.wraps(load)
-    def load_configuration(
-        self: ConfigLoaderImpl, config_name: str, overrides: list[str], **how: Any
+    @functools.wraps(create)
+    def create_defaults_list(
+        repo: IConfigRepository, config_name: str, overrides_list: list[Override], **how: Any
     ) -> Any:
-        searches = any("hydra.searchpath" in override for override in overrides)
-        if searches or not _reads_only_conf(self.repository):
-            return load(self, config_name, overrides, **how)
-        key = (config_name, *overrides, *how.items())
+        if not _reads_only_conf(repo):
+            return create(repo, config_name, overrides_list, **how)
+        choices = [override for override in overrides_list if _may_choose(override, repo)]
+        key = (config_name, *(choice.input_line for choice in choices), *how.items())
         if key not in known:
-            known[key] = pickle.dumps(load(self, config_name, overrides, **how))
-        config = pickle.loads(known[key])
-        config.hydra.runtime.cwd = str(Path.cwd())
-        return config
+            known[key] = create(repo, config_name, choices, **how)
+        values = [override for override in overrides_list if override not in choices]
+        return replace(known[key], config_overrides=known[key].config_overrides + values)
 
-    return load_configuration
+    return create_defaults_list
 
 
-def _remembered_content(read: _Load) -> _Load:
+def _remember_content(compose: _Function) -> _Function:
+    """Keep what the files of a config say together."""
+    known: dict[str, bytes] = {}
+
+    @functools.wraps(compose)
+    def compose_config(self: ConfigLoaderImpl, defaults: list[Any], repo: IConfigRepository) -> Any:
+        if not _reads_only_conf(repo):
+            return compose(self, defaults, repo)
+        key = repr(defaults)
+        if key not in known:
+            known[key] = pickle.dumps(compose(self, defaults, repo))
+        return pickle.loads(known[key])
+
+    return compose_config
+
+
+def _remember_file(read: _Function) -> _Function:
+    """Keep a file as the commands read it for their help and their advice."""
     known = functools.cache(read)
 
     @functools.wraps(read)
@@ -74,6 +98,11 @@ def _remembered_content(read: _Load) -> _Load:
     return content
 
 
-def _reads_only_conf(repository: ConfigRepository) -> bool:
-    files = [source.path for source in repository.get_sources() if source.scheme() == "file"]
+def _may_choose(override: Override, repo: IConfigRepository) -> bool:
+    """Whether an override may say which files make up a config."""
+    return override.is_sweep_override() or repo.group_exists(override.key_or_group)
+
+
+def _reads_only_conf(repo: IConfigRepository) -> bool:
+    files = [source.path for source in repo.get_sources() if source.scheme() == "file"]
     return all(Path(path) == CONF_DIR for path in files)
