@@ -1,7 +1,7 @@
 """Cost of the paper's augmentation on one CPU thread, as a ratio to torchvision's PIL transforms.
 
-Run by hand: ``python benchmarks/augment.py``. Both sides get the same decoded pictures and end
-with a normalised float32 batch; the two are measured in turn and the median of the repeats counts.
+Run it by hand: ``python benchmarks/augment.py``. Both get the same decoded pictures and yield a
+normalised float32 batch. They are measured in turn, and the median of the repeats is printed.
 """
 
 from __future__ import annotations
@@ -58,12 +58,14 @@ TORCHVISION_PIL = T.Compose(
 
 
 def cpu_us_per_image(function: Callable[[], object]) -> float:
+    """CPU time of a call in microseconds per picture of the batch."""
     start = time.process_time()
     function()
     return (time.process_time() - start) / BATCH * 1e6
 
 
 def draw_parameters(side: int) -> None:
+    """Draw the random parameters of all steps for a batch, without applying them."""
     for index in range(BATCH):
         rng = sample_generator(0, 0, index)
         for step in BATCHED.steps:
@@ -71,7 +73,8 @@ def draw_parameters(side: int) -> None:
 
 
 def measure(side: int) -> None:
-    # Smooth colours with a little grain: as many distinct levels as a photograph.
+    """Print the costs for pictures of side x side pixels."""
+    # Smooth colours with a little noise have about as many distinct levels as a photograph.
     coarse = torch.rand(BATCH, 3, 8, 8, generator=torch.Generator().manual_seed(0))
     image = torch.nn.functional.interpolate(coarse, (side, side), mode="bicubic") * 255
     image = (image + 4 * torch.randn(image.shape)).clamp(0, 255).byte()

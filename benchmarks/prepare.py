@@ -1,11 +1,12 @@
 """Packing 60,000 pictures: kills, memory, and the time from opening the data to the first batch.
 
-Run by hand: ``python benchmarks/prepare.py``; some five minutes on two cores, 2 GB in the temporary
-folder. A release of 2021 is written there out of a few drawn faces, each picture in a light of its
-own, so that none is a duplicate. It is packed in one go, and again with three SIGKILLs at random
-moments: both stores must be the same bytes. Then fresh processes take the first batch from the
-store and from the loose files in turn; the median of the repeats counts. All files are in the page
-cache by then. Memory is the peak resident set (VmHWM) above that of a process which only imports.
+Run it by hand: ``python benchmarks/prepare.py``. It takes about five minutes on two cores and 2 GB
+in the temporary folder. It writes an AffectNet release of 2021 there from a few drawn faces, each
+picture under a different light, so that there are no duplicates. It packs the release without a
+break, and again with three SIGKILLs at random moments: both stores must have the same bytes. Then
+new processes load the first batch from the store and from the single files in turn, and the median
+of the repeats is printed. All files are in the page cache by then. Memory is the peak resident set
+(VmHWM) above that of a process that only imports.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ T = TypeVar("T")
 
 
 def write_release(root: Path) -> None:
+    """Write SIZES pictures and their annotations in the layout of the release of 2021."""
     from cage_lightning.demo.faces import draw_face
 
     for split, size in SIZES.items():
@@ -57,13 +59,13 @@ def write_release(root: Path) -> None:
 
 
 def fresh(function: Callable[..., T], *arguments: object) -> T:
-    """What the function returns in a process of its own."""
+    """Return the result of a function that runs in a new process."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         return pool.submit(function, *arguments).result()
 
 
 def peak() -> float:
-    """Peak resident memory of this process, in MB."""
+    """Return the peak resident memory of this process in MiB."""
     status = Path("/proc/self/status").read_text(encoding="utf-8")
     return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
@@ -85,7 +87,7 @@ def peak_of_prepare(arguments: list[str]) -> float:
 
 
 def first_batch(root: Path, store: Path | None) -> tuple[float, float]:
-    """Seconds from opening the data to the first training batch, and peak memory."""
+    """Return the seconds from opening the data to the first training batch, and the peak memory."""
     import lightning.pytorch as pl
 
     from cage_lightning.augment import Augment
@@ -130,7 +132,7 @@ def digests(store: Path) -> dict[str, str]:
 
 
 def killed(command: list[str], store: Path, seconds: float) -> str:
-    """Start the command, kill it after some seconds, and say what it had done."""
+    """Start a command, kill it after some seconds, and return what it had done by then."""
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         time.sleep(seconds)
         process.kill()
@@ -150,11 +152,12 @@ def benchmark(folder: Path) -> None:
     start = time.perf_counter()
     memory = fresh(peak_of_prepare, [*arguments, f"data.store={whole}"])
     needed = time.perf_counter() - start
-    print(f"in one go: {needed:.0f} s, {memory - imports:.0f} MB above the imports' {imports:.0f}")
+    print(f"in one go: {needed:.0f} s, {memory - imports:.0f} MiB above the imports' {imports:.0f}")
 
     command = [sys.executable, "-m", "cage_lightning.prepare", *arguments, f"data.store={resumed}"]
     rng = random.Random(0)
-    for _ in range(KILLS):  # not in the imports alone, and not so late that three are the whole
+    # Each kill comes after the imports, and the three runs together do not finish the work.
+    for _ in range(KILLS):
         print(killed(command, resumed, needed * rng.uniform(0.2, 0.5)))
     start = time.perf_counter()
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -173,7 +176,7 @@ def benchmark(folder: Path) -> None:
         memory = max(run[name][1] for run in runs) - imports
         print(
             f"first batch, {name:12s} {seconds:6.2f} s  {seconds / baseline:5.2f}"
-            f"  {memory:4.0f} MB above the imports"
+            f"  {memory:4.0f} MiB above the imports"
         )
 
 

@@ -1,8 +1,8 @@
 """Cost of bootstrap intervals of all scores, as a ratio to scoring one resample after another.
 
-Run by hand: ``python benchmarks/score.py``. The baseline draws the samples and scores them by
-scikit-learn and NumPy, the way evaluation scripts do; it makes a few resamples and its cost is
-scaled up. The two are measured in turn and the median of the repeats counts.
+Run it by hand: ``python benchmarks/score.py``. The baseline draws the samples and scores them with
+scikit-learn and NumPy, as evaluation scripts do. It makes only a few resamples, and its time is
+scaled up to all of them. The two are measured in turn, and the median of the repeats is printed.
 """
 
 from __future__ import annotations
@@ -40,12 +40,14 @@ def one_after_another(p: Predictions) -> None:
     members = [np.flatnonzero(p.category == k) for k in range(8)]
     for _ in range(FEW):
         drawn = p.select(np.concatenate([rng.choice(rows, len(rows)) for rows in members]))
-        true, said = drawn.category, drawn.category_pred
-        metrics.accuracy_score(true, said)
+        true, predicted = drawn.category, drawn.category_pred
+        metrics.accuracy_score(true, predicted)
         for average in ("weighted", "macro", None):
-            metrics.precision_recall_fscore_support(true, said, average=average, zero_division=0)
-        metrics.cohen_kappa_score(true, said)
-        metrics.matthews_corrcoef(true, said)
+            metrics.precision_recall_fscore_support(
+                true, predicted, average=average, zero_division=0
+            )
+        metrics.cohen_kappa_score(true, predicted)
+        metrics.matthews_corrcoef(true, predicted)
         assert drawn.affect_pred is not None
         pairs = [*zip(drawn.affect_pred.T, drawn.affect.T, strict=True)]
         for x, y in [*pairs, (drawn.affect_pred.ravel(), drawn.affect.ravel())]:

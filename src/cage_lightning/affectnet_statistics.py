@@ -1,6 +1,7 @@
 """The training split of AffectNet (release of 2021) in aggregate, known without a licence.
 
-Baselines of files that do not say what the model knew, the data card and the drawn faces read it.
+It is read by the data card, by the drawn faces, and by the baselines of a prediction file that
+does not hold the statistics of its own training split.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Errors a user can mend. The command line prints their message, without a traceback."""
+"""Errors that a user can put right: the command line prints their message without a traceback."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 
 class CageError(Exception):
-    """Something the user can put right: the message names the file, key or row, and the remedy."""
+    """An error that the user can put right; it names the file, key or row, and the remedy."""
 
 
 class ConfigError(CageError):
@@ -22,28 +22,33 @@ class CheckpointError(CageError):
 
 
 class DivergedError(CageError):
-    """A loss or an output that is not finite: there is no result, whatever the scores would say."""
+    """A loss or an output that is not finite, so that the run has no result."""
 
 
 class OutputError(CageError):
-    """A file that cannot be written, or no room: on its disk, or in shared memory."""
+    """A file that cannot be written, or too little room on a disk or in the shared memory."""
 
 
 def check_choice(key: str, value: str, allowed: Iterable[str]) -> None:
-    """Refuse a setting that is not among the allowed values.
+    """Refuse a value of a setting that is not among the allowed ones.
+
+    Args:
+        key: The setting, for the message.
+        value: Its value.
+        allowed: The allowed values.
 
     Raises:
-        ConfigError: It is not; names them all.
+        ConfigError: The value is another one; names the allowed values.
     """
     if value not in (choices := tuple(allowed)):
         raise ConfigError(f"{key}={value}: choose one of {', '.join(choices)}")
 
 
 def check_between(key: str, value: float, least: float, most: float) -> None:
-    """Refuse a number outside of a range; its ends belong to it.
+    """Refuse a number outside the closed interval [least, most].
 
     Raises:
-        ConfigError: It is outside, or NaN.
+        ConfigError: The number is outside, or NaN.
     """
     if not least <= value <= most:
         raise ConfigError(f"{key}={value} is not between {least} and {most}")
@@ -53,21 +58,21 @@ def check_not_negative(key: str, value: float) -> None:
     """Refuse a number below 0.
 
     Raises:
-        ConfigError: It is negative, or NaN.
+        ConfigError: The number is negative, or NaN.
     """
     if not value >= 0:
         raise ConfigError(f"{key}={value} is less than 0")
 
 
 def check_seed(value: int) -> None:
-    """Refuse a seed that NumPy does not take.
+    """Refuse a seed that NumPy does not accept.
 
     Raises:
-        ConfigError: It is negative or needs more than 32 bits.
+        ConfigError: The seed is negative, or 2^32 or more.
     """
     check_between("seed", value, 0, 2**32 - 1)
 
 
 def first_line(error: BaseException) -> str:
-    """What an error of another library says, without its details."""
+    """Return the first line of an error's message, without the details that may follow it."""
     return str(error).strip().partition("\n")[0]

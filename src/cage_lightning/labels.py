@@ -1,6 +1,7 @@
-"""The vocabulary: what is annotated, what a batch holds and what a model predicts.
+"""The shared types: label spaces, batches and predictions.
 
-Imports nothing of ours and no torch: reports and the command line use it as well.
+The module imports no torch and nothing else of this package, because reports and the command line
+use it too.
 """
 
 from __future__ import annotations
@@ -14,14 +15,14 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-# Of a label space in a file: names go into tables, figures and the keys of scores.
+# Names that a file may give: they are used in tables, figures and the keys of scores.
 _NAME = re.compile(r"\w[\w /&+,.()'-]{0,99}")
-_MOST = 1000
+_MOST = 1000  # names in a list of such a file
 
 
 @dataclass(frozen=True)
 class LabelSpace:
-    """What a dataset annotates, in the order of the network's outputs.
+    """The categories and affect dimensions of a data set, in the order of the network's outputs.
 
     Attributes:
         name: Short name, for example ``affectnet8``.
@@ -29,8 +30,8 @@ class LabelSpace:
         multi_label: Whether any number of categories may apply to one sample (EMOTIC) or exactly
             one (AffectNet).
         dimensions: Affect dimensions in the order of the affect columns.
-        native_range: Lowest and highest value of an affect dimension in the dataset's own files.
-            Everywhere else affect lies in [-1, 1].
+        native_range: Lowest and highest value of an affect dimension in the files of the data set.
+            Everywhere else affect is scaled to [-1, 1].
     """
 
     name: str
@@ -40,28 +41,33 @@ class LabelSpace:
     native_range: tuple[float, float]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain containers, for checkpoints, JSON and file metadata."""
+        """Return the label space as plain containers, for checkpoints, JSON and file metadata."""
         return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
 
     def to_unit(self, native: Any) -> Any:
-        """Affect in the dataset's own scale, a number or an array, to [-1, 1].
+        """Scale affect from the `native_range` linearly to [-1, 1]: for EMOTIC, y = (2x - 11) / 9.
 
-        The `native_range` goes to [-1, 1] linearly: for EMOTIC, y = (2x - 11) / 9. NaN stays NaN.
+        Args:
+            native: A number, an array or a tensor of any shape. NaN (not annotated) remains NaN.
         """
         low, high = self.native_range
         return (2 * native - (low + high)) / (high - low)
 
     def to_native(self, unit: Any) -> Any:
-        """The inverse of `to_unit`: for EMOTIC, x = (9y + 11) / 2."""
+        """Scale affect from [-1, 1] linearly to the `native_range`: for EMOTIC, x = (9y + 11) / 2.
+
+        Args:
+            unit: A number, an array or a tensor of any shape. NaN (not annotated) remains NaN.
+        """
         low, high = self.native_range
         return ((high - low) * unit + (low + high)) / 2
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> LabelSpace:
-        """The inverse of `to_dict`, for values out of a file that may come from anyone.
+        """Make a label space from the result of `to_dict`, read from a file of a stranger.
 
         Raises:
-            ValueError: They do not describe a label space.
+            ValueError: The values do not describe a label space.
         """
         if not isinstance(values, dict) or values.keys() != cls.__dataclass_fields__.keys():
             raise ValueError(f"a label space consists of {', '.join(cls.__dataclass_fields__)}")
@@ -147,13 +153,15 @@ LABEL_SPACES = {space.name: space for space in (AFFECTNET_8, AFFECTNET_7, EMOTIC
 
 
 class Batch(NamedTuple):
-    """What every dataset yields and every loss and metric reads.
+    """A batch of samples, which every data set yields and every loss and metric reads.
+
+    B is the number of samples, K that of the categories and D that of the affect dimensions.
 
     Attributes:
-        image: uint8 ``[B, 3, H, W]``, RGB; after augmentation float32, normalised.
-        category: int64 ``[B]``, or float32 multi-hot ``[B, K]`` when several may apply.
+        image: uint8 ``[B, 3, H, W]``, RGB, 0 to 255; after augmentation float32, normalised.
+        category: int64 ``[B]``, 0 to K - 1; in a multi-label space float32 ``[B, K]``, 0 or 1.
         affect: float32 ``[B, D]`` in [-1, 1], NaN where not annotated.
-        index: int64 ``[B]``, the row in the split's annotations. Stays on the CPU.
+        index: int64 ``[B]``, the row in the split's annotations. It stays on the CPU.
     """
 
     image: Tensor
@@ -163,11 +171,13 @@ class Batch(NamedTuple):
 
 
 class Prediction(NamedTuple):
-    """What every mode yields.
+    """The predictions for a batch, which every mode yields.
 
     Attributes:
-        logits: float ``[B, K]`` before softmax or sigmoid, or None.
-        affect: float ``[B, D]``, unbounded (no tanh, no clipping), or None.
+        logits: float ``[B, K]`` before softmax (multi-label: before sigmoid); None if the mode
+            predicts no categories.
+        affect: float ``[B, D]``, unbounded (no tanh, no clipping); None if the mode predicts no
+            affect.
     """
 
     logits: Tensor | None

@@ -39,7 +39,7 @@ class ExpressionWandbLogger(WandbLogger):
 
     Args:
         pictures: Show the pictures of the samples in the table.
-        arguments: Of `WandbLogger`.
+        arguments: Arguments of `WandbLogger`.
     """
 
     def __init__(self, pictures: bool, **arguments: Any) -> None:
@@ -58,8 +58,8 @@ class ExpressionWandbLogger(WandbLogger):
         """Log the final scores as summary, a table of samples, and charts of the test split.
 
         Args:
-            content: Of metrics.json.
-            predictions: Of the test split.
+            content: The content of metrics.json.
+            predictions: The predictions for the test split.
             picture: The picture of a row of the predictions.
         """
         with self._service_may_be_gone():
@@ -106,12 +106,12 @@ class ExpressionWandbLogger(WandbLogger):
 
     def _charts(self, predictions: Predictions, picture: Picture) -> dict[str, Any]:
         charts: dict[str, Any] = {"test/samples": self._samples(predictions, picture)}
-        true, said = predictions.category, predictions.category_pred
-        if true is not None and said is not None and not predictions.space.multi_label:
+        true, predicted = predictions.category, predictions.category_pred
+        if true is not None and predicted is not None and not predictions.space.multi_label:
             known = true >= 0
             charts["test/confusion_matrix"] = wandb.plot.confusion_matrix(
                 y_true=true[known].tolist(),
-                preds=said[known].tolist(),
+                preds=predicted[known].tolist(),
                 class_names=list(predictions.space.categories),
                 title="Confusion matrix",
             )
@@ -145,6 +145,7 @@ def wandb_logger(
     tags: Mapping[str, str | int | None],
     log_model: bool,
     pictures: bool,
+    entity: str | None = None,
 ) -> ExpressionWandbLogger:
     """One W&B run for one run folder, the same one when the run is taken up again.
 
@@ -161,6 +162,7 @@ def wandb_logger(
             are the job type: the runs of one row of a table.
         log_model: Upload the best checkpoint as an artifact.
         pictures: Upload the pictures of the samples in the table.
+        entity: The user or team that owns the project; None: the default one of the login.
     """
     folder = Path(run_dir)
     folder.mkdir(parents=True, exist_ok=True)
@@ -168,6 +170,7 @@ def wandb_logger(
         "name": folder.name,
         "id": run_id()
         or hashlib.sha256(f"{project}/{group}/{folder.name}".encode()).hexdigest()[:16],
+        "entity": entity,
         "project": project,
         "group": group,
         "job_type": "-".join(str(tags[axis]) for axis in _ROW if tags.get(axis) is not None),
@@ -201,7 +204,7 @@ def tell_agent(loggers: Sequence[Logger], content: Mapping[str, Any]) -> None:
 
     Args:
         loggers: Those of the run.
-        content: Of metrics.json.
+        content: The content of metrics.json.
     """
     with wandb_ends_likewise(loggers):
         for logger in loggers:

@@ -1,9 +1,9 @@
-"""What is minimised: one loss for each mode.
+"""What is minimised: the losses of the paper, one for each mode.
 
-A loss maps a `Prediction` and a `Batch` to scalars: ``loss`` and its named parts. Its statistics
-are those of the global batch: under a process group every rank gets the same values, and the
-gradients that DistributedDataParallel averages are those of one process with the whole batch
-(`global_sum`). All arithmetic is in float32 at least, also under autocast.
+A loss is a module of PyTorch that maps a `Prediction` and a `Batch` to scalars: ``loss`` and its
+named parts. Its statistics are those of the global batch: under a process group every rank gets the
+same values, and the gradients that DistributedDataParallel averages are those of one process with
+the whole batch (`global_sum`). All arithmetic is in float32 at least, also under autocast.
 
 Affect values that are NaN are not annotated and are left out, dimension by dimension. What no
 sample defines is 0 with zero gradient.
@@ -26,12 +26,12 @@ from cage_lightning.system.distributed import global_sum
 class DiscreteLoss(nn.Module):
     """Cross-entropy of the categories (section 4.1 of the paper).
 
-    One category each (int64): weighted cross-entropy, sum of w_y CE over sum of w_y. Any number of
-    categories (float multi-hot): binary cross-entropy with the weights on the positive labels,
-    mean over samples and categories.
+    For one category per sample (int64) it is the weighted cross-entropy, the sum of w_y CE divided
+    by the sum of w_y. For any number of categories (float multi-hot) it is the binary cross-entropy
+    with the weights on the positive labels, as the mean over samples and categories.
 
     Args:
-        class_weights: One weight per category, or None for 1 throughout; see `class_weights`.
+        class_weights: One weight per category, or None for weights of 1.
     """
 
     class_weights: Tensor | None
@@ -39,14 +39,14 @@ class DiscreteLoss(nn.Module):
     def __init__(self, class_weights: Sequence[float] | None = None) -> None:
         super().__init__()
         weights = None if class_weights is None else torch.tensor([float(w) for w in class_weights])
-        # Part of the configuration, not of the model's state.
+        # The weights belong to the config and not to the state, so no checkpoint contains them.
         self.register_buffer("class_weights", weights, persistent=False)
 
     def forward(self, prediction: Prediction, batch: Batch) -> dict[str, Tensor]:
-        """Return ``loss`` and the same value as ``cross_entropy`` or ``bce``.
+        """Return ``loss``, and the same value as ``cross_entropy`` (one category) or ``bce``.
 
         Raises:
-            ConfigError: The number of class weights is not that of the logits' columns.
+            ConfigError: The number of class weights is not the number of categories.
         """
         assert prediction.logits is not None, "the loss of the categories needs logits"
         logits = _at_least_float32(prediction.logits)
@@ -68,13 +68,13 @@ class DiscreteLoss(nn.Module):
         if len(self.class_weights) != logits.shape[1]:
             raise ConfigError(
                 f"{len(self.class_weights)} class weights for {logits.shape[1]} categories: "
-                "give one weight per category of the data set, in its order."
+                "give one weight per category of the data set, in its order"
             )
         return self.class_weights.to(logits.dtype)
 
 
 class CombinedLoss(nn.Module):
-    """Categories and affect: discrete loss + alpha * MSE (equation 1 of the paper).
+    """Loss of categories and affect: discrete loss + alpha * MSE (equation 1 of the paper).
 
     The MSE is the mean over all annotated values, that is over samples and dimensions.
 
@@ -105,11 +105,11 @@ class CombinedLoss(nn.Module):
 
 
 class ValenceArousalLoss(nn.Module):
-    """Affect only: the sum over the dimensions of beta * MSE - gamma * CCC (eq. 2 of the paper).
+    """Loss of affect: the sum over the dimensions of beta * MSE - gamma * CCC (eq. 2 of the paper).
 
-    The published form: the printed L_CCC = 1 - CCC differs from -CCC by a constant, without effect
-    on the gradient, so the minimum is -gamma * D for D dimensions. The CCC uses unbiased moments,
-    and is that of the batch, not of the data set.
+    This is the form of the published code. The paper prints L_CCC = 1 - CCC, which differs from
+    -CCC by a constant and has the same gradient; here the minimum is -gamma * D for D dimensions.
+    The CCC uses unbiased moments, and is computed over the batch, not over the data set.
 
     Args:
         beta: Weight of the MSE; 3 in Table 5.
@@ -127,14 +127,14 @@ class ValenceArousalLoss(nn.Module):
         self.gamma = gamma
 
     def forward(self, prediction: Prediction, batch: Batch) -> dict[str, Tensor]:
-        """Return ``loss`` = D (beta ``mse`` - gamma ``ccc``), the parts means over D dimensions."""
+        """Return ``loss`` = D (beta ``mse`` - gamma ``ccc``), and both parts as means over D."""
         labelled, x, y = _labelled(prediction, batch)
         n, sum_x, sum_y, squared = global_sum(
             torch.stack([labelled, x, y, (x - y).square()]).sum(1)
         )
         pairs = n.clamp(min=1)
         mean_x, mean_y = sum_x / pairs, sum_y / pairs
-        # Means first, then sums about them: raw sums of squares would cancel in float32.
+        # The sums of squares are taken about the means, since raw ones would cancel in float32.
         dx, dy = labelled * (x - mean_x), labelled * (y - mean_y)
         xx, yy, xy = global_sum(torch.stack([dx * dx, dy * dy, dx * dy]).sum(1))
         ccc = torch.where(n > 0, concordance(n, mean_x - mean_y, xx, yy, xy), 0.0)
@@ -144,7 +144,7 @@ class ValenceArousalLoss(nn.Module):
 
 
 def _labelled(prediction: Prediction, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-    """Where affect is annotated (1 or 0), predictions and targets (0 where not), each [B, D]."""
+    """Return mask (1 where annotated), predictions and targets (0 where not), each ``[B, D]``."""
     assert prediction.affect is not None, "the loss of the affect needs affect values"
     x = _at_least_float32(prediction.affect)
     y = batch.affect.to(x.dtype)
@@ -153,7 +153,7 @@ def _labelled(prediction: Prediction, batch: Batch) -> tuple[Tensor, Tensor, Ten
 
 
 def _global_mean(total: Tensor, weight: Tensor) -> Tensor:
-    """Quotient of two sums over the global batch; 0 where there is nothing to sum."""
+    """Return the quotient of two sums over the global batch; 0 if the weight is 0."""
     total, weight = global_sum(torch.stack([total, weight]))
     return total / torch.where(weight > 0, weight, 1.0)
 

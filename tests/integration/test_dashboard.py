@@ -75,7 +75,7 @@ def test_both_show_the_rows_of_the_table(command: Command, runs: Path, tmp_path:
 
 def test_both_are_saved_in_the_project_of_the_runs(command: Command, runs: Path) -> None:
     with Service.running() as service:
-        done = command("dashboard", "table=table6", "runs=runs/table6", process=True, **service)
+        done = command("dashboard", "table=table6", "runs=runs/table6", **service)
     assert [(view["entityName"], view["projectName"]) for view in Service.saved] == [
         ("me", "cage_lightning")
     ] * 2
@@ -88,7 +88,7 @@ def test_both_are_saved_in_the_project_of_the_runs(command: Command, runs: Path)
     assert told == ["workspace:", "report:"]
 
 
-def test_what_is_missing_is_said(command: Command, runs: Path) -> None:
+def test_what_is_missing_is_named(command: Command, runs: Path) -> None:
     done = command("dashboard", "table=table6", "runs=runs", check=False)
     assert "wandb login" in done.stderr
     write_run(runs, "data=affectnet8", "logger=wandb", "group=other")

@@ -61,18 +61,18 @@ def browser() -> Iterator[object]:
 def opened(request: pytest.FixtureRequest, browser, grid: Path):
     """The page at one width; in the end nothing was complained about and nothing was asked for."""
     page = browser.new_page(viewport={"width": request.param, "height": 900})
-    said: list[str] = []
-    page.on("console", lambda message: said.append(message.text))
-    page.on("pageerror", lambda error: said.append(str(error)))
-    page.on("request", lambda asked: said.append(asked.url[:100]))
-    page.on("dialog", lambda dialog: said.append(dialog.message))
+    messages: list[str] = []
+    page.on("console", lambda message: messages.append(message.text))
+    page.on("pageerror", lambda error: messages.append(str(error)))
+    page.on("request", lambda asked: messages.append(asked.url[:100]))
+    page.on("dialog", lambda dialog: messages.append(dialog.message))
     page.goto(grid.as_uri())
     yield page
     pictures = page.eval_on_selector_all("img", "all => all.map((i) => i.naturalWidth)")
     page.close()
     assert pictures
     assert min(pictures) > 0
-    assert [line for line in said if not line.startswith("data:image/")] == [grid.as_uri()]
+    assert [line for line in messages if not line.startswith("data:image/")] == [grid.as_uri()]
 
 
 def column(page, table: str, heading: str) -> list[str]:
@@ -183,7 +183,7 @@ def test_a_run_opens_from_the_table(opened) -> None:
     assert not figure.is_visible()
 
 
-def test_what_a_failed_run_said_is_only_shown(opened) -> None:
+def test_the_log_of_a_failed_run_is_only_shown(opened) -> None:
     assert opened.title() == opened.inner_text("h1")
     assert HOSTILE in opened.inner_text("#failed pre")
     assert HOSTILE in opened.inner_text("#failed strong")

@@ -50,7 +50,7 @@ def test_the_published_layout(command: Command, tmp_path: Path) -> None:
     assert scores["test/accuracy"] == pytest.approx(2 / 3)
     assert scores["test/mae_valence"] == pytest.approx((0.25 + 0.5 + 0.1) / 3)
     assert "armand-07" in scores["meta"]["scores"]["baselines_know"]
-    # Nobody knows what the model would have said instead of Contempt.
+    # Nobody knows what the model would have predicted instead of Contempt.
     assert not any(key.startswith("contempt_dropped/") for key in scores)
     (tmp_path / "metrics.json").write_text("mine")
     done = command("score", "predictions=inference.csv", check=False)

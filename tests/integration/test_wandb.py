@@ -25,9 +25,7 @@ def table(run: Path, key: str) -> dict[str, Any]:
 
 
 def test_a_run_is_logged_offline(command: Command, tmp_path: Path) -> None:
-    command(
-        "train", *TINY, "logger=wandb", "group=paper", "trainer.log_every_n_steps=1", process=True
-    )
+    command("train", *TINY, "logger=wandb", "group=paper", "trainer.log_every_n_steps=1")
     folder = tmp_path / "runs/paper/demo8-tiny-combined-s0"
     found = read_run(folder)
     assert found["exit"] == 0
@@ -48,7 +46,7 @@ def test_a_run_is_logged_offline(command: Command, tmp_path: Path) -> None:
 
     predictions = pyarrow.parquet.read_table(folder / "predictions.parquet").to_pylist()
     matrix = table(folder, "test/confusion_matrix_table")
-    counts = {(true, said): n for true, said, n in matrix["data"] if n}
+    counts = {(true, predicted): n for true, predicted, n in matrix["data"] if n}
     expected = Counter((row["category_true"], row["category_pred"]) for row in predictions)
     assert counts == expected
     samples = table(folder, "test/samples")

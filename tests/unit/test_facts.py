@@ -1,4 +1,4 @@
-"""What the paper and AffectNet say stands in one place each; the rest refers to it."""
+"""The numbers of the paper and of AffectNet are in one place each, to which the rest refers."""
 
 from __future__ import annotations
 

@@ -1,3 +1,5 @@
+"""The losses and class weights against NumPy and SciPy, finite differences and edge cases."""
+
 from __future__ import annotations
 
 import math

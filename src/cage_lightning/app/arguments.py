@@ -54,7 +54,11 @@ def check_overrides(arguments: Sequence[str], command: Command) -> None:
         except HydraException as error:
             raise ConfigError(_unreadable(argument, parser)) from error
         group = override.key_or_group
-        if not command.is_group(group) or override.is_delete():
+        if not command.is_group(group):
+            continue
+        if override.is_delete():
+            if group == "data":
+                raise ConfigError(f"data=... is needed: one of {', '.join(command.groups[group])}")
             continue
         if not all(map(_chooses, _values(override))):
             raise ConfigError(f"{argument}: {_what_to_choose(group, command)}")

@@ -110,7 +110,7 @@ class LastCheckpoint(Checkpoint):
         self._training = self._stopped = False
 
     def state_dict(self) -> dict[str, Any]:
-        """Return whether a callback has asked for the training's end; Lightning does not save that."""
+        """Return whether a callback has asked to end the training; Lightning does not save that."""
         return {"stopped": self._stopped}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

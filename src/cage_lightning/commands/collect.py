@@ -1,4 +1,4 @@
-"""From finished runs to a table of the paper."""
+"""Fill a table of the paper from finished runs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from cage_lightning.system.paths import local_path
 from cage_lightning.system.storage import check_writable
 
 _FIGURE_11 = "figure11"
-_NAMED = 5  # of what is left out
+_NAMED = 5  # paths that are left out, at most
 
 
 def collect(config: DictConfig) -> Path:

@@ -1,4 +1,4 @@
-"""From finished runs to the W&B workspace and report of their experiment."""
+"""Make the W&B workspace and report of an experiment from its finished runs."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def dashboard(config: DictConfig) -> None:
         else:
             try:
                 view.save()
-            except Exception as error:  # of whatever lies between here and the service
+            except Exception as error:  # of any library between here and the service
                 raise CageError(f"W&B does not take the {name}: {first_line(error)}") from error
             say(f"{name}: {view.url}")
 
@@ -65,12 +65,14 @@ def _place(runs: list[Run], root: str) -> tuple[str, str]:
     places = {(logger["project"], logger["group"]) for logger in logged}
     if len(places) > 1:
         names = ", ".join(sorted(f"{group} in {project}" for project, group in places))
-        raise ConfigError(f"the runs below {root} are of several groups ({names}): choose one")
+        raise ConfigError(
+            f"the runs below {root} are of several groups ({names}): choose one with runs=DIR"
+        )
     return places.pop()
 
 
 def _default_entity() -> str:
-    """Whom W&B takes for the owner of a project."""
+    """The user or team that owns a project in W&B where none is named."""
     try:
         entity: str | None = wandb.Api(timeout=_SECONDS_TO_CONNECT).default_entity
     except Exception as error:  # no login, no network
@@ -79,5 +81,5 @@ def _default_entity() -> str:
             "entity=NAME output=DIR writes both as JSON, without the service"
         ) from error
     if entity is None:
-        raise ConfigError("W&B knows no default entity of yours: entity=NAME")
+        raise ConfigError("your W&B account has no default entity: name one with entity=NAME")
     return entity

@@ -68,7 +68,7 @@ def prepare(config: DictConfig) -> dict[str, Any]:
     image_size = _image_size(config)
     source = build.build_source(config, besides=["image_size"])
     if source.store is None:
-        raise ConfigError("data.store=null: say where the store goes with data.store=DIR")
+        raise ConfigError("data.store=null leaves no place for the store: set data.store=DIR")
     if config.workers is not None and config.workers < 1:
         raise ConfigError(f"workers={config.workers} is less than 1")
     card = _finished_card(source, source.store, image_size)
@@ -158,7 +158,7 @@ def _claimed(folder: Path) -> Iterator[None]:
         raise ConfigError(f"{folder} is being prepared by another process") from error
     except OSError as error:
         raise ConfigError(
-            f"cannot write the store {folder}: {error}; say where it may go with data.store=DIR"
+            f"cannot write the store {folder}: {error}; choose another place with data.store=DIR"
         ) from error
 
 

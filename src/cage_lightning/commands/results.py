@@ -1,4 +1,4 @@
-"""From a pass over the test split to the files that a result consists of."""
+"""The files that a result consists of, from a pass over the test split."""
 
 from __future__ import annotations
 
@@ -95,8 +95,8 @@ def draw_figures(folder: Path, predictions: Predictions, data: ExpressionData) -
     """Draw the figures of a test split into ``folder/figures``, with the worst samples as pictures.
 
     Args:
-        folder: Of the results.
-        predictions: Of the test split of `data`, in its order.
-        data: Where the pictures come from.
+        folder: The folder of the results.
+        predictions: The predictions for the test split of `data`, in its order.
+        data: The data, for the pictures.
     """
     draw(folder / FIGURES, predictions, pictures(data))

@@ -1,4 +1,4 @@
-"""From prediction files to scores: of one, of two compared, of several seeds together."""
+"""Score one prediction file, compare two, or sum up several seeds."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def score(config: DictConfig) -> dict[str, Any]:
     check_writable_file(output, "output=FILE")
     if config.figures is not None:
         check_writable(local_path("figures", config.figures), "figures=DIR")
-    # The metrics.json of a run also says where its predictions come from: that stays.
+    # The metrics.json of a run also holds where its predictions come from: that stays.
     origin = _meta(output)
     if name == "seeds":
         content, show = _over_seeds(predictions, config.confidence), print_seeds
@@ -96,13 +96,13 @@ def _over_seeds(predictions: Sequence[Predictions], confidence: float) -> dict[s
 
 
 def _beside(file: Path, name: str) -> Path:
-    """A file beside another one, which may come from anybody: no link that leads elsewhere."""
+    """A file beside another one; a link that leads out of the folder is refused."""
     refuse_outside(file.parent, file.with_name(name))
     return file.with_name(name)
 
 
 def _meta(output: Path) -> dict[str, Any]:
-    """What a file of scores that is there already says about their origin."""
+    """The origin of the predictions, from a file of scores that is there already."""
     if not output.exists():
         return {}
     try:

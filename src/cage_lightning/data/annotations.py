@@ -72,9 +72,7 @@ class Annotations:
                     f"expected {kind}{size or ''} {shape} for {self.space.name}"
                 )
 
-        repeated = np.ones(n, dtype=bool)
-        repeated[np.unique(self.id, return_index=True)[1]] = False
-        self._refuse(repeated, "the id occurs twice")
+        self._refuse(repeated(self.id), "the id occurs twice")
         astray = [not is_plain(path) for path in self.path.tolist()]
         self._refuse(astray, "path is not relative to the root with '/' in between")
         allowed, width = ((0, 1), k) if self.space.multi_label else (range(k), 1)
@@ -85,9 +83,7 @@ class Annotations:
         far = (np.abs(self.affect) > 1).any(axis=1)
         self._refuse(far, f"{', '.join(self.space.dimensions)} outside [-1, 1]")
         if self.box is not None:
-            left, top, right, bottom = self.box.T
-            sound = np.isfinite(self.box).all(axis=1) & (left < right) & (top < bottom)
-            self._refuse(~sound, "the box is empty")
+            self._refuse(~has_area(self.box), "the box is empty")
 
     def _refuse(self, bad: npt.ArrayLike, problem: str) -> None:
         """Raise for the first row of the mask `bad`."""
@@ -167,3 +163,17 @@ def _means(affect: npt.NDArray[np.float32]) -> list[float | None]:
     """Mean of each column, over what is annotated; None where nothing is."""
     columns = ([x for x in column.tolist() if x == x] for column in affect.T)
     return [math.fsum(column) / len(column) if column else None for column in columns]
+
+
+def repeated(id_: npt.NDArray[np.str_]) -> npt.NDArray[np.bool_]:
+    """Which ids, of ``[N]``, occurred before."""
+    again = np.ones(len(id_), dtype=bool)
+    again[np.unique(id_, return_index=True)[1]] = False
+    return again
+
+
+def has_area(box: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
+    """Whether each box ``[N, 4]`` (left, top, right, bottom) is finite and its edges in order."""
+    left, top, right, bottom = box.T
+    sound: npt.NDArray[np.bool_] = np.isfinite(box).all(axis=1) & (left < right) & (top < bottom)
+    return sound

@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import Any, ClassVar, Literal
 
 from cage_lightning.data.annotations import Annotations
+from cage_lightning.data.files import OnError
 from cage_lightning.data.readers import affectnet, emotic
 from cage_lightning.data.readers.ferplus import read_ferplus
 from cage_lightning.data.readers.rafdb import read_rafdb
-from cage_lightning.data.source import Faulty, Source
+from cage_lightning.data.source import Source
 from cage_lightning.demo import emotic as demo_emotic
 from cage_lightning.demo import faces as demo_faces
 from cage_lightning.errors import check_choice
 
-_OnError = Literal["raise", "skip"]
+_Setting = Literal["raise", "skip"]
 
 
 class AffectNet(Source):
@@ -30,7 +31,7 @@ class AffectNet(Source):
     label_spaces: ClassVar[tuple[str, ...]] = ("affectnet8", "affectnet7")
 
     def __init__(
-        self, *, label_space: str, root: str, store: str | None, on_error: _OnError, release: str
+        self, *, label_space: str, root: str, store: str | None, on_error: _Setting, release: str
     ) -> None:
         super().__init__(label_space=label_space, root=root, store=store, on_error=on_error)
         check_choice("data.release", release, ("auto", *affectnet.RELEASES))
@@ -41,7 +42,7 @@ class AffectNet(Source):
         """See `Source`."""
         return {"release": self.release}
 
-    def read(self, split: str, on_error: Faulty) -> Annotations:
+    def read(self, split: str, on_error: OnError) -> Annotations:
         """See `read_affectnet`."""
         return affectnet.read_affectnet(self.root, split, self.label_space, self.release, on_error)
 
@@ -64,7 +65,7 @@ class DemoFaces(AffectNet):
         label_space: str,
         root: str,
         store: str | None,
-        on_error: _OnError,
+        on_error: _Setting,
         release: str,
         size: str,
     ) -> None:
@@ -73,7 +74,7 @@ class DemoFaces(AffectNet):
         )
         self.size = size
 
-    def read(self, split: str, on_error: Faulty) -> Annotations:
+    def read(self, split: str, on_error: OnError) -> Annotations:
         """Draw the faces if they are not there yet, then read them as any release."""
         demo_faces.write_release(self.root, self.size)
         return super().read(split, on_error)
@@ -101,7 +102,7 @@ class Emotic(Source):
         label_space: str,
         root: str,
         store: str | None,
-        on_error: _OnError,
+        on_error: _Setting,
         release: str,
         drop_invalid: bool,
     ) -> None:
@@ -115,7 +116,7 @@ class Emotic(Source):
         """See `Source`."""
         return {"release": self.release, "drop_invalid": self.drop_invalid}
 
-    def read(self, split: str, on_error: Faulty) -> Annotations:
+    def read(self, split: str, on_error: OnError) -> Annotations:
         """See `read_emotic`."""
         return emotic.read_emotic(self.root, split, self.release, on_error, self.drop_invalid)
 
@@ -139,7 +140,7 @@ class DemoEmotic(Emotic):
         label_space: str,
         root: str,
         store: str | None,
-        on_error: _OnError,
+        on_error: _Setting,
         release: str,
         drop_invalid: bool,
         size: str,
@@ -154,7 +155,7 @@ class DemoEmotic(Emotic):
         )
         self.size = size
 
-    def read(self, split: str, on_error: Faulty) -> Annotations:
+    def read(self, split: str, on_error: OnError) -> Annotations:
         """Draw the scenes if they are not there yet, then read them as any release."""
         demo_emotic.write_release(self.root, self.size)
         return super().read(split, on_error)
@@ -165,7 +166,7 @@ class RafDb(Source):
 
     label_spaces: ClassVar[tuple[str, ...]] = ("affectnet7",)
 
-    def read(self, split: str, on_error: Faulty) -> Annotations:
+    def read(self, split: str, on_error: OnError) -> Annotations:
         """See `read_rafdb`."""
         return read_rafdb(self.root, split, on_error)
 
@@ -176,6 +177,6 @@ class FerPlus(Source):
     label_spaces: ClassVar[tuple[str, ...]] = ("affectnet8", "affectnet7")
     own_splits: ClassVar[tuple[str, ...]] = ("train", "val", "test")
 
-    def read(self, split: str, on_error: Faulty) -> Annotations:
+    def read(self, split: str, on_error: OnError) -> Annotations:
         """See `read_ferplus`."""
         return read_ferplus(self.root, split, self.label_space, on_error)

@@ -8,7 +8,7 @@ import stat
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from rich.console import Console
 from rich.progress import track
@@ -17,6 +17,9 @@ from cage_lightning.errors import DataError
 
 Name = TypeVar("Name")
 Value = TypeVar("Value")
+
+OnError = Literal["raise", "skip", "keep"]
+"""What becomes of samples whose picture is missing: an error, left out and counted, or kept."""
 
 THREADS = 16
 CHUNK = 512
@@ -54,7 +57,7 @@ def map_files(read: Callable[[Name], Value], names: Sequence[Name], title: str) 
 
 
 class Refused(OSError):
-    """What is there is not read. The message: what it is, and after a colon how so."""
+    """A file that is not read. The message names what it is, then after a colon the reason."""
 
 
 def read_file(path: Path) -> bytes:
@@ -82,7 +85,7 @@ def list_files(
         root: Folder that holds the release.
         pictures: Paths that its rows name.
         where: Row -> the place a person would look at, for messages.
-        links: Let pictures be links that lead outside, for who does not open them.
+        links: Accept pictures that are links to a file outside, where nobody opens them.
 
     Returns:
         Paths relative to `root`.

@@ -83,7 +83,7 @@ class RankRows(SequentialSampler):
 
 
 class ResumableLoader(DataLoader["Batch"]):
-    """A loader of `EpochBatches` that begins where the trainer's own progress says.
+    """A loader of `EpochBatches` that begins where the trainer's own progress stands.
 
     It is a generator: no worker starts before the first batch is asked for, when the epoch and the
     position are known. Lightning restores both only after it has built the loader.

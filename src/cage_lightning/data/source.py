@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Literal
 
 from cage_lightning.data.annotations import Annotations
+from cage_lightning.data.files import OnError
 from cage_lightning.data.images import without_broken
 from cage_lightning.data.store import Store
 from cage_lightning.errors import check_choice
@@ -14,9 +15,6 @@ from cage_lightning.labels import LABEL_SPACES, LabelSpace
 from cage_lightning.system.paths import local_path
 
 log = logging.getLogger(__name__)
-
-Faulty = Literal["raise", "skip", "keep"]
-"""What becomes of samples whose picture is missing: an error, left out and counted, or kept."""
 
 
 class Source(ABC):
@@ -56,7 +54,7 @@ class Source(ABC):
         self.on_error: Literal["raise", "skip"] = on_error
 
     @abstractmethod
-    def read(self, split: str, on_error: Faulty) -> Annotations:
+    def read(self, split: str, on_error: OnError) -> Annotations:
         """Read one of `own_splits` from the release itself.
 
         Args:
@@ -70,7 +68,7 @@ class Source(ABC):
         return {}
 
     def own_split(
-        self, split: str, on_error: Faulty | None = None, image_size: int | None = None
+        self, split: str, on_error: OnError | None = None, image_size: int | None = None
     ) -> Annotations:
         """One of `own_splits` as the release has it: nothing held out, nothing balanced.
 

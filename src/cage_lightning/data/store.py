@@ -5,7 +5,7 @@
 A row is a sample: ``id``, ``path``, ``image`` (what is in the picture file, byte for byte),
 ``category``, ``affect``, where the dataset has boxes ``box``, and its further columns. A picture of
 several persons is repeated in the row of each, so that a row is complete for whoever reads Arrow.
-The schema's metadata say in JSON, under ``cage_lightning``, what the file was made from.
+The schema's metadata tell in JSON, under ``cage_lightning``, what the file was made from.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from cage_lightning.data.annotations import Annotations
+from cage_lightning.data.files import OnError
 from cage_lightning.data.packed import METADATA_KEY, REMEDY, PackedPictures, map_table
 from cage_lightning.errors import DataError
 from cage_lightning.labels import LabelSpace
@@ -93,7 +94,7 @@ class Store:
         space: LabelSpace,
         settings: Mapping[str, Any],
         image_size: int | None,
-        on_error: str,
+        on_error: OnError,
     ) -> Annotations:
         """The annotations of a split, with their pictures.
 
@@ -101,7 +102,7 @@ class Store:
             split: Which.
             space: The categories that are asked for.
             settings: With which the release would be read.
-            image_size: Of the pictures that are asked for; None for who does not look at them.
+            image_size: Of the pictures that are asked for; None where nobody looks at them.
             on_error: Whether to accept that pictures are left out: ``skip``.
 
         Raises:
@@ -139,7 +140,7 @@ def write_store(file: Path, table: Annotations, images: Iterable[pa.Array], abou
         file: Where to.
         table: The rows.
         images: The pictures of the rows, in consecutive parts; a part becomes a record batch.
-        about: What it is made from. What the table says is filled in.
+        about: What it is made from. What the table holds is filled in.
     """
     columns = _columns(table)
     values = asdict(about) | {

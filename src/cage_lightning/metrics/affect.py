@@ -1,4 +1,4 @@
-"""Scores of the continuous affect dimensions, by torchmetrics."""
+"""Scores of the continuous affect dimensions while a model trains, by torchmetrics."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scores of the discrete categories, in float64 and equal to scikit-learn's."""
+"""Scores of the categories while a model trains, in float64 and equal to scikit-learn's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every number that is reported for a data set, accumulated batch by batch and over ranks."""
+"""The scores of a data set while a model trains, accumulated batch by batch and over ranks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,10 @@
-"""One LightningModule for each training mode: which outputs a network has and what they mean."""
+"""One LightningModule for each training mode: which outputs a network has and what they mean.
+
+A new mode is a file here with a class of two attributes (see `ExpressionModule`), the name of that
+class in `MODES` below, and a file ``conf/loss/<mode>.yaml`` that names it and its loss
+(`cage_lightning.losses`, or any other importable class). A new loss for one of these modes is only
+the class and the yaml file.
+"""
 
 from __future__ import annotations
 

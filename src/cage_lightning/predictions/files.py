@@ -77,8 +77,8 @@ def read_predictions(path: Path, label_space: str | None = None) -> Predictions:
 
     Args:
         path: The file; by its ending parquet or CSV.
-        label_space: Name of the label space of a CSV file; None: recognise it. AffectNet-8 is told
-            from AffectNet-7 by whether Contempt occurs in the truth.
+        label_space: Name of the label space of a CSV file; None: recognise it. AffectNet-8 differs
+            from AffectNet-7 in that Contempt occurs in the truth.
 
     Raises:
         ConfigError: No such file; another kind of file; `label_space` contradicts the file.
@@ -95,21 +95,21 @@ def read_predictions(path: Path, label_space: str | None = None) -> Predictions:
         table = read(path)
         table.validate(full=True)
         columns = {_PUBLISHED.get(n, n): table[n].to_pylist() for n in table.column_names}
-        said, training = _said(table.schema.metadata or {})
+        space, training = _metadata(table.schema.metadata or {})
     except (pa.ArrowException, OSError, ValueError, RecursionError) as error:
         what = first_line(error)
         raise DataError(f"{path}: not a readable {path.suffix} file: {what}") from None
-    if said is not None:
-        space = said
-        if label_space not in (None, space.name):
-            raise ConfigError(f"{path} is of {space.name}, not of label_space={label_space}")
-    else:
+    if space is None:
         space = LABEL_SPACES[label_space] if label_space else _recognise(path, columns)
+    elif label_space not in (None, space.name):
+        raise ConfigError(f"{path} is of {space.name}, not of label_space={label_space}")
     return _from_columns(path, space, columns, training)
 
 
-def _said(metadata: Mapping[bytes, bytes]) -> tuple[LabelSpace | None, TrainingStatistics | None]:
-    """What a file says of itself.
+def _metadata(
+    metadata: Mapping[bytes, bytes],
+) -> tuple[LabelSpace | None, TrainingStatistics | None]:
+    """Label space and training statistics in the metadata of a file; None where it has none.
 
     Raises:
         ValueError: It has changed since it was written, or is none of ours.
@@ -136,9 +136,9 @@ def has_finite_outputs(path: Path) -> bool:
 
 
 def _digest(metadata: Mapping[bytes, bytes]) -> bytes:
-    """Of what a file says of itself; its pages have checksums of their own."""
-    said = b"\0".join(metadata.get(key, b"") for key in (_LABEL_SPACE, _TRAINING))
-    return hashlib.sha256(said).hexdigest().encode()
+    """The checksum of the metadata of a file; its pages have checksums of their own."""
+    content = b"\0".join(metadata.get(key, b"") for key in (_LABEL_SPACE, _TRAINING))
+    return hashlib.sha256(content).hexdigest().encode()
 
 
 def _read_parquet(path: Path) -> pa.Table:
@@ -157,15 +157,15 @@ def _recognise(path: Path, columns: Mapping[str, Any]) -> LabelSpace:
             return space
     if "dominance_true" in columns:
         return EMOTIC
-    true, said = (set(columns.get(f"category_{side}", ())) for side in ("true", "pred"))
-    if not true | said:
+    true, predicted = (set(columns.get(f"category_{side}", ())) for side in ("true", "pred"))
+    if not true | predicted:
         return AFFECTNET_8  # its categories are not used
     for codes in (set(range(8)), set(AFFECTNET_8.categories)):
-        if true <= codes and said <= codes:
+        if true <= codes and predicted <= codes:
             contempt = codes - set(range(7)) - set(AFFECTNET_7.categories)
             if contempt <= true:
                 return AFFECTNET_8
-            if not contempt & said:
+            if not contempt & predicted:
                 return AFFECTNET_7
     raise ConfigError(
         f"{path} does not say which categories it has: name them with label_space="
@@ -241,7 +241,7 @@ def _numbers(path: Path, name: str, values: list[Any]) -> Floats:
 
 
 def _categories(path: Path, name: str, space: LabelSpace, values: list[Any]) -> Categories:
-    """From names or numbers; where several may apply from lists, or names with `_SEPARATOR`.
+    """Categories from names or numbers; where several may apply, from lists or joined names.
 
     A single true category may be null.
     """

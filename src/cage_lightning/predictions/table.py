@@ -1,4 +1,4 @@
-"""What a model said about every sample of a split, next to the truth, and where it learned."""
+"""What a model predicted for every sample of a split, the truth, and statistics of its training."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Predictions:
         category_pred: Like `category`; None for a model without categories.
         probability: float64 ``[N, K]`` of the categories; None if the file does not have it.
         affect_pred: float64 ``[N, D]``, not bounded; None for a model without affect.
-        training: Of the training split of the model; None if unknown.
+        training: Statistics of the training split of the model; None if unknown.
     """
 
     space: LabelSpace
@@ -86,11 +86,11 @@ def predictions_of(
     affect: npt.NDArray[Any],
     training: TrainingStatistics | None = None,
 ) -> Predictions:
-    """From what a network puts out and the truth, in the label space that both have in common.
+    """Predictions from the outputs of a network and the truth, in the label space they share.
 
-    Outputs for categories that the data does not know are left out *before* one is chosen: an
-    AffectNet-8 model on AffectNet-7 never says Contempt. Where several categories apply to a sample
-    of the data, a model that chooses one says that one and no other.
+    Outputs for categories that the data does not have are left out *before* one is chosen: an
+    AffectNet-8 model on AffectNet-7 never predicts Contempt. Where several categories apply to a
+    sample of the data, a model that chooses one predicts that one and no other.
 
     Args:
         model_space: Label space of the model, K categories, D dimensions.
@@ -100,7 +100,7 @@ def predictions_of(
         ids: ``[N]`` sample ids.
         category: True categories, int ``[N]`` or multi-hot ``[N, K']``.
         affect: True affect ``[N, D']`` in [-1, 1], NaN where not annotated.
-        training: Of the training split of the model.
+        training: Statistics of the training split of the model.
 
     Raises:
         ConfigError: The label spaces have nothing in common.
@@ -138,7 +138,7 @@ def predictions_of(
 
 
 def _check_finite(ids: npt.NDArray[np.str_], outputs: npt.NDArray[Any]) -> None:
-    """A category can be read from NaN as from any number, but it says nothing."""
+    """Refuse outputs that are not finite: NaN, too, has a largest element, which means nothing."""
     broken = np.flatnonzero(~np.isfinite(outputs).all(axis=1))
     if len(broken):
         raise DivergedError(
@@ -159,7 +159,7 @@ def _decide(
         probability = softmax(log_probability[:, outputs], axis=1)
         return probability, probability.argmax(axis=1)
     probability = np.exp(log_probability)
-    said = probability >= 0.5
+    chosen = probability >= 0.5
     if not several:
-        said = np.arange(logits.shape[1]) == probability.argmax(axis=1)[:, None]
-    return probability[:, outputs], said[:, outputs]
+        chosen = np.arange(logits.shape[1]) == probability.argmax(axis=1)[:, None]
+    return probability[:, outputs], chosen[:, outputs]

@@ -64,10 +64,11 @@ def compared_dimensions(predictions: Predictions) -> dict[str, int]:
 def absolute_error(predictions: Predictions) -> Drawing:
     """Figure 10: the share of samples whose absolute error is at most that on the x axis.
 
-    A line per dimension; dashed the predictor that always says the training mean, if it is known.
+    A line per dimension; the dashed one is the predictor that always gives the training mean, where
+    that is known.
     """
-    said = predictions.affect_pred
-    assert said is not None
+    predicted = predictions.affect_pred
+    assert predicted is not None
     training = predictions.training
     means = (
         {}
@@ -80,7 +81,7 @@ def absolute_error(predictions: Predictions) -> Drawing:
     dimensions = compared_dimensions(predictions)
     for name, d in dimensions.items():
         true, color = predictions.affect[:, d], PALETTE[d]
-        share = _share_within(true, said[:, d])
+        share = _share_within(true, predicted[:, d])
         axes.plot(_ERRORS, 100 * share, color=color, lw=2, label=name)
         rows += _error_rows(share, predictor="model", dimension=name)
         if (mean := means.get(name)) is not None:
@@ -140,8 +141,8 @@ def density(predictions: Predictions) -> Drawing:
     leave the unit disc stands above the panel. Where several categories may apply to a sample
     their medians lie together in the middle: only the median of all samples is shown.
     """
-    space, category, said = predictions.space, predictions.category, predictions.affect_pred
-    assert said is not None
+    space, category, predicted = predictions.space, predictions.category, predictions.affect_pred
+    assert predicted is not None
     columns = [space.dimensions.index(name) for name in CIRCUMPLEX]
     known = ~np.isnan(predictions.affect[:, columns]).any(axis=1)
     groups = {ALL: known}
@@ -153,7 +154,7 @@ def density(predictions: Predictions) -> Drawing:
     panels = figure.subplots(1, 2, sharex=True, sharey=True)
     rows: list[Row] = []
     for axes, side, affect in zip(
-        panels, ("true", "predicted"), (predictions.affect, said), strict=True
+        panels, ("true", "predicted"), (predictions.affect, predicted), strict=True
     ):
         circumplex(axes, affect[known][:, columns])
         for name, group in groups.items():
@@ -193,10 +194,10 @@ def _looks(sources: Iterable[Source]) -> dict[Source, dict[str, Any]]:
     }
 
 
-def _share_within(true: Floats, said: Floats) -> Floats:
+def _share_within(true: Floats, predicted: Floats) -> Floats:
     """The share of the annotated samples with an absolute error of at most each of `_ERRORS`."""
     # Affect was float32 once: 0.3 and a little is 0.3. A prediction that is NaN is never within.
-    errors = np.sort(np.abs(said - true)[~np.isnan(true)].round(6))
+    errors = np.sort(np.abs(predicted - true)[~np.isnan(true)].round(6))
     return np.searchsorted(errors, _ERRORS, side="right") / len(errors)
 
 

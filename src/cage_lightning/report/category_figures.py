@@ -1,4 +1,4 @@
-"""Which categories a model confuses, how sure it is, and what affect costs it in each.
+"""Figures by category: which are confused, how reliable the confidence is, and the affect error.
 
 Each function returns a figure and the numbers it shows, as rows of a CSV file.
 """
@@ -25,15 +25,15 @@ from cage_lightning.scores.calibration import BINS, EDGES, bins_of, calibration_
 
 def confusion_matrix(predictions: Predictions) -> Drawing:
     """Figure 9: samples of each true category by what was predicted, as counts and as shares."""
-    names, true, said = (
+    names, true, predicted = (
         predictions.space.categories,
         predictions.category,
         predictions.category_pred,
     )
     assert true is not None
-    assert said is not None
+    assert predicted is not None
     count = np.zeros((len(names), len(names)), np.int64)
-    np.add.at(count, (true, said), 1)
+    np.add.at(count, (true, predicted), 1)
     with np.errstate(invalid="ignore"):
         share = count / count.sum(axis=1, keepdims=True)  # NaN: no sample of the category
     size = 0.55 * len(names) + 1.5
@@ -70,13 +70,13 @@ def category_rates(predictions: Predictions) -> Drawing:
 
     What a confusion matrix shows where several categories may apply to one sample.
     """
-    names, true, said = (
+    names, true, predicted = (
         predictions.space.categories,
         predictions.category,
         predictions.category_pred,
     )
     assert true is not None
-    assert said is not None
+    assert predicted is not None
     rows: list[dict[str, Any]] = [{"category": name} for name in names]
     title = f"Predicted categories (n = {len(predictions):,}); beside the bar: of how many"
     figure = new_figure(11, 0.27 * len(names) + 1.5, title)
@@ -85,10 +85,10 @@ def category_rates(predictions: Predictions) -> Drawing:
         (panels[0], "true_positive", true, "positives", "applies", PALETTE[0]),
         (panels[1], "false_positive", ~true, "negatives", "does not apply", PALETTE[1]),
     ):
-        n, predicted = samples.sum(axis=0).tolist(), (samples & said).sum(axis=0).tolist()
+        n, counts = samples.sum(axis=0).tolist(), (samples & predicted).sum(axis=0).tolist()
         for k, row in enumerate(rows):
-            rate = predicted[k] / n[k] if n[k] else None
-            row |= {f"{kind}s": predicted[k], of: n[k], f"{kind}_rate": rate}
+            rate = counts[k] / n[k] if n[k] else None
+            row |= {f"{kind}s": counts[k], of: n[k], f"{kind}_rate": rate}
         bars = [(100 * (row[f"{kind}_rate"] or 0), row[of]) for row in rows]
         category_bars(axes, names, {kind: bars}, {kind: color})
         axes.set_xlabel(f"{kind.replace('_', '-')} rate: predicted where it {where} (%)")
@@ -100,9 +100,9 @@ def error_by_category(predictions: Predictions) -> Drawing:
 
     A sample counts in every category that applies to it.
     """
-    space, category, said = predictions.space, predictions.category, predictions.affect_pred
+    space, category, predicted = predictions.space, predictions.category, predictions.affect_pred
     assert category is not None
-    assert said is not None
+    assert predicted is not None
     groups = {ALL: np.ones(len(predictions), bool)} | {
         name: np.asarray(category[:, k] if space.multi_label else category == k)
         for k, name in enumerate(space.categories)
@@ -114,7 +114,7 @@ def error_by_category(predictions: Predictions) -> Drawing:
     panels = figure.subplots(1, len(dimensions), sharey=True, squeeze=False)[0]
     rows: list[Row] = []
     for axes, (dimension, d) in zip(panels, dimensions.items(), strict=True):
-        errors = np.abs(said[:, d] - predictions.affect[:, d])
+        errors = np.abs(predicted[:, d] - predictions.affect[:, d])
         bars = []
         for name, group in groups.items():
             own = errors[group & ~np.isnan(errors)]

@@ -30,8 +30,8 @@ def workspace_and_report(
 
     Args:
         entity: Who owns the project: a user or a team.
-        project: Of W&B.
-        group: Of the runs.
+        project: The project in W&B.
+        group: The group of the runs in W&B.
         table: The table of the paper with the scores of the runs.
         runs: Those of the group.
     """

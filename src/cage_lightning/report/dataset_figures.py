@@ -50,7 +50,7 @@ Splits = Mapping[str, Split]
 
 
 class NothingToDraw(Exception):
-    """No sample has what the figure shows; the message says what that is."""
+    """No sample has what the figure shows; the message names what is missing."""
 
 
 def figures_of(space: LabelSpace) -> dict[str, Callable[[str, LabelSpace, Splits], Drawing]]:

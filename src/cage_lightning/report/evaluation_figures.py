@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 
 class _Need(NamedTuple):
-    """What a figure needs, and what there is to say where it is not met."""
+    """What a figure needs, and the reason to give where it is left out."""
 
     met: Callable[[Predictions], bool]
     otherwise: str
@@ -83,7 +83,7 @@ def draw(folder: Path, predictions: Predictions, picture: Picture | None = None)
     Args:
         folder: Where they are written, as PNG, SVG, PDF and CSV; made if it is not there.
         predictions: At least one sample.
-        picture: The picture of a row of the predictions; None: no picture sheet.
+        picture: The picture of a row of the predictions; with None no picture sheet is drawn.
 
     Returns:
         The names of the figures drawn, as the files are called.

@@ -1,4 +1,4 @@
-"""What figures share: colours, kinds of drawing, and files that are the same bytes every time."""
+"""What figures share: colours, common elements, and files with the same bytes every time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from cage_lightning.system.atomic import replacing, write_csv
 
-# Okabe and Ito's palette: told apart with any colour vision.
+# Okabe and Ito's palette: people with any colour vision can distinguish its colours.
 SPLIT_COLORS: Mapping[str, str] = {"train": "#0072B2", "val": "#009E73", "test": "#E69F00"}
 ACCENT = "#D55E00"
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#F0E442", "#000000", "#999999")
@@ -67,9 +67,9 @@ def category_bars(
 
     Args:
         axes: Where to draw.
-        categories: From top to bottom.
+        categories: Their names, from top to bottom.
         bars: Length and number of samples for each category, by the name of the bar in the group.
-        colors: Of the bars, by name.
+        colors: The colour of each bar in the group, by name.
     """
     y = np.arange(len(categories))
     height = 0.8 / len(bars)
@@ -113,7 +113,7 @@ def legend_below(figure: Figure, columns: int = 0, title: str | None = None) -> 
 
     Args:
         figure: Its panels are drawn.
-        columns: Of the legend; 0: all in one row.
+        columns: Number of columns; 0 puts all entries into one row.
         title: Above it.
     """
     entries: dict[str, Any] = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Literal
 
 _CATEGORY = ("precision_weighted", "recall_weighted", "f1_weighted")
 _POOLED = ("mse_pooled", "mae_pooled", "rmse_pooled", "ccc_pooled")
@@ -26,7 +27,7 @@ class PaperTable:
     metrics: Mapping[str, str]
     published: Mapping[tuple[str, str, str], Mapping[str, float]]
     note: str
-    start: str = "combined"
+    start: Literal["combined", "affectnet8"] = "combined"
 
 
 def _published6() -> Iterator[tuple[tuple[str, str, str], Mapping[str, float]]]:

@@ -99,7 +99,7 @@ class Line:
         row: Data, network, loss and tag of the runs.
         settings: Those in which runs of the table differ beyond data, network and loss.
         predictor: `MODEL`, or the name of a baseline.
-        scores: By the key of the metric; at least one.
+        scores: The scores by the key of the metric; at least one.
     """
 
     row: RowName
@@ -217,8 +217,8 @@ def fill(table: PaperTable, runs: Sequence[Run]) -> FilledTable:
     """Fill a table from runs; its lines are none where no run has a score of it.
 
     Args:
-        table: Which.
-        runs: Of any data; those that differ only in their seed share a row.
+        table: The table of the paper.
+        runs: Runs on any data; those that differ only in their seed share a row.
     """
     settings = differing_settings(runs) if runs else {}
 

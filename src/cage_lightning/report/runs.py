@@ -1,4 +1,4 @@
-"""The runs below a folder, as what their files say."""
+"""The runs below a folder, read from their files."""
 
 from __future__ import annotations
 
@@ -233,7 +233,7 @@ def _diverged(folder: Path) -> bool:
 
 
 def _text(run: RunFolder) -> str | None:
-    """Why the last start failed; what a link leads to is nothing that it said."""
+    """Why the last start failed; None also where a link leads out of the run folder."""
     file = run.error_file
     if not is_inside(run.path, file):
         return None

@@ -21,10 +21,10 @@ def differing_settings(runs: Sequence[Run]) -> dict[Path, dict[str, Any]]:
     """The settings in which runs differ that share data, model and loss: the same keys for each.
 
     A choice of a group (`augment`) stands for the settings it makes; what only the seed changes is
-    left out. Where tags tell runs apart that these settings do not, they are among them.
+    left out. The tag is among them where it distinguishes runs that have the same settings.
 
     Args:
-        runs: Of this version or an older one.
+        runs: Runs of this version or an older one.
 
     Returns:
         By run folder; None where a run has no such setting.

@@ -1,4 +1,4 @@
-"""The tables that a command ends with."""
+"""The tables of scores that a command prints at its end."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def print_results(content: Mapping[str, Any], title: str) -> None:
 
 
 def print_comparison(content: Mapping[str, Any], title: str) -> None:
-    """Print what the second of two prediction files changes against the first."""
+    """Print the scores of two prediction files and their differences, second minus first."""
     table = _table("test split", "A", "B", "B - A", _interval_heading(content), "p")
     differences = content["differences"]
     for label, key in _rows(differences):
@@ -59,7 +59,7 @@ def print_comparison(content: Mapping[str, Any], title: str) -> None:
 
 
 def print_seeds(content: Mapping[str, Any], title: str) -> None:
-    """Print what several seeds have in common."""
+    """Print mean and spread over several seeds."""
     table = _table("test split", "seeds", "mean", "sd", _interval_heading(content))
     seeds = content["seeds"]
     for label, key in _rows(seeds):

@@ -64,8 +64,8 @@ def described(predictions: Predictions, rows: Iterable[int]) -> list[Row]:
     """What is true and predicted of single samples, in the columns of a table.
 
     Args:
-        predictions: Of a file.
-        rows: Which.
+        predictions: The prediction file.
+        rows: The numbers of the samples.
     """
     space, known = predictions.space, predictions.probability is not None
     confidence, error = _wrong_confidence(predictions), _affect_error(predictions)
@@ -89,20 +89,20 @@ def _wrong_confidence(predictions: Predictions) -> Floats:
     Where several may apply, the largest one of the categories that are wrong: p of one predicted,
     1 - p of one missed. 1 in a file without probabilities.
     """
-    true, said, probability = (
+    true, predicted, probability = (
         predictions.category,
         predictions.category_pred,
         predictions.probability,
     )
-    if true is None or said is None:
+    if true is None or predicted is None:
         return np.zeros(len(predictions))
     if probability is None:
-        confidence = np.ones(said.shape)
+        confidence = np.ones(predicted.shape)
     elif predictions.space.multi_label:
-        confidence = np.where(said, probability, 1 - probability)
+        confidence = np.where(predicted, probability, 1 - probability)
     else:
-        confidence = probability[np.arange(len(said)), said]
-    wrong = np.where(true != said, confidence, 0)
+        confidence = probability[np.arange(len(predicted)), predicted]
+    wrong = np.where(true != predicted, confidence, 0)
     if predictions.space.multi_label:
         return np.asarray(wrong.max(axis=1))
     return np.asarray(np.where(true >= 0, wrong, 0))

@@ -11,7 +11,8 @@ from cage_lightning.scores.ratio import ratio
 POOLED = "pooled"
 UNLABELLED = "n_unlabelled_affect"
 
-# Definition of the concordance -> what n is lessened by, for the covariance and the variances.
+# Definition of the concordance -> what is subtracted from n in the divisor of the covariance, and
+# in that of the variances.
 _CONCORDANCES = {"ccc": (1, 1), "ccc_mixed_ddof": (1, 0), "ccc_population": (0, 0)}
 
 # A second moment below this share of the mean square is what rounding left of zero.
@@ -102,7 +103,7 @@ def _scores(
     absolute: Floats,
     agree: Floats,
 ) -> dict[str, Floats]:
-    """From the weighted sums of `_features`, all ``[R]``."""
+    """The scores from the weighted sums of `_features`, all ``[R]``."""
     mse = ratio(squared, n)
     scores = {"mse": mse, "mae": ratio(absolute, n), "rmse": np.sqrt(mse)}
     mean_error = ratio(error, n)
@@ -111,8 +112,8 @@ def _scores(
         for square, total in ((xx, x), (yy, y))
     )
     covariance = np.where((var_x > 0) & (var_y > 0), xy - ratio(x * y, n, 0), 0)
-    for name, lessened in _CONCORDANCES.items():
-        for_covariance, for_variance = (np.maximum(n - by, 1) for by in lessened)
+    for name, degrees in _CONCORDANCES.items():
+        for_covariance, for_variance = (np.maximum(n - by, 1) for by in degrees)
         spread = var_x + var_y + for_variance * mean_error**2
         scores[name] = ratio(2 * covariance * (for_variance / for_covariance), spread, 1)
     scores["pearson"] = ratio(covariance, np.sqrt(var_x) * np.sqrt(var_y))

@@ -1,4 +1,4 @@
-"""What predictors that hardly look, or do not look at all, would score."""
+"""Simple predictors that do not look at the picture, to compare a model with."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def published_training(space: LabelSpace) -> TrainingStatistics | None:
 def baselines(predictions: Predictions) -> dict[str, Predictions]:
     """Predictions for the same samples by simple rules, to be scored like any other.
 
-    They know the training split of the model, or that of AffectNet (`published_training`):
+    They use the training split of the model, or that of AffectNet (`published_training`):
 
     - ``constant``: the training means of affect, the frequencies of the categories as
       probabilities and thus the most frequent category;
@@ -48,7 +48,7 @@ def baselines(predictions: Predictions) -> dict[str, Predictions]:
       only where exactly one category applies.
 
     Those that the file or the statistics do not allow are absent. `Predictions.training` of a
-    baseline says what it knows.
+    baseline holds the statistics it uses.
     """
     training = predictions.training or published_training(predictions.space)
     if training is None:
@@ -61,7 +61,7 @@ def baselines(predictions: Predictions) -> dict[str, Predictions]:
     means = means.reshape(len(training.counts), len(mean))
     complete = np.flatnonzero(~np.isnan(means).any(axis=1))
     everyone = np.ones((len(predictions), 1))
-    said, chosen = predictions.affect_pred, predictions.category_pred
+    affect, chosen = predictions.affect_pred, predictions.category_pred
 
     columns = {"constant": _affect(everyone * mean) | _frequencies(predictions, training)}
     if len(complete):
@@ -69,8 +69,8 @@ def baselines(predictions: Predictions) -> dict[str, Predictions]:
     if chosen is not None:
         columns["lookup"] = _affect(_lookup(chosen, means, mean))
     one_category = predictions.category is not None and not predictions.space.multi_label
-    if said is not None and one_category and len(complete):
-        distance = ((said[:, None] - means[complete]) ** 2).sum(axis=2)
+    if affect is not None and one_category and len(complete):
+        distance = ((affect[:, None] - means[complete]) ** 2).sum(axis=2)
         columns["nearest"] = {"category_pred": complete[distance.argmin(axis=1)]}
     return {name: replace(silent, **predicted) for name, predicted in columns.items() if predicted}
 

@@ -1,4 +1,4 @@
-"""How far the scores would scatter over other samples of the same population."""
+"""Bootstrap intervals: how far scores would scatter over other samples of the same population."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def resample_weights(
     Args:
         n: Number of samples.
         strata: ``[N]``; the number of samples drawn from a stratum is its size. None: only one.
-        resamples: How many.
+        resamples: Number of resamples.
         rng: Where the draws come from.
 
     Yields:
@@ -72,8 +72,8 @@ def bootstrap(files: Sequence[Predictions], resamples: int, seed: int) -> list[d
 
     Args:
         files: Predictions for the same samples in the same order.
-        resamples: How many.
-        seed: Of the draws.
+        resamples: Number of resamples.
+        seed: Seed of the random draws.
 
     Returns:
         For each file float64 ``[resamples]`` by score, NaN where a resample does not define it.
@@ -125,7 +125,7 @@ def intervals(
         predictions: The file.
         resamples: Number of resamples.
         confidence: Share of the resamples within the interval.
-        seed: Of the draws.
+        seed: Seed of the random draws.
 
     Raises:
         ConfigError: `resamples` or `confidence` is out of range.

@@ -1,4 +1,4 @@
-"""Whether the most probable category is right as often as its probability says.
+"""Calibration: whether a prediction is right as often as its probability promises.
 
 The confidence in a sample is the probability of its most probable category. Bin i of M = 15 holds
 the samples with (i - 1) / M < confidence <= i / M. The expected calibration error is the sum over
@@ -16,7 +16,7 @@ from cage_lightning.scores.ratio import ratio
 
 BINS = 15
 EDGES: Floats = np.linspace(0, 1, BINS + 1)
-"""Of the bins, ``[BINS + 1]``."""
+"""The limits of the bins, ``[BINS + 1]``."""
 
 
 def bins_of(confidence: Floats) -> npt.NDArray[np.int64]:

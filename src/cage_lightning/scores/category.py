@@ -36,7 +36,7 @@ class CategoryScorer:
     out.
 
     Args:
-        predictions: Of a single-label space, with true and predicted categories.
+        predictions: Those of a single-label space, with true and predicted categories.
     """
 
     def __init__(self, predictions: Predictions) -> None:

@@ -1,9 +1,9 @@
-"""Whether one model is better than another on the same samples."""
+"""The comparison of two models on the same samples."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,11 +18,11 @@ _HALF_PRECISION = 5e-4
 
 
 class Difference(NamedTuple):
-    """Of a score between two files.
+    """The difference of a score between two files.
 
     Attributes:
         a: The score of the first file.
-        b: Of the second.
+        b: The score of the second file.
         difference: b - a.
         low: Lower limit of its percentile interval.
         high: Upper limit.
@@ -41,10 +41,10 @@ class Difference(NamedTuple):
 
 @dataclass(frozen=True)
 class Comparison:
-    """Of two files.
+    """The result of comparing two files.
 
     Attributes:
-        differences: By score, of those that both files have.
+        differences: The differences of the scores that both files have, by key.
         mcnemar: p-value of McNemar's exact test of the accuracy; None where samples do not have
             exactly one category, true and predicted.
     """
@@ -71,7 +71,7 @@ def compare(
         b: The file that is compared.
         resamples: Number of resamples.
         confidence: Share of the resamples within the intervals.
-        seed: Of the draws.
+        seed: Seed of the random draws.
 
     Raises:
         ConfigError: The files have other label spaces, samples or truths, or no score in common;
@@ -145,7 +145,12 @@ def _aligned(a: Predictions, b: Predictions) -> Predictions:
     return b
 
 
-def _check_truth(a: Predictions, b: Predictions, name: str, differs: npt.NDArray[np.bool_]) -> None:
+def _check_truth(
+    a: Predictions,
+    b: Predictions,
+    name: Literal["category", "affect"],
+    differs: npt.NDArray[np.bool_],
+) -> None:
     if (differ := differs.any(axis=1)).any():
         row = int(np.flatnonzero(differ)[0])
         true_a, true_b = (getattr(file, name)[row].tolist() for file in (a, b))

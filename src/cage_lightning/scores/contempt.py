@@ -13,10 +13,10 @@ def without_contempt(predictions: Predictions) -> Predictions | None:
     """Predictions for AffectNet-8 as ones for AffectNet-7, as is customary for such models.
 
     Pictures of Contempt are left out, and of the other seven categories the most probable one is
-    the predicted one. A model that was trained on seven categories is another thing.
+    the predicted one. That is not the same as a model that was trained on seven categories.
 
     Returns:
-        None where that cannot be told: another label space, no true categories, categories without
+        None where that is not possible: another label space, no true categories, categories without
         probabilities, or pictures of nothing else.
     """
     p, k = predictions, len(AFFECTNET_7.categories)

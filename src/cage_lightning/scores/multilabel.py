@@ -17,7 +17,7 @@ class MultiLabelScorer:
     - ``ap_<Category>``: average precision, sum over the distinct probabilities from high to low of
       (R_i - R_{i-1}) P_i, where P_i and R_i are precision and recall of calling positive all that
       is at least as probable. No interpolation; equals scikit-learn's. Undefined for a category
-      that applies to nobody;
+      that applies to no sample;
     - ``map``: their mean over the categories that have one.
 
     Top-3, with T_i the three most probable categories of person i (of equal ones the first), Y_i
@@ -35,7 +35,7 @@ class MultiLabelScorer:
     three categories T_i is all of them.
 
     Args:
-        predictions: Of a multi-label space, with true categories and probabilities.
+        predictions: Those of a multi-label space, with true categories and probabilities.
     """
 
     def __init__(self, predictions: Predictions) -> None:

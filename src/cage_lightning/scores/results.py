@@ -1,4 +1,4 @@
-"""From predictions to the content of metrics.json, and the file itself."""
+"""The content of metrics.json from predictions, and the file itself."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def results_of(
         Flat keys: ``test/...`` the scores; ``baseline_<name>/...`` those of `scores.baselines` and
         `scores.chance`; ``contempt_dropped/...`` those of a model for AffectNet-8 on AffectNet-7.
         ``intervals``: [low, high] by the same keys, of the first and the last. ``meta``: how they
-        were made.
+        were computed.
     """
     content: dict[str, Any] = {}
     limits: dict[str, tuple[float, float]] = {}
@@ -64,5 +64,5 @@ def write_results(path: Path, content: dict[str, Any]) -> None:
 
 
 def scoring_settings(resamples: int, confidence: float, seed: int) -> dict[str, Any]:
-    """How scores were made, as metrics.json says it."""
+    """How scores were computed, as metrics.json records it."""
     return {"resamples": resamples, "confidence": confidence, "seed": seed}

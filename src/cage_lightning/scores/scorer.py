@@ -13,12 +13,12 @@ from cage_lightning.scores.affect import AffectScorer
 from cage_lightning.scores.category import CategoryScorer
 from cage_lightning.scores.multilabel import MultiLabelScorer
 
-# Numbers of samples among the scores: nothing to estimate.
+# Numbers of samples: they are among the scores, and have no interval.
 COUNTS = ("n", affect.UNLABELLED, category.UNLABELLED)
 
 
 class Scorer:
-    """What a prediction file is worth when its samples count more or less.
+    """The scores of a prediction file for any weights of its samples.
 
     A weight of 2 is the same as having the sample twice, a weight of 0 as not having it. The keys
     are ``n``, the sum of the weights, and those of `CategoryScorer` (one category each),

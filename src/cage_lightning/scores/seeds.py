@@ -1,4 +1,4 @@
-"""Several runs that differ only in their seed."""
+"""Scores of several runs that differ only in their seed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 
 class Summary(NamedTuple):
-    """Of a score over seeds.
+    """Mean and spread of a score over seeds.
 
     Attributes:
         n: Number of runs.
@@ -38,7 +38,7 @@ def summarise(values: Sequence[float], confidence: float = 0.95) -> Summary:
 
     Args:
         values: One for each run, at least one.
-        confidence: Of the interval, between 0 and 1.
+        confidence: Confidence of the interval, between 0 and 1.
     """
     from scipy.stats import t
 

@@ -24,7 +24,7 @@ from cage_lightning.errors import ConfigError
 from tests.conftest import TINY, composed
 
 Called = Callable[..., tuple[int, str, str]]
-INTERNAL = ("data/part", "protocol/detail", "sweep/start", "sweep/part", "model/training")
+INTERNAL = ("data/part", "protocol/data", "protocol/detail", "sweep/part", "model/training")
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def test_help_shows_what_the_command_takes_and_no_more(door: str, called: Called
     code, said, wrong = called(door, "--help")
     assert (code, wrong) == (0, "")
     own = Command(door)
-    groups = {"train": 13, "evaluate": 7, "prepare": 1, "analyze": 1}.get(door, 0)
+    groups = {"train": 15, "evaluate": 7, "prepare": 1, "analyze": 1}.get(door, 0)
     assert len(own.groups) == groups
     for group, choices in own.groups.items():
         assert f"\n{group}: {choices[0]}" in said
@@ -72,7 +72,7 @@ def test_help_shows_the_choices_of_a_folder_of_ones_own(called: Called, tmp_path
         (tmp_path / "own" / name).write_text("seed: 1\n")
     _, said, _ = called("train", "--config-dir", "own", "--help")
     assert "loss: combined, discrete, focal, va" in said
-    assert "experiment: mine" in said
+    assert "experiment: finetune_timm, mine, quick_cpu" in said
 
 
 def test_help_imports_neither_torch_nor_a_plugin() -> None:
@@ -165,6 +165,33 @@ def test_a_slip_is_one_line(slip: str, called: Called) -> None:
     assert answer in wrong
     [line] = wrong.splitlines()
     assert line.startswith("error: ")
+
+
+def test_a_choice_may_look_like_a_number(called: Called) -> None:
+    code, said, _ = called("train", "debug=nan", "--cfg", "job")
+    assert code == 0
+    assert "detect_anomaly: true" in said
+
+
+def test_settings_of_one_machine(called: Called, tmp_path: Path) -> None:
+    file = tmp_path / "own/local/default.yaml"
+    file.parent.mkdir(parents=True)
+    file.write_text("data: /datasets\nentity: mine\n")
+    own = ("--config-dir", str(tmp_path / "own"), "--cfg", "job", "--resolve")
+    for door, typed in (
+        ("train", "run_dir=x"),
+        ("prepare", "data=emotic"),
+        ("analyze", "data=demo8"),
+    ):
+        _, said, _ = called(door, *own, typed)
+        assert "root: /datasets/" in said
+    beaten = ("logger=wandb", "local.entity=other", "data.root=/mine")
+    _, said, _ = called("train", *own, "run_dir=x", *beaten)
+    assert "entity: other\n" in said
+    assert "root: /mine\n" in said
+    file.write_text("data_root: /datasets\n")
+    code, _, wrong = called("train", *own)
+    assert (code, "local/default.yaml: there is no setting 'data_root'" in wrong) == (1, True)
 
 
 def test_a_missing_file_of_a_choice_says_who_needs_it(called: Called, tmp_path: Path) -> None:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hydra.utils import get_object
 from omegaconf import OmegaConf
 
+from cage_lightning.app import build
+from cage_lightning.app.arguments import as_choices
 from cage_lightning.app.command import Command, commands
 from cage_lightning.app.schema import CONF_DIR
+from cage_lightning.errors import ConfigError
+from cage_lightning.runs.identity import essence
 from tests.conftest import composed
 
 # Besides a choice, what a command cannot do without.
@@ -43,10 +49,13 @@ def targets(node: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 # What build.py adds in Python.
-ADDED = {"data": {"augment"}, "model": {"num_outputs"}, "module": {"network", "label_space"}}
-
-# What hands settings on that it does not list: nothing else of ours may.
-HANDS_ON = {"cage_lightning.loggers.wandb_logger"}
+ADDED = {
+    "ExpressionData": {"source", "augment"},
+    "build_network": {"num_outputs"},
+    "CombinedModule": {"network", "label_space"},
+    "DiscreteModule": {"network", "label_space"},
+    "ValenceArousalModule": {"network", "label_space"},
+}
 
 
 def constructors(target: Any) -> Iterator[Callable[..., Any]]:
@@ -57,33 +66,45 @@ def constructors(target: Any) -> Iterator[Callable[..., Any]]:
     yield from (vars(base)["__init__"] for base in target.__mro__ if "__init__" in vars(base))
 
 
-def parameters(target: Any) -> tuple[dict[str, inspect.Parameter], bool]:
+def names_taken(target: Any) -> tuple[set[str], bool]:
     """The parameters, those of base classes too that get further ones; and whether it takes any."""
-    found: dict[str, inspect.Parameter] = {}
+    found = set[str]()
     for function in constructors(target):
         kinds = [*inspect.signature(function).parameters.values()]
-        named = [one for one in kinds if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)]
-        found = {one.name: one for one in named if one.name != "self"} | found
+        found |= {one.name for one in kinds}
         if not any(one.kind is one.VAR_KEYWORD for one in kinds):
             return found, False
     return found, True
 
 
+def names_needed(target: Any) -> set[str]:
+    kinds = inspect.signature(target).parameters.values()
+    named = [one for one in kinds if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)]
+    return {one.name for one in named if one.default is one.empty}
+
+
 def check_bindings(config: Any) -> None:
-    for path, node in targets(OmegaConf.to_container(config)):
-        given = {key for key in node if not key.startswith("_")} | ADDED.get(path[1:], set())
-        known, takes_any = parameters(get_object(node["_target_"]))
-        assert not takes_any or node["_target_"] in HANDS_ON, path
-        assert takes_any or given <= known.keys(), f"{path}: {given - known.keys()} is not taken"
-        needed = {name for name, one in known.items() if one.default is one.empty}
-        if not node.get("_partial_"):
-            assert needed <= given, f"{path}: {needed - given} is not set"
+    nodes: Any = OmegaConf.to_container(config)
+    source, loading = build.data_nodes(config.data)
+    nodes["data"] = OmegaConf.to_container(source)
+    if "batch_size" in loading:  # train and evaluate load what prepare and analyze only read
+        nodes["loading"] = OmegaConf.to_container(loading)
+    for path, node in targets(nodes):
+        target = get_object(node["_target_"])
+        given = {key for key in node if not key.startswith("_")}
+        given |= ADDED.get(target.__name__, set())
+        known, takes_any = names_taken(target)
+        assert not takes_any or not node["_target_"].startswith("cage_lightning."), path
+        assert takes_any or given <= known, f"{path}: {given - known} is not taken"
+        missing = names_needed(target) - given
+        assert not missing or node.get("_partial_"), f"{path}: {missing} is not set"
 
 
 @pytest.mark.parametrize(("door", "choice"), OFFERED)
 def test_every_choice_composes_and_binds(door: str, choice: str) -> None:
     timm = ["model.name=resnet18"] if choice == "model=timm" else []
-    config = composed(*NEEDED.get(door, ()), choice, *timm, config_name=door)
+    [typed] = as_choices([choice], Command(door))
+    config = composed(*NEEDED.get(door, ()), typed, *timm, config_name=door)
     if "run_dir" in config:
         config.run_dir = "run"
     OmegaConf.resolve(config)
@@ -91,41 +112,59 @@ def test_every_choice_composes_and_binds(door: str, choice: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("group", "surplus"),
-    [
-        ("data=emotic", "data"),
-        ("data=demo7", "data"),
-        ("loss=va", "loss"),
-        ("data=rafdb", "trainer"),
-    ],
+    ("choice", "node"), [("loss=va", "loss"), ("model=tiny", "model"), ("trainer=cpu", "trainer")]
 )
-def test_a_setting_that_nothing_takes_is_found(group: str, surplus: str) -> None:
-    config = composed(group, f"+{surplus}.nonsense=1")
+def test_a_setting_that_nothing_takes_is_found(choice: str, node: str) -> None:
+    config = composed(choice, f"+{node}.nonsense=1")
     with pytest.raises(AssertionError, match="'nonsense'} is not taken"):
         check_bindings(config)
 
 
-def test_every_file_is_a_choice_or_follows_from_one() -> None:
-    """A file that nothing leads to would be passed over in silence."""
+@pytest.mark.parametrize("data", Command("train").groups["data"])
+@pytest.mark.parametrize("door", ["train", "analyze"])
+def test_a_setting_that_no_data_set_takes_is_found(door: str, data: str) -> None:
+    config = composed(f"data={data}", "+data.nonsense=1", config_name=door)
+    with pytest.raises((AssertionError, ConfigError), match="nonsense"):
+        check_bindings(config)
+
+
+# The files that other choices lead to, in silence where there is none: by their names.
+FOLLOW = {
+    "model/training": ("model",),
+    "protocol/data": ("protocol", "data", "loss"),
+    "protocol/detail": ("protocol", "model", "loss"),
+}
+
+
+@pytest.mark.parametrize("folder", FOLLOW)
+def test_a_file_that_follows_from_choices_is_named_like_them(folder: str) -> None:
+    groups = Command("train").groups
+    names = {"_".join(one) for one in itertools.product(*(groups[g] for g in FOLLOW[folder]))}
+    files = {file.stem for file in (CONF_DIR / folder).glob("*.yaml")}
+    assert files
+    assert files <= names
+
+
+def test_every_file_is_a_choice_or_part_of_one() -> None:
+    files = {str(file.relative_to(CONF_DIR).with_suffix("")) for file in CONF_DIR.rglob("*.yaml")}
     offered = {
         f"{group}/{choice}"
         for door in commands()
         for group, choices in Command(door).groups.items()
         for choice in choices
     }
-    others = {
-        str(file.relative_to(CONF_DIR).with_suffix("")) for file in CONF_DIR.rglob("*.yaml")
-    } - offered
-    groups = Command("train").groups
-    assert others == {
-        *commands(),
-        "hydra/launcher/slurm",
-        "local/example",
-        *(others & {"local/default"}),
-        "sweep/part/ablation",
-        *FOLLOW,
+    left = {
+        name
+        for name in files - offered - {*commands(), "hydra/launcher/slurm"}
+        if name.rpartition("/")[0] not in (*FOLLOW, "local")
     }
-    assert {(name.rpartition("/")[0], choice) for name, choice in FOLLOW.items()}
+    assert left == {"data/part/loading", "sweep/part/ablation"}
+
+
+def test_a_command_has_one_lookup_by_name_at_most() -> None:
+    for door in commands():
+        lines = (CONF_DIR / f"{door}.yaml").read_text().splitlines()
+        assert sum("optional" in line and "${" in line for line in lines) <= 1, door
 
 
 @pytest.mark.parametrize(("protocol", "model", "loss"), PROTOCOLS)
@@ -205,3 +244,15 @@ def test_evaluate_composes() -> None:
     config = composed(*overrides, config_name="evaluate")
     OmegaConf.resolve(config)
     check_bindings(config)
+
+
+@pytest.mark.parametrize(
+    "other", ["local=example", "sweep=table6 at=demo", "local.data=/elsewhere"]
+)
+def test_what_is_of_one_machine_makes_no_other_run(other: str, tmp_path: Path) -> None:
+    def settings(*typed: str) -> Any:
+        same = ("data=demo8", "model=tiny", "group=same", "start=none", "trainer=cpu", "run_dir=x")
+        return OmegaConf.to_container(composed(*same, *typed), resolve=True)
+
+    assert essence(settings(*other.split())) == essence(settings())
+    assert essence(settings(*other.split(), "warmup=0")) != essence(settings())

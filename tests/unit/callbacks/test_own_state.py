@@ -1,4 +1,4 @@
-"""A run resumes as itself: its own files wherever it lies, its own data, nothing of others."""
+"""A run resumes with its own files and data, wherever its folder is, and takes no others."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.hostile_content import Payload, replace_part
 from tests.untouched import untouched
 
 pytestmark = [
-    # Of Lightning, about a training as small as this one.
+    # Lightning warns about a training as small as this one.
     pytest.mark.filterwarnings("ignore:.*does not have many workers"),
     pytest.mark.filterwarnings("ignore:.*exists and is not empty"),
     pytest.mark.filterwarnings("ignore:.*number of training batches"),
@@ -40,7 +40,7 @@ def table(rows: int, seed: int = 0) -> Annotations:
 
 
 class Data(pl.LightningDataModule):
-    """Two batches of ones, next to the annotations of a real data module."""
+    """A data module with two batches of ones, and splits like those of the real one."""
 
     def __init__(self, train: Annotations | None = None) -> None:
         super().__init__()
@@ -54,7 +54,7 @@ class Data(pl.LightningDataModule):
 
 
 class Module(pl.LightningModule):
-    """One weight, and the loss that it is told for each epoch."""
+    """A module with one weight, which logs a given validation loss for each epoch."""
 
     def __init__(self, losses: tuple[float, ...]) -> None:
         super().__init__()
@@ -92,7 +92,7 @@ def fit(
     data: Data | None = None,
     best: ModelCheckpoint | None = None,
 ) -> ModelCheckpoint:
-    """Train for as many epochs as there are losses, or on from `last`; gives the keeper."""
+    """Train one epoch for each loss, from `last` if given, and return the ModelCheckpoint."""
     best, own = best or keeper(folder), OwnState()
     trainer = pl.Trainer(
         accelerator="cpu",
@@ -118,7 +118,7 @@ def fit(
 
 @pytest.fixture(scope="module")
 def half(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The checkpoints of a run whose first epoch of two was the best."""
+    """Return the checkpoint folder of a run whose first epoch of two was the best."""
     folder = tmp_path_factory.mktemp("half") / "checkpoints"
     fit(folder, (1.0, 2.0))
     return folder
@@ -126,7 +126,7 @@ def half(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def run(half: Path, tmp_path: Path) -> Path:
-    """The same, at another place."""
+    """Return a copy of `half` in the run folder of this test."""
     return Path(shutil.copytree(half, tmp_path / "run" / "checkpoints"))
 
 
@@ -142,7 +142,7 @@ def best_state(content: State) -> State:
 
 
 def as_before(content: State, folder: str = "/elsewhere/checkpoints") -> None:
-    """What checkpoints held when they were written with whole paths and without data."""
+    """Change a checkpoint to the form of earlier versions: absolute paths, and no data."""
     del content["data"]
     state, path = best_state(content), f"{folder}/best.ckpt"
     [score] = state["best_k_models"].values()

@@ -1,4 +1,4 @@
-"""ImageNet weights without a network: found in the cache, or missed with a clear message."""
+"""ImageNet weights without internet access: the cache is used, or a clear error is raised."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_cached_torchvision_weights_with_a_wrong_hash_are_refused(tmp_path, monk
 
 
 def test_downloaded_torchvision_weights_are_checked(tmp_path, monkeypatch):
-    """A server that sends something else: nothing is left in the cache."""
+    """A server sends another file; nothing of it remains in the cache."""
     (tmp_path / "server").mkdir()
     file = tmp_path / "server" / "network-00000000.pth"
     file.write_bytes(b"an error page")

@@ -1,4 +1,4 @@
-"""Backbone, mode and label space told from the tensors alone."""
+"""Backbone, mode and label space are recognised from the tensors alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Weights from files: what fits, what is left out, what is refused."""
+"""Weights from files: what is loaded, what is left out, and what is refused."""
 
 from __future__ import annotations
 

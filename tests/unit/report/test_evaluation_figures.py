@@ -73,13 +73,13 @@ def faces() -> Predictions:
 
 def persons() -> Predictions:
     """Three persons; Affection, Anger and Yearning occur, dominance is annotated once."""
-    true, said = np.zeros((3, 26), bool), np.zeros((3, 26), bool)
-    true[[0, 0, 1], [0, 1, 0]] = said[[0, 1, 2], [0, 1, 1]] = True
+    true, predicted = np.zeros((3, 26), bool), np.zeros((3, 26), bool)
+    true[[0, 0, 1], [0, 1, 0]] = predicted[[0, 1, 2], [0, 1, 1]] = True
     return predictions(
         EMOTIC,
         category=true,
-        category_pred=said,
-        probability=np.where(said, 0.75, np.where(true, 0.125, 0.25)),
+        category_pred=predicted,
+        probability=np.where(predicted, 0.75, np.where(true, 0.125, 0.25)),
         affect=[(0, 0, NAN), (0.5, 0.5, NAN), (-0.5, 0, 0.5)],
         affect_pred=[(0.25, 0, 0), (0.5, 0, 0), (0, 0, 0)],
     )
@@ -116,9 +116,9 @@ def table(folder: Path, name: str) -> list[dict[str, str]]:
 
 def test_the_confusion_matrix_of_the_paper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cage_lightning.report.figures.FORMATS", ())  # its numbers alone
-    true, said = np.indices(PUBLISHED.shape).reshape(2, 64).repeat(PUBLISHED.ravel(), axis=1)
+    true, predicted = np.indices(PUBLISHED.shape).reshape(2, 64).repeat(PUBLISHED.ravel(), axis=1)
     order = np.random.default_rng(0).permutation(3999)
-    file = predictions(AFFECTNET_8, category=true[order], category_pred=said[order])
+    file = predictions(AFFECTNET_8, category=true[order], category_pred=predicted[order])
     assert draw(tmp_path, file) == ["figure9"]
     rows = table(tmp_path, "figure9")
     names = [(row["category_true"], row["category_pred"]) for row in rows]

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from cage_lightning.errors import DataError
-from cage_lightning.report.page import _told, page
+from cage_lightning.report.page import _with_progress, page
 from cage_lightning.report.page.curves import learning_curves, read_curves
 from cage_lightning.report.page.line_chart import line_chart
 from cage_lightning.report.page.pictures import embed
@@ -70,8 +70,8 @@ def test_everything_is_inside_and_the_same_every_time(tmp_path: Path) -> None:
     assert not document.all("link")
     assert all("src" not in script for script in document.all("script"))
     assert not re.search(r"(src|href|url)\W{1,3}(https?:)?//", html)
-    for said in ("paper 0.6592", "Made-up accelerator", "0123456+", "1:23:27", "versions.torch"):
-        assert said in document.text
+    for shown in ("paper 0.6592", "Made-up accelerator", "0123456+", "1:23:27", "versions.torch"):
+        assert shown in document.text
     assert "not finished" not in document.text
 
 
@@ -89,7 +89,7 @@ def test_text_from_the_runs_stays_text(tmp_path: Path) -> None:
     } == set(json.loads(data))
 
 
-def test_unfinished_runs_are_listed_with_what_they_said_last(tmp_path: Path) -> None:
+def test_unfinished_runs_are_listed_with_the_end_of_their_logs(tmp_path: Path) -> None:
     finished = write_run(tmp_path, *MODEL)
     lines = "".join(f"line {i}\n" for i in range(1000))
     failed = write_run(tmp_path, *MODEL, "seed=1", finished=False, log=lines + "RuntimeError: x")
@@ -103,7 +103,7 @@ def test_unfinished_runs_are_listed_with_what_they_said_last(tmp_path: Path) -> 
     assert "1 finished run, 1 not finished" in document.text
     assert "RuntimeError: x" in document.text
     (failed / "train.log").unlink()
-    assert "says nothing" in Document(rendered(tmp_path)).text
+    assert "train.log is empty or missing" in Document(rendered(tmp_path)).text
 
 
 def test_of_many_runs_the_first_seed_of_each_row_shows_figures(
@@ -229,8 +229,8 @@ def test_colours_and_lines_survive(tmp_path: Path) -> None:
 
 def test_a_long_page_tells_how_far_it_is(capsys: pytest.CaptureFixture[str]) -> None:
     runs = list(range(25))
-    assert list(_told(runs)) == runs
-    said = capsys.readouterr().err.splitlines()
-    assert said == [f"drawing the page: {n} of 25 runs" for n in (0, 10, 20)]
-    assert list(_told(runs[:10])) == runs[:10]
+    assert list(_with_progress(runs)) == runs
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == [f"drawing the page: {n} of 25 runs" for n in (0, 10, 20)]
+    assert list(_with_progress(runs[:10])) == runs[:10]
     assert capsys.readouterr().err == ""

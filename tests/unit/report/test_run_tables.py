@@ -133,6 +133,13 @@ def test_what_counts_as_a_run(tmp_path: Path) -> None:
     (run,) = read_runs(tmp_path)
     assert run.folder == tmp_path / "a/one"
     assert run.seed == 3
+    own, other = run.evaluations
+    assert (own.source.label, other.source.label) == ("one", "one on emotic")
+    assert own.metrics is run.metrics
+    assert other.metrics == {"test/n": 1}
+    (tmp_path / "a/one/evaluations/emotic/metrics.json").write_text("{")
+    with pytest.raises(DataError, match="evaluations/emotic"):
+        _ = other.metrics
     (tmp_path / "a/one/metrics.json").write_text("{")
     with pytest.raises(DataError, match="a/one"):
         read_runs(tmp_path)

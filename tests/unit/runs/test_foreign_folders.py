@@ -1,4 +1,4 @@
-"""Run folders of strangers: what links and odd files in them lead to stays as it is, and unread."""
+"""Run folders of strangers: nothing is read or written through links and odd files in them."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def untouched(outside: Path) -> bool:
 
 
 def link(path: Path, outside: Path) -> None:
-    """Put a link there to the secret, or where a folder belongs to the folder around it."""
+    """Make a link to the secret, or to its folder where the path is that of a folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
     path.symlink_to(outside / "key" if "." in path.name else outside)
@@ -79,8 +79,8 @@ def config_in(tmp_path: Path) -> DictConfig:
 def refused_by_train(tmp_path: Path) -> str:
     with pytest.raises(CageError) as refused:
         train(config_in(tmp_path))
-    (said,) = str(refused.value).splitlines()
-    return said
+    (message,) = str(refused.value).splitlines()
+    return message
 
 
 def run_in(tmp_path: Path) -> Path:
@@ -123,8 +123,8 @@ def test_no_training_waits_for_a_pipe(tmp_path: Path, name: str) -> None:
 def test_the_folder_itself_may_lie_elsewhere(tmp_path: Path) -> None:
     (tmp_path / "scratch/run/checkpoints").mkdir(parents=True)
     (tmp_path / "run").symlink_to("scratch/run")
-    (tmp_path / "run/checkpoints/last.ckpt").symlink_to("best.ckpt")  # and a link stay inside
-    # W&B links to its own logs.
+    (tmp_path / "run/checkpoints/last.ckpt").symlink_to("best.ckpt")  # links inside are allowed
+    # W&B makes links to its own logs.
     (tmp_path / "run/wandb").mkdir()
     (tmp_path / "run/wandb/debug.log").symlink_to(tmp_path)
     with RunFolder(tmp_path / "run").locked():
@@ -162,7 +162,7 @@ def test_nobody_knows_where_a_file_is_written_before_it_has_its_name(
     assert untouched(outside)
     monkeypatch.undo()
     link(tmp_path / "train.log", outside)
-    write_atomic(tmp_path / "train.log", "content")  # in the place of the link
+    write_atomic(tmp_path / "train.log", "content")  # it replaces the link
     assert untouched(outside)
     assert (tmp_path / "train.log").read_text() == "content"
 
@@ -171,7 +171,7 @@ def test_the_best_epoch_of_a_run_is_its_own(tmp_path: Path, outside: Path) -> No
     link(tmp_path / "run/checkpoints/best.ckpt", outside)
     with pytest.raises(DataError, match=r"best\.ckpt leads to .*key, outside"):
         checkpoint_of(str(tmp_path / "run"))
-    # Named by itself it is the user's own choice.
+    # A checkpoint that is named directly is the user's own choice.
     assert checkpoint_of(str(tmp_path / "run/checkpoints/best.ckpt")).is_file()
 
 
@@ -201,7 +201,7 @@ def test_scores_are_not_read_from_elsewhere(tmp_path: Path, outside: Path) -> No
 
 
 def collected(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> tuple[str, str]:
-    """The page, and what was said."""
+    """Return the page and the printed text."""
     asked = ("table=table6", f"runs={tmp_path / 'runs'}", f"output={tmp_path / 'out'}")
     collect(composed(*asked, config_name="collect"))
     page = (tmp_path / "out/page.html").read_text(encoding="utf-8")
@@ -228,13 +228,13 @@ def test_a_page_shows_nothing_that_a_link_leads_to(
         place.parent.mkdir(exist_ok=True)
         place.unlink(missing_ok=True)
         place.symlink_to(target)
-    page, said = collected(tmp_path, capsys)
+    page, printed = collected(tmp_path, capsys)
     assert SECRET not in page
     assert "Confusion matrix" not in page
     for name in ("train.log", "error.txt", "figures/figure9.png", "csv/version_1/metrics.csv"):
         assert f"/{name}" in page
-        assert f"/{name}" in said
-    assert "1 not finished" in page  # what the link says is not why it failed
+        assert f"/{name}" in printed
+    assert "1 not finished" in page  # the text behind the link is not shown as the error
 
 
 @pytest.mark.parametrize("name", ["metrics.json", "config.yaml"])
@@ -250,7 +250,7 @@ def test_no_result_is_that_of_a_link(
 
 
 def bomb(file: Path, width: int, height: int) -> None:
-    """A PNG file of few bytes."""
+    """Write a PNG file of few bytes that claims to be large."""
 
     def chunk(kind: bytes, content: bytes) -> bytes:
         check = zlib.crc32(kind + content).to_bytes(4, "big")

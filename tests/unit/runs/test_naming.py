@@ -1,4 +1,4 @@
-"""The tag of a run says what a sweep chose: one tag for one choice, whatever it looks like."""
+"""The tag of a run contains what a sweep chose: equal settings give equal tags, others do not."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SETTINGS = st.dictionaries(KEYS, VALUES, min_size=1, max_size=4)
 
 
 def canonical(value: Any) -> Any:
-    """Equal where the settings are: Python takes True for 1."""
+    """Return a key that is equal for equal settings only; to Python, True equals 1."""
     if isinstance(value, dict):
         return {key: canonical(one) for key, one in value.items()}
     if isinstance(value, list):
@@ -79,7 +79,7 @@ def test_names_of_networks() -> None:
 
 def test_what_a_name_says_already() -> None:
     config = composed("group=lr${optimizer.lr}-${choices.augment}", "runs=${oc.env:HOME}/runs")
-    said = named_settings(config)
-    assert {"data", "model", "loss", "seed", "group", "runs", "tag"} <= said
-    assert {"optimizer.lr", "augment"} <= said
-    assert not {"optimizer.weight_decay", "protocol", "model.name"} & said
+    named = named_settings(config)
+    assert {"data", "model", "loss", "seed", "group", "runs", "tag"} <= named
+    assert {"optimizer.lr", "augment"} <= named
+    assert not {"optimizer.weight_decay", "protocol", "model.name"} & named

@@ -1,4 +1,4 @@
-"""The run folder: its name, who may use it, and what a kill leaves behind."""
+"""The run folder: its name, its lock, its config, and the remains of a killed attempt."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_same_config_claims_its_folder_again(tmp_path: Path) -> None:
     assert OmegaConf.load(folder.config_file).optimizer.lr == config.optimizer.lr
 
 
-def test_execution_may_differ_when_a_run_is_taken_up_again(tmp_path: Path) -> None:
+def test_execution_may_differ_when_a_run_is_resumed(tmp_path: Path) -> None:
     config = config_in(tmp_path)
     train_a_bit(config)
     other = config_in(tmp_path, "data.num_workers=0", "trainer=ddp", "data.root=/elsewhere")
@@ -148,7 +148,7 @@ def test_one_process_at_a_time(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "run")
     with folder.locked():
         assert try_lock(folder.path) == 7
-        # A child that outlives a killed run, like a loader's worker, holds nothing.
+        # A child that outlives a killed run, like a worker of a DataLoader, holds no lock.
         child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(30,))
         child.start()
     assert try_lock(folder.path) == 0
@@ -180,7 +180,7 @@ def test_only_held_means_held(
 
 
 def test_a_finished_run_needs_no_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As in a folder of somebody else, where nothing can be written."""
+    """A finished run in a read-only folder of another user can still be reported."""
     config = config_in(tmp_path, "trainer=cpu")
     folder = RunFolder.of(config)
     folder.claim(config)
@@ -251,10 +251,10 @@ def test_the_folder_that_every_network_of_timm_once_had(tmp_path: Path) -> None:
     assert RunFolder.of(config_in(tmp_path, *TIMM)) == older
     RunFolder.of(config).claim(config)
     assert network_name(there) == "test_resnet.r160_in1k"
-    # Of another network, or other settings of this one: not this run.
+    # With another network or other settings it is another run.
     for override in ("model.name=test_vit", "optimizer.lr=1"):
         assert RunFolder.of(config_in(tmp_path, *TIMM, override)) != older
-    # A run of the new name comes first.
+    # A run under the new name takes precedence.
     newer = RunFolder(tmp_path / "default/demo8-test_resnet.r160_in1k-combined-s0")
     write_atomic(newer.last, "weights")
     assert RunFolder.of(config) == newer

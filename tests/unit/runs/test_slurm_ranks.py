@@ -1,4 +1,4 @@
-"""What a rank of a SLURM job decides, hears and leaves by; without SLURM."""
+"""Decisions, signals and requeueing of the ranks of a SLURM job, tested without SLURM."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from hydra_plugins.cage_slurm.launcher import SlurmLauncher
 
 
 def trainer_that(reduce: Callable[[bool], bool]) -> Any:
-    """A trainer whose ranks decide together by `reduce`."""
+    """Return a trainer whose ranks decide together by `reduce`."""
     strategy = SimpleNamespace(
         reduce_boolean_decision=lambda mine, all: reduce(mine), launcher=None
     )
@@ -57,19 +57,19 @@ def handlers() -> Iterator[None]:
         signal.signal(number, handler)
 
 
-def test_all_ranks_hear_the_first(job: None, tmp_path: Path) -> None:
-    # Left behind by an earlier start of the same job.
+def test_all_ranks_receive_the_decision_of_the_first(job: None, tmp_path: Path) -> None:
+    # An earlier start of the same job has left this file behind.
     (tmp_path / ".decision-7-0-9").write_text("old")
-    heard: list[str] = []
+    received: list[str] = []
     other = threading.Thread(
-        target=lambda: heard.append(one_decision(tmp_path, lambda: "new", first=False))
+        target=lambda: received.append(one_decision(tmp_path, lambda: "new", first=False))
     )
     other.start()
     other.join(0.5)
     assert other.is_alive()
     assert one_decision(tmp_path, lambda: "begun", first=True) == "begun"
     other.join()
-    assert heard == ["begun"]
+    assert received == ["begun"]
 
 
 def test_a_failure_of_the_first_ends_the_others(job: None, tmp_path: Path) -> None:
@@ -85,7 +85,9 @@ def test_a_failure_of_the_first_ends_the_others(job: None, tmp_path: Path) -> No
             one_decision(tmp_path, lambda: "new", first=False)
 
 
-def test_a_restart_asks_again(job: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_restart_decides_again(
+    job: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert not restarted()
     one_decision(tmp_path, lambda: "new", first=True)
     monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
@@ -121,7 +123,7 @@ def test_it_leaves_only_where_a_checkpoint_resumes_exactly(
     handlers: None, validation_next: bool, accumulating: int, leaves: bool
 ) -> None:
     preemption: Any = Preemption()
-    trainer = trainer_that(lambda mine: True)  # another rank was asked
+    trainer = trainer_that(lambda mine: True)  # another rank has received a signal
     trainer.is_last_batch, trainer.accumulate_grad_batches = validation_next, accumulating
     with pytest.raises(SIGTERMException) if leaves else nullcontext():
         preemption.on_train_batch_end(trainer, None, None, None, 0)
@@ -136,7 +138,7 @@ def test_all_ranks_agree_on_the_requeue(
     with pytest.raises(SIGTERMException):
         preemption.on_train_batch_end(trainer_that(lambda mine: True), None, None, None, 0)
     preemption.left()
-    assert asked == ["yes"]  # though this rank has heard nothing
+    assert asked == ["yes"]  # though this rank has received no signal
 
 
 def test_the_other_ranks_are_taken_along() -> None:
@@ -157,7 +159,7 @@ def test_a_signal_after_the_last_step_counts_on_every_rank(job: None, handlers: 
     preemption = Preemption()
     preemption.on_train_start(None, None)
     preemption.trained(ALONE)
-    with pytest.raises(SIGTERMException):  # from now on at once
+    with pytest.raises(SIGTERMException):  # from now on a signal stops at once
         signal.raise_signal(signal.SIGUSR1)
 
 
@@ -177,7 +179,7 @@ def test_only_the_state_of_the_training_is_saved() -> None:
     last.on_exception(trainer, None, stop)
     assert saved == ["last.ckpt"]
     last.on_train_end(trainer, None)
-    last.on_exception(trainer, None, stop)  # those of the best epoch are in the test
+    last.on_exception(trainer, None, stop)  # the test has loaded the weights of the best epoch
     assert saved == ["last.ckpt"]
 
 
@@ -208,7 +210,7 @@ def test_sigterm_asks_for_no_requeue(
 
 
 def test_a_second_sigterm_leaves_at_once(handlers: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In a step that never ends; `timeout` sends its own twice in a row, which is one."""
+    """It ends a step that hangs; `timeout` sends a signal twice in a row, which counts as one."""
     ended: list[int] = []
     now = [0.0]
     monkeypatch.setattr("time.monotonic", lambda: now[0])
@@ -234,7 +236,7 @@ def test_a_second_sigterm_leaves_at_once(handlers: None, monkeypatch: pytest.Mon
 def test_no_rank_leaves_before_slurm_ends_it(
     job: None, handlers: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    # `scontrol` ends this rank; it would else wait for a minute.
+    # `scontrol` ends this rank, which would otherwise wait for a minute.
     (tmp_path / "scontrol").write_text("#!/bin/sh\nkill -TERM $PPID\n")
     (tmp_path / "scontrol").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")

@@ -1,4 +1,4 @@
-"""A run that starts from another one waits for it, as long as that makes sense."""
+"""A run that starts from another one waits until that is finished, failed or abandoned."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_a_checkpoint_of_an_unfinished_run_is_waited_for_or_taken_as_it_is(tmp_p
     waiting.wait_for_run(best, 0)
     with pytest.raises(CheckpointError, match="is not finished"):
         waiting.wait_for_run(best, 0.1)
-    waiting.wait_for_run(tmp_path / "model.pt", 10)  # another file, if a missing one
+    waiting.wait_for_run(tmp_path / "model.pt", 10)  # this is another file, though a missing one
 
 
 def test_it_waits_while_the_run_is_trained(tmp_path: Path) -> None:
@@ -69,7 +69,7 @@ def test_it_gives_up_on_a_run_that_nobody_trains(tmp_path: Path) -> None:
 def test_it_says_where_it_cannot_tell(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    monkeypatch.setenv("SLURM_JOB_ID", "1")  # where it would wait for long
+    monkeypatch.setenv("SLURM_JOB_ID", "1")  # in a SLURM job it would wait for long
     (tmp_path / ".lock").touch()
 
     def fail(*arguments: object, **named: object) -> None:

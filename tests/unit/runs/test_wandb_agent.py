@@ -1,4 +1,4 @@
-"""What `wandb agent` chose, as its client hands it to a command."""
+"""The settings that `wandb agent` chooses, as its client passes them to a command."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ CHOSEN = {
     "trainer__gradient_clip_val": None,
     "data__balance": True,
     "data__class_weights": [1, 2.5, "a b"],
-    "warmup": "1e-3",  # what YAML makes of it
+    "warmup": "1e-3",  # YAML reads it as a text
     "init_from": "it's a=b, {c}",
     "augment": "none",
     "group": "g",
@@ -76,23 +76,23 @@ def test_what_it_chose_becomes_the_tag(tmp_path: Path, monkeypatch: pytest.Monke
     for key, value in env.items():
         monkeypatch.setenv(key, value)
     config = composed("data=demo8", "trainer.max_epochs=1", *hydra_overrides(arguments))
-    # As `train -m optimizer.lr=... augment=...` has it.
+    # This is the tag of `train -m optimizer.lr=... augment=...`.
     assert automatic_tag(config, chosen_for_this_process()) == "augment-none-lr0.003"
 
 
 def test_runs_of_an_agent(command: Command, tmp_path: Path) -> None:
     fixed = (*TINY, "trainer.max_epochs=1", "logger=wandb", "group=sweep")
     arguments, env = started_by_agent(tmp_path, "r1", optimizer__lr=1e-3)
-    command("train", *fixed, *arguments, process=True, **env)
+    command("train", *fixed, *arguments, **env)
     folder = tmp_path / "runs/sweep/demo8-tiny-combined-s0-lr0.001"
     first = read_run(folder)
     assert first["run"].run_id == "r1"
     assert first["config"]["optimizer"]["lr"] == 1e-3
     assert "val/loss" in {key for row in first["history"] for key in row}
 
-    # Chosen again, it is not trained again; the agent learns what came of it.
+    # If it is chosen again, it is not trained again, and the agent gets its results.
     arguments, env = started_by_agent(tmp_path, "r2", optimizer__lr=1e-3)
-    done = command("train", *fixed, *arguments, process=True, **env)
+    done = command("train", *fixed, *arguments, **env)
     assert "is finished already" in done.stderr
     again = read_run(folder, 1)
     assert (again["run"].run_id, again["exit"]) == ("r2", 0)

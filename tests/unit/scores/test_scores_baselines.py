@@ -70,8 +70,8 @@ def test_of_a_smaller_label_space():
 def test_several_categories():
     space = replace(THREE, multi_label=True)
     true = np.array([[1, 0, 0], [0, 1, 1], [0, 1, 0], [1, 1, 0]], bool)
-    said = np.array([[1, 1, 0], [0, 0, 0], [1, 0, 0], [0, 0, 1]], bool)
-    found = baselines(replace(of_categories(space, true, said), training=TRAINING))
+    predicted = np.array([[1, 1, 0], [0, 0, 0], [1, 0, 0], [0, 0, 1]], bool)
+    found = baselines(replace(of_categories(space, true, predicted), training=TRAINING))
     assert list(found) == ["constant", "constant_balanced", "lookup"]
     assert found["lookup"].affect_pred.tolist() == [[0, 0], [0.1, 0.2], [-0.5, 0], [0.1, 0.2]]
     assert found["constant"].category_pred.tolist() == [[False, True, False]] * 4

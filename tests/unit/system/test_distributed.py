@@ -1,6 +1,6 @@
 """Two gloo processes with uneven shards must give what one process gives.
 
-The processes run every case once (importing torch takes seconds); the tests compare their answers.
+The processes run every case once; the tests compare their answers.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import pytest
 import torch
 import torch.distributed as dist
 from torch import nn
-from torch.multiprocessing import spawn
+from torch.multiprocessing import start_processes
 from torch.nn.parallel import DistributedDataParallel
 
 from cage_lightning.data.class_weights import PAPER_CLASS_WEIGHTS
@@ -41,7 +41,7 @@ CASES = [
 
 
 class Network(nn.Module):
-    """Features to a prediction, for whichever outputs the loss reads."""
+    """A linear layer from features to the outputs that the loss reads."""
 
     def __init__(self, space, loss):
         super().__init__()
@@ -127,7 +127,7 @@ def worker(rank, folder):
 @pytest.fixture(scope="module")
 def ranks(tmp_path_factory):
     folder = tmp_path_factory.mktemp("gloo")
-    spawn(worker, args=(str(folder),), nprocs=2)
+    start_processes(worker, args=(str(folder),), nprocs=2, start_method="fork")
     return [torch.load(folder / f"{rank}.pt") for rank in range(2)]
 
 

@@ -1,4 +1,4 @@
-"""Printing decides nothing: no markup, no closed pipe, no full disk."""
+"""Printing never fails or formats: no markup counts, and a closed pipe or full disk is ignored."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Path(sys.argv[1]).write_text(str(is_lost()))
 @pytest.mark.parametrize(
     ("shell", "lost"),
     [
-        ("{} | true", "False"),  # as with `| head -1`: nobody waits for the rest
+        ("{} | true", "False"),  # as with `| head -1`, where nobody reads the rest
         ("{} >/dev/full 2>&1", "True"),
         ("{} >&- 2>&-", "False"),
         ("{} >/dev/null", "False"),

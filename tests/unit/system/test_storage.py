@@ -1,4 +1,4 @@
-"""Room for what is written: looked for before the work, and missed in one clear line."""
+"""A place that cannot be written and a full disk are reported in one clear line."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def little_is_free(monkeypatch: pytest.MonkeyPatch, *places: Path) -> None:
-    """Let some places have a KiB left, and all others a TiB."""
+    """Make 1 KiB free in some places, and 1 TiB in all others."""
     monkeypatch.setattr(
         storage.shutil,
         "disk_usage",
@@ -111,7 +111,7 @@ def test_a_read_only_place_and_an_error_of_another_kind(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "said",
+    "reported",
     [
         "DataLoader worker (pid 7) is killed by signal: Bus error. It is possible that "
         "dataloader's workers are out of shared memory. Please try to raise your shared memory "
@@ -121,10 +121,10 @@ def test_a_read_only_place_and_an_error_of_another_kind(tmp_path: Path) -> None:
         "No space left on device (28)",
     ],
 )
-def test_too_little_shared_memory_says_what_helps(said: str) -> None:
+def test_too_little_shared_memory_says_what_helps(reported: str) -> None:
     error = RuntimeError("DataLoader worker (pid(s) 7) exited unexpectedly")
     with pytest.raises(OutputError) as told, room_for(PLACE):
-        raise error from RuntimeError(said)
+        raise error from RuntimeError(reported)
     message = str(told.value)
     for part in ("/dev/shm", "data.num_workers=0", "--shm-size=", "the same command goes on"):
         assert part in message

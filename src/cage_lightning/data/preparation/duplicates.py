@@ -8,15 +8,18 @@ gradients: where a picture is flat, its bits are noise, and it would pass over c
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 from scipy.fft import dct
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-KINDS = ("bytes", "pixels", "near")
+Kind = Literal["bytes", "pixels", "near"]
+KINDS: tuple[Kind, ...] = ("bytes", "pixels", "near")
 GREY_LEVELS = 4.0
 GREY_SIZE = 16
 
@@ -36,7 +39,7 @@ class Pair(NamedTuple):
         difference: Of their grey pictures, see `GREY_LEVELS`; 0 unless ``near``.
     """
 
-    kind: str
+    kind: Kind
     first: int
     second: int
     difference: float
@@ -93,17 +96,12 @@ def groups_of(pairs: list[Pair], count: int) -> Index:
     Returns:
         int64 ``[count]``: the first picture of the group; a picture without duplicate is its own.
     """
-    group = np.arange(count)
-
-    def first(number: int) -> int:
-        while group[number] != number:
-            group[number] = number = group[group[number]]
-        return number
-
-    for pair in pairs:
-        low, high = sorted((first(pair.first), first(pair.second)))
-        group[high] = low
-    return np.array([first(number) for number in range(count)], dtype=np.int64)
+    edges = np.array([(pair.first, pair.second) for pair in pairs], np.int64).reshape(-1, 2)
+    graph = coo_array((np.ones(len(edges)), edges.T), shape=(count, count))
+    _, group = connected_components(graph, directed=False)
+    _, first, inverse = np.unique(group, return_index=True, return_inverse=True)
+    numbers: Index = first[inverse]
+    return numbers
 
 
 def _repeats(keys: npt.NDArray[np.generic], rows: Index) -> Index:

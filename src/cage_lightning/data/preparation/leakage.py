@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from cage_lightning.data.preparation.checking import Checked
-from cage_lightning.data.preparation.duplicates import KINDS, Pair, find_duplicates, groups_of
+from cage_lightning.data.preparation.duplicates import KINDS, Kind, Pair, find_duplicates, groups_of
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Duplicates:
             kind: {place: found[kind, *pair] for pair, place in places.items()} for kind in KINDS
         }
 
-    def leaks(self, kinds: Iterable[str]) -> dict[str, int]:
+    def leaks(self, kinds: Collection[Kind]) -> dict[str, int]:
         """``test in train`` and so on -> pictures of a split that the other one holds as well."""
         split = np.array(self.split)
         group = groups_of([pair for pair in self.pairs if pair.kind in kinds], len(split))

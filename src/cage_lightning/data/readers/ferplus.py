@@ -14,9 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from cage_lightning.data.annotations import Annotations
-from cage_lightning.data.files import first_file, no_release
-from cage_lightning.data.readers.affectnet.reader import to_table
-from cage_lightning.data.readers.affectnet.release import Rows
+from cage_lightning.data.files import OnError, first_file, no_release
+from cage_lightning.data.readers.single_label import Rows, to_table
 from cage_lightning.errors import DataError, check_choice
 from cage_lightning.labels import LabelSpace
 
@@ -48,7 +47,9 @@ LAYOUTS = {
 logger = logging.getLogger(__name__)
 
 
-def read_ferplus(root: Path, split: str, space: LabelSpace, on_error: str = "raise") -> Annotations:
+def read_ferplus(
+    root: Path, split: str, space: LabelSpace, on_error: OnError = "raise"
+) -> Annotations:
     """Read one split of FER+.
 
     The category of a face is the column with the most votes, of all ten. Left out and counted in
@@ -89,10 +90,9 @@ def read_ferplus(root: Path, split: str, space: LabelSpace, on_error: str = "rai
         label=code[:, None].astype(np.float64),
         where=lambda row, _: f"{source}, line {named[row][0]}",
         extra={"votes": votes},
-        codes=CODES,
         left_out={"no picture name": len(listed) - len(named)},
     )
-    return to_table(rows, root, source, space, on_error, splits_share_folders=False)
+    return to_table(rows, root, source, space, CODES, on_error)
 
 
 def _listed(source: Path, usage: str) -> Iterator[tuple[int, str, list[int]]]:

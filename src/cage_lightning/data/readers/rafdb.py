@@ -14,9 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from cage_lightning.data.annotations import Annotations
-from cage_lightning.data.files import first_file, no_release
-from cage_lightning.data.readers.affectnet.reader import to_table
-from cage_lightning.data.readers.affectnet.release import Rows
+from cage_lightning.data.files import OnError, first_file, no_release
+from cage_lightning.data.readers.single_label import Rows, to_table
 from cage_lightning.errors import DataError, check_choice
 from cage_lightning.labels import AFFECTNET_7
 
@@ -32,7 +31,7 @@ LAYOUTS = {
 logger = logging.getLogger(__name__)
 
 
-def read_rafdb(root: Path, split: str, on_error: str = "raise") -> Annotations:
+def read_rafdb(root: Path, split: str, on_error: OnError = "raise") -> Annotations:
     """Read one split of RAF-DB, from its list of labels or from folders named after the labels.
 
     Args:
@@ -64,10 +63,11 @@ def read_rafdb(root: Path, split: str, on_error: str = "raise") -> Annotations:
         picture=[picture for _, _, picture, _ in found],
         label=np.array([[int(label) - 1] for _, _, _, label in found], np.float64).reshape(-1, 1),
         where=lambda row, _: found[row][0],
-        codes=CATEGORIES,
     )
     # Both splits of the list are in one folder.
-    return to_table(rows, root, source, AFFECTNET_7, on_error, splits_share_folders=True)
+    return to_table(
+        rows, root, source, AFFECTNET_7, CATEGORIES, on_error, splits_share_folders=True
+    )
 
 
 def _listed(source: Path, split: str) -> Iterator[tuple[str, str, str, str]]:

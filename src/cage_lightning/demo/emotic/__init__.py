@@ -1,7 +1,7 @@
-"""Procedural twin of EMOTIC: scenes with drawn persons, their categories and affect, on demand.
+"""A drawn stand-in for EMOTIC: scenes with persons, their categories and affect, on demand.
 
-A latent affect gives categories and what each annotator says (`labels`), the same affect gives the
-body, the face and the colours of the scene (`drawing`), and scenes are written in the layout of
+A latent affect gives categories and what each annotator answers (`labels`), the same affect gives
+the body, the face and the colours of the scene (`drawing`), and scenes are written in the layout of
 EMOTIC (`release`).
 """
 

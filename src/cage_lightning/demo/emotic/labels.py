@@ -70,7 +70,7 @@ _AGES = {"Adult": 0.85, "Teenager": 0.08, "Kid": 0.07}
 
 
 class Report(NamedTuple):
-    """What one annotator says: category indices, sorted, and valence, arousal, dominance."""
+    """The answers of one annotator: category indices, sorted, and valence, arousal, dominance."""
 
     categories: tuple[int, ...]
     affect: tuple[float, ...]

@@ -56,7 +56,7 @@ _MAT_HEADER = 116  # bytes of free text, into which savemat writes the time
 
 
 class _Picture(NamedTuple):
-    """What the annotation files say about one scene."""
+    """What the annotation files hold about one scene."""
 
     database: str
     filename: str
@@ -132,7 +132,7 @@ def _chunks(split: str, count: int) -> Iterator[_Chunk]:
 
 
 def _draw_chunk(folder: Path, seed: int, chunk: _Chunk) -> list[_Picture]:
-    """Draw a chunk and write its pictures; return what the annotation files say about them."""
+    """Draw a chunk and write its pictures; return what the annotation files hold about them."""
     pictures = []
     for index in chunk.indices:
         scene = draw_scene(seed, chunk.split, index)

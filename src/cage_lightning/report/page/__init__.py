@@ -37,7 +37,7 @@ _HERE = Path(__file__).parent
 _WITH_FIGURES = 18  # runs; of more, the first of each row
 _BYTES = 6_600_000  # of all figures from the run folders together
 _SHARE, _SHARE_OF_SHEET = 0.1, 0.4  # of what a run may take: six drawings and the sheet
-_LINE_EVERY = 10  # runs: of fewer nothing is said where there is no terminal
+_LINE_EVERY = 10  # runs: for fewer of them no progress is printed without a terminal
 _SHEET = "worst_samples"
 _FIGURES: Mapping[str, str] = {
     "figure9": "Confusion matrix (Figure 9)",
@@ -54,7 +54,7 @@ _FIGURES: Mapping[str, str] = {
 class _Section:
     """What the page shows of a finished run, beside its scores in the table of the runs.
 
-    `not_shown` says which figures are none.
+    `not_shown` names the files that should be figures and are not.
     """
 
     name: str
@@ -77,9 +77,9 @@ def page(
         table: The table of the paper with the scores of the runs.
         runs: All finished runs; the figures in their folders are embedded, made smaller where they
             would together take more than 6.6 MB.
-        unfinished: Listed with what they said last.
+        unfinished: Listed with the last lines of their logs.
 
-    Figures that are none, and what a link leads to that leaves its run folder, are named instead of
+    Files that are no figures, and links that lead out of their run folder, are named instead of
     shown.
 
     Raises:
@@ -109,7 +109,7 @@ def page(
         metrics=table.headings,
         sections=[
             _section(names[run.folder], run, budget if run in shown else None)
-            for run in _told(runs)
+            for run in _with_progress(runs)
         ],
         left_out=[
             f"{names[run.folder]}/{path.relative_to(run.folder)}"
@@ -131,8 +131,8 @@ def page(
     )
 
 
-def _told(runs: Sequence[Run]) -> Iterator[Run]:
-    """The runs one by one, and on stderr how far they are: a bar on a terminal, else lines."""
+def _with_progress(runs: Sequence[Run]) -> Iterator[Run]:
+    """The runs one by one, and the progress on stderr: a bar on a terminal, else lines."""
     console = Console(stderr=True)
     if console.is_terminal:
         yield from track(runs, description="Drawing the page", console=console)
@@ -160,7 +160,7 @@ def _with_figures(runs: Sequence[Run]) -> Sequence[Run]:
 
 
 def _section(name: str, run: Run, budget: float | None) -> _Section:
-    """Of a run; `budget` is the size of its figures, None to leave them out."""
+    """The section of a run; `budget` is the size of its figures, None leaves them out."""
     not_shown: list[str] = []
     return _Section(
         name=name,
@@ -177,9 +177,9 @@ def _section(name: str, run: Run, budget: float | None) -> _Section:
 
 
 def _figures(run: Run, budget: float, not_shown: list[str]) -> Iterator[Embedded]:
-    """Those in the run folder, and Figure 11 of a run that was evaluated elsewhere.
+    """The figures in the run folder, and Figure 11 of a run that was evaluated on other datasets.
 
-    Notes in `not_shown` which files are no figures.
+    Adds to `not_shown` why a file cannot be shown.
     """
     if len(run.evaluations) > 1 and (compared := read_affect(run.evaluations)):
         figure, _ = absolute_errors({evaluation.source: file for evaluation, file in compared})

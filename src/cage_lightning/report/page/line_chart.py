@@ -47,9 +47,9 @@ def line_chart(lines: Mapping[str, Points], label: str) -> str:
     """An SVG document with a legend above the axes.
 
     Args:
-        lines: By the names that the legend shows, at most eight; where a value is not finite, the
-            line has a gap.
-        label: Of the x axis.
+        lines: The points by the names that the legend shows, at most eight lines; where a value is
+            not finite, the line has a gap.
+        label: The label of the x axis.
     """
     width, height = SIZE
     top = 8 + _LINE * math.ceil(len(lines) / 2)

@@ -8,6 +8,7 @@ import math
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from matplotlib.figure import Figure
 from PIL import Image
@@ -51,7 +52,7 @@ def embed(
     Args:
         title: What it shows.
         picture: A file, or what is to be drawn.
-        budget: Of the data URI.
+        budget: Number of characters that the data URI may have.
         photographs: Whether it is a sheet of photographs, not a drawing.
 
     Raises:
@@ -74,12 +75,12 @@ def embed_svg(title: str, document: str, size: tuple[int, int]) -> Embedded:
     Args:
         title: What it shows.
         document: The SVG.
-        size: Width and height in pixels, as it says itself.
+        size: Width and height in pixels, those in the document.
     """
     return Embedded(title, _data_uri("svg+xml", document.encode()), size, photographs=False)
 
 
-def _data_uri(kind: str, content: bytes) -> str:
+def _data_uri(kind: Literal["webp", "svg+xml"], content: bytes) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
 
 
@@ -93,7 +94,7 @@ def _pixels(picture: Path | Figure) -> Image.Image:
 
 
 def _read(file: Path) -> Image.Image:
-    """A figure from a run folder, which may come from anybody."""
+    """A figure from a run folder, which may have been made by anyone."""
     try:
         if (size := file.stat().st_size) > _MOST_BYTES:
             raise ValueError(f"{size} bytes")

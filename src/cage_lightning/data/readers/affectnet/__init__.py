@@ -1,6 +1,6 @@
 """AffectNet, from whichever of its releases lies on disk, as one annotation table.
 
-`read_affectnet` finds the release and checks what it says; each release is a module of its own
+`read_affectnet` finds the release and checks its annotations; each release is a module of its own
 that knows where its files lie and what is in them (`release` holds what they have in common).
 """
 

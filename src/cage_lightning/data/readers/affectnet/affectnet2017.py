@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from cage_lightning.data.files import first_file
-from cage_lightning.data.readers.affectnet.release import Release, Rows
+from cage_lightning.data.readers.affectnet.release import Release
 from cage_lightning.data.readers.csv_table import read_table
+from cage_lightning.data.readers.single_label import Rows
 
 LISTS = {"train": "training.csv", "test": "validation.csv"}
 LIST_FOLDERS = ("Manually_Annotated_file_lists/", "")

@@ -13,13 +13,12 @@ import numpy as np
 
 from cage_lightning.data.files import map_files, read_file
 from cage_lightning.data.readers.affectnet.release import (
-    COLUMNS,
     Release,
-    Rows,
     annotation_suffix,
     matching,
     numbered_pictures,
 )
+from cage_lightning.data.readers.single_label import COLUMNS, Rows
 from cage_lightning.errors import DataError
 
 FOLDERS = {"train": "train_set", "test": "val_set"}

@@ -12,13 +12,12 @@ import numpy as np
 
 from cage_lightning.data.files import map_files, read_file
 from cage_lightning.data.readers.affectnet.release import (
-    NOT_ANNOTATED,
     Release,
-    Rows,
     annotation_suffix,
     matching,
     numbered_pictures,
 )
+from cage_lightning.data.readers.single_label import NOT_ANNOTATED, Rows
 from cage_lightning.errors import DataError
 from cage_lightning.labels import AFFECTNET_8
 
@@ -57,7 +56,7 @@ def _read_json(path: Path) -> list[float]:
     try:
         entry = json.loads(read_file(path))
         code = _number(entry["human-label"])
-        if code >= K:  # no category: what else it says does not matter
+        if code >= K:  # no category: the rest of the entry does not matter
             return [code, NOT_ANNOTATED, NOT_ANNOTATED, -1.0, *K * [math.nan]]
         affect = [_number(entry["meta-data"][name]) for name in ("valence", "arousal")]
         subset = _number(entry["subset"])

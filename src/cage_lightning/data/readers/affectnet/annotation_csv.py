@@ -8,13 +8,9 @@ import numpy as np
 
 from cage_lightning.data.files import first_file
 from cage_lightning.data.readers.affectnet.affectnet2021 import FOLDERS
-from cage_lightning.data.readers.affectnet.release import (
-    COLUMNS,
-    Release,
-    Rows,
-    numbered_pictures,
-)
+from cage_lightning.data.readers.affectnet.release import Release, numbered_pictures
 from cage_lightning.data.readers.csv_table import read_table
+from cage_lightning.data.readers.single_label import COLUMNS, Rows
 from cage_lightning.errors import DataError
 
 SUFFIX = "_annotation_without_lnd.csv"

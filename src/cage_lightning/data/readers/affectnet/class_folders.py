@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from cage_lightning.data.readers.affectnet.release import PICTURE_SUFFIXES, Release, Rows
+from cage_lightning.data.readers.affectnet.release import Release
+from cage_lightning.data.readers.single_label import PICTURE_SUFFIXES, Rows
 from cage_lightning.errors import DataError
 from cage_lightning.labels import AFFECTNET_8
 

@@ -1,51 +1,22 @@
-"""What the releases of AffectNet have in common: the codes, and what a reader of one hands over."""
+"""What the releases of AffectNet have in common: the codes, and how a release is found and read."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from cage_lightning.data.files import refuse_outside
+from cage_lightning.data.readers.single_label import Rows
 from cage_lightning.labels import AFFECTNET_8
 
-# Codes of the expressions and the mark for "not annotated" (Mollahosseini et al. 2017, section 3).
+# Codes of the expressions (Mollahosseini et al. 2017, section 3).
 CODES = (*AFFECTNET_8.categories, "None", "Uncertain", "No face")
-NOT_ANNOTATED = -2.0
-
-COLUMNS = ("exp", "val", "aro")
-PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
-
-
-class Rows(NamedTuple):
-    """What a release says about one split, as it says it, in the order of the table.
-
-    Attributes:
-        id: str ``[N]``.
-        picture: N paths relative to the root, with ``/`` between folders.
-        label: float64 ``[N, 3]``, the `COLUMNS`; ``[N, 1]`` of a release without valence and
-            arousal.
-        where: (row, one of the `COLUMNS`) -> the place a person would look at, for messages.
-        box: float64 ``[N, 4]``, left, top, right and bottom edge of the face in pixels; None where
-            the picture is the face. A row without a sound box has no face.
-        extra: Further columns ``[N, ...]`` by name.
-        codes: What the codes in `label` stand for: a category, or why a row has none.
-        left_out: Reason -> number of samples that are no rows because they have no picture.
-    """
-
-    id: npt.NDArray[np.str_]
-    picture: list[str]
-    label: npt.NDArray[np.float64]
-    where: Callable[[int, str], str]
-    box: npt.NDArray[np.float64] | None = None
-    extra: Mapping[str, npt.NDArray[Any]] = {}
-    codes: tuple[str, ...] = CODES
-    left_out: Mapping[str, int] = {}
 
 
 class Release(NamedTuple):

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cage_lightning.data.annotations import Annotations
-from cage_lightning.data.files import first_file, list_files, no_release
+from cage_lightning.data.files import OnError, first_file, list_files, no_release
 from cage_lightning.data.readers.emotic.sources import RELEASES, Person
 from cage_lightning.errors import DataError, check_choice
 from cage_lightning.labels import EMOTIC
@@ -30,13 +30,13 @@ def read_emotic(
     root: Path,
     split: str,
     release: str = "auto",
-    on_error: str = "raise",
+    on_error: OnError = "raise",
     drop_invalid: bool = True,
 ) -> Annotations:
     """Read one split of EMOTIC.
 
     Boxes are clamped to the picture and cut to whole pixels. A person is left out, and counted in
-    ``left_out``, whose box is then empty, who has no category (a row without any would say that
+    ``left_out``, whose box is then empty, who has no category (a row without any would mean that
     none of the 26 applies), or, by `drop_invalid`, whose affect is unknown. That is the rule by
     which the published converter keeps the persons of Table 3 (`datacard.PUBLISHED_SAMPLES`) of the
     full release, but for one point: it would keep a train person with an empty list of categories.
@@ -48,7 +48,8 @@ def read_emotic(
         release: A name in `RELEASES`; ``auto`` takes the first one found, so that the annotation
             file of the release itself comes before the CSV files derived from it.
         on_error: ``raise``; ``skip`` to leave out persons without a picture and count them; or
-            ``keep`` to return them as they are, for who looks at the pictures anyway.
+            ``keep`` to return them as they are, where their pictures are checked later or
+            not needed.
         drop_invalid: Leave out persons who lack valence, arousal or dominance, and those for whom
             the release lists no annotator, as the converter does. If not, they stay, with NaN where
             a value is unknown. The CSV has lost them in any case.

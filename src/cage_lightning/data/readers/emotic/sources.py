@@ -1,4 +1,4 @@
-"""What EMOTIC says about its persons: its own annotation file, or the common converter's CSV."""
+"""The annotations of EMOTIC: its own file, or the CSV files that the common converter makes."""
 
 from __future__ import annotations
 

@@ -1,0 +1,55 @@
+"""What the modes make of the outputs of a network."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from cage_lightning import modules
+from cage_lightning.labels import AFFECTNET_8, EMOTIC, Batch, LabelSpace, Prediction
+from cage_lightning.modules import MODES, ExpressionModule
+
+WIDTHS = {
+    "DiscreteModule": {"affectnet8": 8, "emotic": 26},
+    "ValenceArousalModule": {"affectnet8": 2, "emotic": 3},
+    "CombinedModule": {"affectnet8": 10, "emotic": 29},
+}
+
+
+@pytest.mark.parametrize("space", [AFFECTNET_8, EMOTIC], ids=lambda space: space.name)
+@pytest.mark.parametrize("mode", MODES)
+def test_a_mode_reads_logits_first_and_affect_last(
+    mode: type[ExpressionModule], space: LabelSpace
+) -> None:
+    width = mode.num_outputs(space)
+    assert width == WIDTHS[mode.__name__][space.name]
+    outputs = torch.arange(2.0 * width).view(2, width)
+    prediction = mode(nn.Identity(), space)(outputs)
+    parts = [part for part in prediction if part is not None]
+    torch.testing.assert_close(torch.cat(parts, dim=1), outputs)
+    shapes = {
+        "logits": None if prediction.logits is None else prediction.logits.shape[1],
+        "affect": None if prediction.affect is None else prediction.affect.shape[1],
+    }
+    assert shapes == {
+        "logits": len(space.categories) if mode.predicts_categories else None,
+        "affect": len(space.dimensions) if mode.predicts_affect else None,
+    }
+
+
+def test_every_mode_is_one_that_a_checkpoint_may_name() -> None:
+    exported = {getattr(modules, name) for name in modules.__all__ if name.endswith("Module")}
+    assert exported - {ExpressionModule} == set(MODES)
+
+
+def test_a_test_keeps_what_is_predicted_and_of_which_rows() -> None:
+    module = modules.CombinedModule(nn.Identity(), AFFECTNET_8)
+    module.tested = [(Prediction(None, None), torch.arange(2))]
+    module.on_test_epoch_start()
+    images = torch.randn(3, 10)
+    # The labels may be those of any label space: they are not looked at.
+    module.test_step(Batch(images, torch.zeros(0), torch.zeros(0), torch.arange(3)), 0)
+    ((prediction, rows),) = module.tested
+    assert rows.tolist() == [0, 1, 2]
+    torch.testing.assert_close(torch.cat(list(prediction), dim=1), images)
