@@ -18,8 +18,8 @@ from omegaconf import OmegaConf
 
 import cage_lightning
 from cage_lightning.app.arguments import check_overrides
-from cage_lightning.app.data_nodes import data_nodes
 from cage_lightning.app.command import Command
+from cage_lightning.app.data_nodes import data_nodes
 from cage_lightning.app.schema import CONF_DIR, SCHEMAS
 from cage_lightning.app.signatures import check_settings
 from cage_lightning.labels import AFFECTNET_8
