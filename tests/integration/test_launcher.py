@@ -19,20 +19,20 @@ from hydra_plugins.cage_launcher import _guard
 from tests.conftest import TINY, Command, environment
 from tests.wandb_files import read_run
 
-# A door whose jobs cost no training. A job holds each of its devices exclusively for a while; it
+# A command whose jobs cost no training. A job holds each of its devices exclusively for a while; it
 # fails where another job holds one too. `victim` waits to be killed, together with a worker.
 DOOR = """
 import json, os, signal, subprocess, sys, time
 from contextlib import ExitStack
 from pathlib import Path
-from cage_lightning.app.cli import door
+from cage_lightning.app.cli import command
 from cage_lightning.errors import CageError
 
 def saves(*_):
     Path(f"saved-{os.environ['NAME']}").touch()
     sys.exit(143)
 
-@door("play")
+@command("play")
 def main(config):
     devices = os.environ.get("CUDA_VISIBLE_DEVICES", "none")
     seen = {"devices": devices, "rank": os.environ.get("LOCAL_RANK"), "argv": sys.argv[1:]}

@@ -448,8 +448,17 @@ def test_the_reported_weights_are_those_that_were_chosen(
     assert {key: evaluated[key] for key in scores} == scores
 
 
-@pytest.mark.parametrize("setting", ["trainer.max_epochs=3", "+trainer.max_time=00:00:01:00"])
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "trainer.max_epochs=3",
+        "+trainer.max_time=00:00:01:00",
+        "data.selection=test",
+        "data.class_weights=none",
+        "+loss.alpha=1",
+    ],
+)
 def test_evaluate_refuses_how_to_train(setting: str) -> None:
     config = composed("checkpoint=nowhere.ckpt", "data=demo8", setting, config_name="evaluate")
-    with pytest.raises(ConfigError, match=r"trainer\.max_\w+ says how to train"):
+    with pytest.raises(ConfigError, match=r"(trainer|data|loss)\.\w+ says how to train"):
         evaluate(config)

@@ -162,6 +162,8 @@ def _similar(key: str, command: Command, overrides: Sequence[str]) -> str:
     if "." not in key and (hint := _nearest(key, sorted(command.keys))):
         return hint
     settings = list(_settings(command, overrides))
+    if key in settings:
+        return " with what is chosen; with data=demo8 there is"
     name = key.rpartition(".")[2]
     namesakes = [setting for setting in settings if setting.rpartition(".")[2] == name]
     if namesakes:

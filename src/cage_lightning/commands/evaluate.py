@@ -29,6 +29,12 @@ from cage_lightning.system.storage import check_writable
 log = logging.getLogger(__name__)
 
 
+_OF_TRAINING = {
+    "data": {"selection", "holdout_fraction", "balance", "class_weights"},
+    "trainer": OF_TRAINING,
+}
+
+
 def evaluate(config: DictConfig) -> dict[str, Any] | None:
     """Evaluate a checkpoint on the test split of a dataset, also of another label space.
 
@@ -85,7 +91,7 @@ def evaluate(config: DictConfig) -> dict[str, Any] | None:
 def _refuse_settings_of_training() -> None:
     for key in typed_settings():
         group, _, name = key.partition(".")
-        if group == "trainer" and name in OF_TRAINING:
+        if name and (group == "loss" or name in _OF_TRAINING.get(group, ())):
             raise ConfigError(f"{key} says how to train, and evaluate trains nothing: leave it out")
 
 

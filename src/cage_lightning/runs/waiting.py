@@ -53,7 +53,8 @@ def wait_for_run(path: Path, limit_s: float) -> None:
         if failed:
             problem = f"failed: see {folder.log_file}"
         best = f"; {folder.best} has its best epoch so far" if folder.best.is_file() else ""
-        raise CheckpointError(f"{path}, from which this run starts, {problem}{best}")
+        remedy = "" if failed else "; train it first, or start from other weights with start=none"
+        raise CheckpointError(f"{path}, from which this run starts, {problem}{remedy}{best}")
 
 
 def _is_trained(folder: RunFolder) -> bool:

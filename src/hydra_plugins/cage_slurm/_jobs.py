@@ -7,6 +7,7 @@ which unlike `sacct` exists without accounting.
 from __future__ import annotations
 
 import getpass
+import math
 import os
 import shutil
 import signal
@@ -15,6 +16,7 @@ import sys
 import time
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -34,6 +36,7 @@ from hydra_plugins.cage_launcher._plan import SHORT_WAIT, Planned, plan
 
 _POLL_S = 2
 _GONE_S = 60  # SLURM kills after KillWait, 30 s by default
+_ANSWERS_S = 60  # within which squeue answers, before anything is submitted
 _VISIBLE_S = 15  # until a file of another node is seen
 _LOST = "it left the queue without a result: cancelled, or killed"
 
@@ -105,8 +108,8 @@ def run(
     task.setup(**sweep)
     jobs: list[Submitted] = []
     with sigterm_exits():
+        there = {queued.run: queued.id for queued in _queue(_ANSWERS_S) if queued.run}
         try:
-            there = {queued.run: queued.id for queued in _queue() if queued.run}
             for job, settings in wanted:
                 jobs.append(_submit(task, job, settings, there))
             waiting = list(jobs)
@@ -184,21 +187,36 @@ def _submit(task: Task, job: Planned, settings: dict[str, Any], there: dict[str,
     return Submitted(job, submitted.job_id, submitted)
 
 
-def _queue() -> list[Queued]:
-    """The jobs of this user that wait, run or are about to end."""
+def _queue(limit_s: float = math.inf) -> list[Queued]:
+    """The jobs of this user that wait, run or are about to end.
+
+    Args:
+        limit_s: How long to ask, in seconds, where SLURM's controller does not answer: it may be
+            busy or restart, which says nothing about the jobs.
+
+    Raises:
+        ConfigError: There is no answer within that time.
+    """
     command = ["squeue", "--noheader", "--user", getpass.getuser(), "--format", "%A:%k"]
+    until = time.monotonic() + limit_s
     while True:
-        asked = subprocess.run(command, stdout=subprocess.PIPE)
-        if asked.returncode == 0:
-            lines = (line.split(":", 2) for line in os.fsdecode(asked.stdout).splitlines())
-            return [Queued(*line) if len(line) == 3 else Queued(line[0], "", "") for line in lines]
-        time.sleep(_POLL_S)  # the controller is busy, or restarts: says nothing about the jobs
+        with suppress(subprocess.TimeoutExpired):
+            asked = subprocess.run(command, stdout=subprocess.PIPE, timeout=_ANSWERS_S)
+            if asked.returncode == 0:
+                lines = (line.split(":", 2) for line in os.fsdecode(asked.stdout).splitlines())
+                return [Queued(*x) if len(x) == 3 else Queued(x[0], "", "") for x in lines]
+        if time.monotonic() > until:
+            raise ConfigError(
+                f"hydra/launcher=slurm: squeue does not answer within {limit_s:g} s; is this "
+                "machine part of a cluster that runs?"
+            )
+        time.sleep(_POLL_S)
 
 
 def _cancel(token: str, ids: set[str]) -> None:
     """Take the jobs of a sweep out of the queue, and those with the given ids."""
     patience = time.monotonic() + _GONE_S
-    while left := [job.id for job in _queue() if job.sweep == token or job.id in ids]:
+    while left := [job.id for job in _queue(_GONE_S) if job.sweep == token or job.id in ids]:
         if time.monotonic() > patience:
             print(f"still in the queue: {', '.join(left)}")
             return

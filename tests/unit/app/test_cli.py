@@ -124,6 +124,7 @@ SLIPS = {
     "no data": ("evaluate checkpoint=x", "data=... is needed: one of affectnet7, "),
     "no table": ("collect output=x", "table=... is needed; --help"),
     "without its group": ("train lr=1", "did you mean 'optimizer.lr'?"),
+    "of another data set": ("train data.size=tiny", "with data=demo8 there is"),
     "in another group": ("train model.lr=1", "did you mean 'optimizer.lr'?"),
     "misspelt": ("train optimizer.lrr=1", "did you mean 'optimizer.lr'?"),
     "misspelt group": ("train modell=tiny", "did you mean 'model'?"),
