@@ -52,9 +52,10 @@ def wait_for_run(path: Path, limit_s: float) -> None:
         problem = "is not trained by anybody" if nobody else f"is not finished after {limit_s:g} s"
         if failed:
             problem = f"failed: see {folder.log_file}"
+        elif nobody:
+            problem += "; train it first, or start from other weights with start=none"
         best = f"; {folder.best} has its best epoch so far" if folder.best.is_file() else ""
-        remedy = "" if failed else "; train it first, or start from other weights with start=none"
-        raise CheckpointError(f"{path}, from which this run starts, {problem}{remedy}{best}")
+        raise CheckpointError(f"{path}, from which this run starts, {problem}{best}")
 
 
 def _is_trained(folder: RunFolder) -> bool:
