@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import csv
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -241,3 +242,35 @@ def test_what_is_misspelt_is_found(
     (tmp_path / "page.md").write_text(text)
     with pytest.raises((AssertionError, HydraException), match=message):
         test(Page(str(tmp_path / "page.md")))
+
+
+def numbers(path: str, column: str, *key: str) -> str:
+    """A number of a table of results, as a page prints it: of data, loss, (predictor,) metric."""
+    with (ROOT / path).open(encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if {*key} <= {*row.values()}]
+    (row,) = rows
+    return f"{float(row[column]):.3f}"
+
+
+def test_the_expected_results_are_those_of_the_files() -> None:
+    text = Page("README.md").text.partition("## Expected results")[2].partition("\n## ")[0]
+    drawn = {
+        ("discrete", "model", "f1_weighted"),
+        ("combined", "model", "f1_weighted"),
+        ("combined", "model", "rmse_pooled"),
+        ("combined", "model", "ccc_pooled"),
+        ("combined", "lookup", "rmse_pooled"),
+        ("combined", "lookup", "ccc_pooled"),
+        ("va", "model", "rmse_pooled"),
+        ("va", "model", "ccc_pooled"),
+    }
+    paper = {
+        ("discrete", "f1_weighted"),
+        ("combined", "f1_weighted"),
+        ("combined", "ccc_pooled"),
+        ("va", "ccc_pooled"),
+    }
+    table, expected = "experiments/table6_demo/results.csv", "experiments/table6/expected.csv"
+    found = [numbers(table, "mean", "demo8", *key) for key in drawn]
+    found += [numbers(expected, "published", "affectnet8", "maxvit", *key) for key in paper]
+    assert sorted(found) == sorted(re.findall(r"\b0\.\d{3}\b", text))
