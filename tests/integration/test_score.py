@@ -151,9 +151,9 @@ def test_a_missing_setting_is_named(command: Command) -> None:
     assert "error: predictions=... is needed" in done.stderr
 
 
-@pytest.mark.parametrize("module", ["scoring", "collecting"])
+@pytest.mark.parametrize("module", ["score", "collect"])
 def test_no_network_is_needed(module: str) -> None:
-    code = f"import sys, cage_lightning.{module}; sys.exit('torch' in sys.modules)"
+    code = f"import sys, cage_lightning.commands.{module}; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
