@@ -135,6 +135,12 @@ def train_here(tmp_path: Path, demo_root: Path) -> Iterator[Train]:
         yield run
 
 
+@pytest.fixture
+def only_png(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures are saved as PNG alone; the tests of the report save them in every format."""
+    monkeypatch.setattr("cage_lightning.report.figures.FORMATS", ("png",))
+
+
 @contextmanager
 def locked_elsewhere(path: Path) -> Iterator[None]:
     """Let another process hold the lock file `path`."""

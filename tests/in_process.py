@@ -107,12 +107,12 @@ def _streams(out: IO[bytes], err: IO[bytes], encoding: str) -> Iterator[None]:
     sys.stdin = os.fdopen(0, encoding=encoding, closefd=False)
     sys.stdout = os.fdopen(1, "w", encoding=encoding, closefd=False)
     sys.stderr = os.fdopen(2, "w", 1, encoding, "backslashreplace", closefd=False)
-    originals = sys.__stdout__, sys.__stderr__
-    sys.__stdout__, sys.__stderr__ = sys.stdout, sys.stderr
+    originals = {"__stdout__": sys.__stdout__, "__stderr__": sys.__stderr__}
+    vars(sys).update({"__stdout__": sys.stdout, "__stderr__": sys.stderr})
     try:
         yield
     finally:
-        sys.__stdout__, sys.__stderr__ = originals
+        vars(sys).update(originals)
         for stream in (sys.stdin, sys.stdout, sys.stderr):
             stream.close()
         sys.stdin, sys.stdout, sys.stderr = python
@@ -135,9 +135,10 @@ def _logging() -> Iterator[None]:
         logging.captureWarnings(False)
         for handler in root.handlers[:]:
             handler.close()
-        for logger, handlers, level, logger.propagate, logger.disabled in kept:
+        for logger, handlers, level, propagate, disabled in kept:
             logger.handlers[:] = handlers
             logger.setLevel(level)
+            logger.propagate, logger.disabled = propagate, disabled
 
 
 @contextmanager
@@ -158,7 +159,7 @@ def _rest() -> Iterator[None]:
         finally:
             GlobalHydra.instance().hydra = hydra
             HydraConfig.instance().cfg = config
-            rank_zero_only.rank = rank
+            vars(rank_zero_only)["rank"] = rank
             torch.use_deterministic_algorithms(deterministic)
             torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = cudnn
             for number, handler in heard:

@@ -83,6 +83,12 @@ def state(folder: RunFolder) -> dict[str, Any]:
     return found
 
 
+@pytest.fixture(scope="module")
+def undisturbed() -> dict[str, dict[str, Any]]:
+    """The states of the runs left alone, by case; the first test that needs one trains it."""
+    return {}
+
+
 @pytest.mark.parametrize(
     ("case", "step"),
     [
@@ -92,21 +98,26 @@ def state(folder: RunFolder) -> dict[str, Any]:
     ],
 )
 def test_a_killed_run_ends_as_an_undisturbed_one(
-    train_here: Train, tmp_path: Path, case: str, step: int
+    train_here: Train,
+    tmp_path: Path,
+    undisturbed: dict[str, dict[str, Any]],
+    case: str,
+    step: int,
 ) -> None:
     marker = tmp_path / "killed"
     kill = f"+callbacks.kill={{_target_: {__name__}.Kill, step: {step}, marker: '{marker}'}}"
     settings = ("trainer.max_epochs=3", "callbacks.last.every_n_steps=1", kill, *CASES[case])
-    marker.touch()
-    undisturbed = train_here(*settings)
-    expected = state(undisturbed)
-    shutil.rmtree(undisturbed.path)
+    if case not in undisturbed:
+        marker.touch()
+        alone = train_here(*settings)
+        undisturbed[case] = state(alone)
+        shutil.rmtree(alone.path)
+        marker.unlink()
 
-    marker.unlink()
     try:
-        train_here(*settings)
+        folder = train_here(*settings)
     except Killed:
-        train_here(*settings)
+        folder = train_here(*settings)
     else:
-        assert expected["last step"] <= step, "it was over before"
-    assert state(undisturbed) == expected
+        assert undisturbed[case]["last step"] <= step, "it was over before"
+    assert state(folder) == undisturbed[case]

@@ -21,8 +21,8 @@ from tests.conftest import Command, environment
 GRID = (
     *("sweep=table6", "at=demo", "data=demo8", "data.size=tiny", "trainer.max_epochs=3"),
     *("model=maxvit_mini", "data.batch_size=8", "callbacks.last.every_n_steps=4"),
-    "hydra.launcher.cpu_slots=2",
 )
+SLOTS = "hydra.launcher.cpu_slots=2"
 
 
 def processes(folder: Path, command: str = "") -> list[int]:
@@ -59,12 +59,13 @@ def strike(victim: str, launcher: subprocess.Popen[bytes], folder: Path) -> None
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_a_grid_that_is_killed_at_random(command: Command, tmp_path: Path, demo_root: Path) -> None:
-    command("train", *GRID, "runs=undisturbed")
+    # In this process, one after the other: the results are the same.
+    command("train", *GRID, "runs=undisturbed", "hydra/launcher=basic", "figures=false")
     moments = random.Random(5)
     finished: dict[Path, int] = {}
     for victim in itertools.cycle(("everything", "launcher", "job")):
         launcher = subprocess.Popen(
-            [sys.executable, "-m", "cage_lightning.train", *GRID, "runs=killed"],
+            [sys.executable, "-m", "cage_lightning.train", *GRID, SLOTS, "runs=killed"],
             cwd=tmp_path,
             env=environment(demo_root),
             stdin=subprocess.DEVNULL,
@@ -82,7 +83,7 @@ def test_a_grid_that_is_killed_at_random(command: Command, tmp_path: Path, demo_
             assert finished.setdefault(file, changed) == changed, f"{file} was written again"
         if launcher.returncode == 0:
             break
-    last = command("train", *GRID, "runs=killed")
+    last = command("train", *GRID, SLOTS, "runs=killed")
     assert "6 jobs: 6 skipped" in last.stdout
     assert len(finished) == 6
     resumed = [

@@ -26,6 +26,7 @@ def run(trained: Path, tmp_path: Path) -> Path:
     return tmp_path / RUN.format("combined", 0)
 
 
+@pytest.mark.usefixtures("only_png")
 def test_a_run_scored_again(command: Command, run: Path) -> None:
     before = json.loads((run / "metrics.json").read_text())
     done = command("score", f"predictions={run}/predictions.parquet", "figures=figures")
@@ -73,6 +74,7 @@ def test_two_files_and_several(command: Command, run: Path) -> None:
     assert "over_seeds=true" in done.stderr
 
 
+@pytest.mark.usefixtures("only_png")
 def test_evaluation_across_label_spaces(command: Command, run: Path) -> None:
     work, cpu = run.parents[2], ("trainer=cpu", "data.size=tiny", "data.num_workers=0")
     command("evaluate", f"checkpoint={run}", "data=demo8", *cpu, "figures=true")
@@ -151,9 +153,9 @@ def test_a_missing_setting_is_named(command: Command) -> None:
     assert "error: predictions=... is needed" in done.stderr
 
 
-@pytest.mark.parametrize("module", ["commands.score", "commands.collect"])
+@pytest.mark.parametrize("module", ["score", "collect"])
 def test_no_network_is_needed(module: str) -> None:
-    code = f"import sys, cage_lightning.{module}; sys.exit('torch' in sys.modules)"
+    code = f"import sys, cage_lightning.commands.{module}; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

@@ -14,6 +14,7 @@ from cage_lightning.predictions.files import read_predictions
 from tests.conftest import TINY, Command
 
 
+@pytest.mark.usefixtures("only_png")
 def test_a_run_from_start_to_finish(command: Command, tmp_path: Path) -> None:
     done = command("train", *TINY, "loss=combined", "logger=tensorboard", "figures=true")
     run = tmp_path / "runs/default/demo8-tiny-combined-s0"
