@@ -130,7 +130,7 @@ class Cluster:
     def queue(self) -> dict[str, str]:
         """The state of every job that has not ended, by its id."""
         lines = self.run("squeue", "-h", "-o", "%A %T").splitlines()
-        return dict(line.split() for line in lines)  # type: ignore[misc]
+        return {job: state for job, state in map(str.split, lines)}
 
     def job(self, job_id: str) -> dict[str, str]:
         """What the controller knows of a job, ended ones too."""

@@ -77,7 +77,7 @@ def opened(request: pytest.FixtureRequest, browser, grid: Path):
 
 def column(page, table: str, heading: str) -> list[str]:
     """The sort keys of a column, from top to bottom."""
-    return page.evaluate(
+    return page.evaluate(  # type: ignore[no-any-return]
         """([table, heading]) => {
             const found = document.querySelector(table + " table");
             const names = [...found.tHead.rows[0].cells].map((c) => c.innerText.split(" ")[0]);
@@ -115,7 +115,7 @@ def test_a_click_on_a_heading_sorts(opened) -> None:
 
 def overlaps(page) -> list[list[str]]:
     """Pairs of texts, of which neither holds the other, that lie on each other."""
-    return page.evaluate(
+    return page.evaluate(  # type: ignore[no-any-return]
         """() => {
             const boxes = [...document.querySelectorAll(
                 "h1, h2, h3, p, a, caption span, figcaption, img, label, pre, summary, td, th"

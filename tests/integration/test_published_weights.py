@@ -29,19 +29,19 @@ def maxvit(outputs: int, dropout: bool = False) -> nn.Module:
         nn.Linear(512, outputs, bias=False),
     ]
     network.classifier = nn.Sequential(*head)
-    return network
+    return network  # type: ignore[no-any-return]
 
 
 def efficientnet(outputs: int) -> nn.Module:
     network = models.efficientnet_v2_s()
     network.classifier[1] = nn.Linear(1280, outputs)
-    return network
+    return network  # type: ignore[no-any-return]
 
 
 def swin(outputs: int) -> nn.Module:
     network = models.swin_v2_t()
     network.head = nn.Linear(768, outputs)
-    return network
+    return network  # type: ignore[no-any-return]
 
 
 NETWORKS: dict[str, Callable[..., nn.Module]] = {

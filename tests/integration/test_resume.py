@@ -64,8 +64,8 @@ def test_interrupted_equals_undisturbed(
         code = process.wait(60)
         if code == 0:
             break
-        expected = 143 if blow == signal.SIGTERM else -signal.SIGKILL
-        assert code == expected, (tmp_path / "output.log").read_text()
+        left_with = 143 if blow == signal.SIGTERM else -signal.SIGKILL
+        assert code == left_with, (tmp_path / "output.log").read_text()
         assert not (last.parents[1] / "metrics.json").exists()
         blows += 1
     assert blows
