@@ -7,7 +7,8 @@ from itertools import chain
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cage_lightning.data.sampling import EpochBatches, derived_seed
+from cage_lightning.data.sampling import EpochBatches
+from cage_lightning.system.keyed_random import derived_seed
 
 sizes = st.integers(1, 60)
 
