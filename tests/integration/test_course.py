@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,9 @@ NO_RESULT: dict[str, tuple[tuple[str, ...], str]] = {
         "monitor.metric=val/ccc_valence is not among what a validation of this model gives: "
         "val/accuracy, val/cross_entropy, ",
     ),
+    "the worst category": (("monitor.metric=val/f1_macro",), "set monitor.mode=max"),
+    "the worst agreement": (("monitor.metric=val/ccc_valence",), "set monitor.mode=max"),
+    "the largest error": (("monitor.metric=val/rmse_pooled", "monitor.mode=max"), "mode=min"),
     "a training number": (("monitor.metric=train/loss",), "monitor.metric=train/loss is not among"),
     "misspelt elsewhere": (
         ("callbacks=early_stopping", "callbacks.early_stopping.monitor=val/lss"),
@@ -77,7 +81,9 @@ def test_every_number_that_is_named_can_choose(train_here: Train, loss: str) -> 
     with pytest.raises(ConfigError) as raised:
         train_here(f"loss={loss}", "monitor.metric=val/nothing")
     for name in str(raised.value).rpartition(": ")[2].split(", "):
-        folder = train_here(f"loss={loss}", f"monitor.metric={name}", f"tag={name[4:]}")
+        mode = "max" if re.match(r"val/(accuracy|f1|precision|recall|ccc_)", name) else "min"
+        settings = (f"monitor.metric={name}", f"monitor.mode={mode}", f"tag={name[4:]}")
+        folder = train_here(f"loss={loss}", *settings)
         assert folder.read_metrics()["meta"]["selection"]["metric"] == name
 
 

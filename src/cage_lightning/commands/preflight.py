@@ -17,6 +17,9 @@ from omegaconf import DictConfig, OmegaConf
 from cage_lightning.errors import ConfigError
 from cage_lightning.modules import ExpressionModule
 
+# Scores; of any other one a larger value is better.
+_SMALLER_IS_BETTER = ("val/mae_", "val/mse_", "val/rmse_", "val/n")
+
 _NONE_LEFT = {
     "limit_train_batches": "nothing would be trained",
     "limit_val_batches": "the best epoch is chosen by a validation",
@@ -79,24 +82,29 @@ def check_checkpoints(config: DictConfig) -> None:
                 )
 
 
-def check_monitors(config: DictConfig, callbacks: Iterable[Callback], names: Iterable[str]) -> None:
-    """Refuse to wait for a number that no validation gives.
+def check_monitors(
+    config: DictConfig, callbacks: Iterable[Callback], module: ExpressionModule
+) -> None:
+    """Refuse to wait for a number that no validation gives, or to choose by the worst one.
 
     Args:
         config: Of the run.
         callbacks: Those of the run; some wait for a number.
-        names: Of what a training step and a validation log, such as `val/loss`.
+        module: The model, which knows what a training step and a validation log.
 
     Raises:
-        ConfigError: Names the numbers there are.
+        ConfigError: Names the numbers there are, or the mode that the number needs.
     """
-    names = sorted(names)
-    validated = [name for name in names if name.startswith("val/")]
+    loss, scores = module.score_names()
+    validated = sorted(f"val/{name}" for name in (*loss, *scores))
+    names = sorted([*(f"train/{name}" for name in loss), *validated])
     if config.monitor.metric not in validated:
         raise ConfigError(
             f"monitor.metric={config.monitor.metric} is not among what a validation of this model "
             f"gives: {', '.join(validated)}"
         )
+    if config.monitor.metric.removeprefix("val/") in scores:
+        _check_direction(config.monitor.metric, config.monitor.mode)
     for callback in callbacks:
         monitor = getattr(callback, "monitor", None)
         if monitor is not None and monitor not in (*names, "epoch", "step"):
@@ -106,10 +114,13 @@ def check_monitors(config: DictConfig, callbacks: Iterable[Callback], names: Ite
             )
 
 
-def log_names(module: ExpressionModule) -> list[str]:
-    """Names of what a training step and a validation of `module` log."""
-    loss, scores = module.score_names()
-    return [f"train/{name}" for name in loss] + [f"val/{name}" for name in (*loss, *scores)]
+def _check_direction(metric: str, mode: str) -> None:
+    """Refuse the mode that would keep the epoch with the worst score."""
+    needed = "min" if metric.startswith(_SMALLER_IS_BETTER) else "max"
+    if mode in ("min", "max") and mode != needed:
+        raise ConfigError(
+            f"monitor.mode={mode} would keep the worst epoch by {metric}: set monitor.mode={needed}"
+        )
 
 
 class Course(Callback):

@@ -26,7 +26,6 @@ from cage_lightning.commands.preflight import (
     check_checkpoints,
     check_limits,
     check_monitors,
-    log_names,
 )
 from cage_lightning.commands.results import (
     draw_figures,
@@ -200,7 +199,7 @@ def _assemble(
     data = build.build_data(config)
     data.setup("fit")
     module = build.build_module(config, data)
-    check_monitors(config, arguments["callbacks"], log_names(module))
+    check_monitors(config, arguments["callbacks"], module)
     trainer = build.build_trainer(
         config,
         default_root_dir=config.run_dir,

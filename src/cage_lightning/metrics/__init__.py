@@ -6,10 +6,10 @@ from `cage_lightning.scores` instead, which reads the prediction file and gives 
 these it needs every score as a function of the weights of the samples, which torchmetrics does not
 offer, and it needs no torch. A test holds both equal on every key of this room.
 
-A metric that chooses the epoch (``monitor.metric=val/<key>``) is an entry in
-`confusion_scores`, or a metric of torchmetrics in `AffectScores`; and the same key in `scores`, so
-that the epoch is chosen by a number that is reported. A metric that is only reported is in `scores`
-alone.
+A metric that chooses the epoch (``monitor.metric=val/<key>``, with ``monitor.mode=max`` unless
+smaller is better) is an entry in `confusion_scores`, or a metric of torchmetrics in `AffectScores`;
+and the same key in `scores`, so that the epoch is chosen by a number that is reported. A metric
+that is only reported is in `scores` alone.
 """
 
 from __future__ import annotations

@@ -98,8 +98,8 @@ def _unreadable(path: Path) -> CheckpointError:
 def head_of(network: nn.Module) -> tuple[str, ...]:
     """Return the names of the submodules that map features to outputs.
 
-    torchvision calls the head ``classifier``, ``head`` or ``fc``. Networks of timm return it from
-    ``get_classifier``; distilled ones return two.
+    torchvision calls the head ``classifier``, ``head``, ``heads`` or ``fc``. Networks of timm
+    return it from ``get_classifier``; distilled ones return two.
     """
     if callable(get_classifier := getattr(network, "get_classifier", None)):
         found = get_classifier()
@@ -107,7 +107,7 @@ def head_of(network: nn.Module) -> tuple[str, ...]:
         return tuple(
             name for name, module in network.named_modules() if any(module is h for h in heads)
         )
-    return tuple(name for name in ("classifier", "head", "fc") if hasattr(network, name))
+    return tuple(name for name in ("classifier", "head", "heads", "fc") if hasattr(network, name))
 
 
 def load_weights(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import timm
 import torch
 import yaml
 from hydra.utils import instantiate
@@ -13,7 +14,9 @@ from torchvision import models
 
 from cage_lightning.errors import ConfigError
 from cage_lightning.models import build_network, load_weights
+from cage_lightning.models.backbones import _OURS, _TORCHVISION
 from cage_lightning.models.tiny import TinyNetwork
+from cage_lightning.models.weights import head_of
 
 CONFIGS = sorted((Path(__file__).parents[3] / "conf" / "model").glob("*.yaml"))
 WIDTHS = (2, 7, 8, 9, 10, 29)
@@ -168,12 +171,14 @@ def test_every_config_builds_and_runs(path):
 
 
 def test_there_is_a_config_for_every_network():
-    assert [path.stem for path in CONFIGS] == [
-        "efficientnet_v2_s",
-        "maxvit",
-        "maxvit_mini",
-        "swin",
-        "swin_v2",
-        "timm",
-        "tiny",
-    ]
+    names = {yaml.safe_load(path.read_text(encoding="utf-8"))["model"]["name"] for path in CONFIGS}
+    assert names >= {*_TORCHVISION, *_OURS, "???"}
+
+
+def test_no_network_takes_the_place_of_one_of_timm():
+    assert not [name for name in (*_TORCHVISION, *_OURS) if timm.is_model(name)]
+
+
+def test_vision_transformers_have_a_head():
+    with torch.device("meta"):
+        assert head_of(models.vit_b_16()) == ("heads",)
