@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.conftest import TINY, Command, environment
+from tests.conftest import TINY, Command, environment, forks
 
 SETTINGS = (
     *TINY,
@@ -47,7 +47,7 @@ def test_interrupted_equals_undisturbed(
     blows = 0
     for _ in range(4):
         seen = last.stat().st_mtime_ns if last.exists() else 0
-        with (tmp_path / "output.log").open("w") as output:
+        with (tmp_path / "output.log").open("w") as output, forks():
             process = subprocess.Popen(
                 [sys.executable, "-m", "cage_lightning.train", *interrupted],
                 cwd=tmp_path,
