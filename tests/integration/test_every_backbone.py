@@ -15,7 +15,7 @@ BACKBONES = {
     "swin_v2": "model=swin_v2",
     "timm": "model=timm model.name=resnet18",
 }
-SMALL = ("data.size=tiny", "data.num_workers=0", "data.batch_size=4", "trainer=cpu")
+SMALL = ("data.size=tiny", "data.num_workers=0", "data.batch_size=2", "trainer=cpu")
 
 
 @pytest.mark.slow
