@@ -26,19 +26,19 @@ table6-demo: $(READY) ## The grid of Table 6 on drawn faces, on two cores, endin
 	$(BIN)/python -m cage_lightning.collect table=table6 runs=runs/table6_demo output=runs/table6_demo/report
 
 test: $(READY) ## Run the test suite
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'not slow and not slurm' -n auto --maxprocesses 8
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'not slow and not slurm' -n auto --maxprocesses 8 --dist worksteal
 
 test-slow: $(READY) ## Run the slow tests: kills and resumes, two processes, every backbone, the wheel
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'slow and not browser' -n auto --maxprocesses 8
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'slow and not browser' -n auto --maxprocesses 8 --dist worksteal
 
 test-page: $(READY) ## Check the page of an experiment in Chromium; installs it (Debian, as root) if it is missing
 	command -v chromium > /dev/null || { $(SUDO) apt-get update --quiet && $(SUDO) apt-get install --yes --no-install-recommends chromium; }
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m browser tests/integration/test_page.py
 
-test-slurm: $(READY) ## Run sweeps on a real SLURM of two nodes on this machine (Debian, as root or with sudo)
+test-slurm: $(READY) ## Run sweeps on two real SLURMs of two nodes each on this machine (Debian, as root or with sudo)
 	command -v slurmctld > /dev/null && command -v munged > /dev/null || { $(SUDO) apt-get update --quiet && $(SUDO) apt-get install --yes --no-install-recommends slurm-wlm munge; }
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,slurm]'
-	OMP_NUM_THREADS=1 $(SUDO) $(BIN)/python -m pytest -m slurm tests/slurm
+	OMP_NUM_THREADS=1 $(SUDO) $(BIN)/python -m pytest -m slurm -n 2 --dist worksteal tests/slurm
 
 lint: $(READY) ## Check style and imports between rooms
 	$(BIN)/ruff format --check .

@@ -7,8 +7,9 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from typing import Literal
 
 import hypothesis
 import pytest
@@ -30,6 +31,7 @@ TINY = (
     "data.num_workers=0",
 )
 
+Process = Literal["here", "forked", "started"]
 Command = Callable[..., subprocess.CompletedProcess[str]]
 Train = Callable[..., RunFolder]
 
@@ -69,15 +71,17 @@ def demo_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def command(tmp_path: Path, demo_root: Path) -> Command:
     """Run `python -m cage_lightning.<door> ...` in tmp_path, without network or terminal.
 
-    It runs inside the process of the tests; `process=True` gives it one of its own, where that
-    matters: its imports, W&B's service, ranks, signals.
+    It runs inside the process of the tests. `process="forked"` gives it one of its own, for ranks
+    or a memory of its own; `process="started"` starts Python, where its imports matter. What it
+    starts, such as the jobs of a sweep, is started in the last case and forked in the others.
     """
 
     def run(
-        door: str, *arguments: str, check: bool = True, process: bool = False, **env: str
+        door: str, *arguments: str, check: bool = True, process: Process = "here", **env: str
     ) -> subprocess.CompletedProcess[str]:
-        start = run_in_a_process if process else in_process()
-        done = start(door, arguments, tmp_path, environment(demo_root) | env)
+        start = in_process() if process == "here" else run_in_a_process
+        with nullcontext() if process == "started" else forks():
+            done = start(door, arguments, tmp_path, environment(demo_root) | env)
         if check:
             assert done.returncode == 0, done.stdout + done.stderr
         return done
@@ -105,6 +109,13 @@ def in_process() -> Callable[..., subprocess.CompletedProcess[str]]:
     from tests.in_process import run_in_process
 
     return run_in_process
+
+
+def forks() -> AbstractContextManager[None]:
+    """`tests.forks.forks`, which imports torch: only for the tests that run a command."""
+    from tests.forks import forks
+
+    return forks()
 
 
 @pytest.fixture(scope="session")

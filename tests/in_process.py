@@ -16,7 +16,7 @@ import sys
 import tempfile
 import traceback
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import chdir, contextmanager
 from pathlib import Path
 from typing import IO
@@ -51,7 +51,7 @@ def run_in_process(
     encoding = env.get("PYTHONIOENCODING", "utf-8")
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         with _streams(out, err, encoding), as_a_process(cwd, env):
-            code = _exit_code(f"cage_lightning.{door}", arguments)
+            code = exit_code(f"cage_lightning.{door}", arguments)
         for file in (out, err):
             file.seek(0)
         said = (file.read().decode(encoding) for file in (out, err))
@@ -65,11 +65,18 @@ def as_a_process(cwd: Path, env: Mapping[str, str]) -> Iterator[None]:
         yield
 
 
-def _exit_code(module: str, arguments: tuple[str, ...]) -> int:
-    """Run a module as Python does after `-m`; tell of an exception as Python does at its end."""
-    argv, sys.argv = sys.argv, [module, *arguments]
+def exit_code(program: str, arguments: Sequence[str]) -> int:
+    """Run a module, as Python does after `-m`, or the file of a script.
+
+    Returns:
+        The exit code of Python; of an exception it tells as Python does at its end.
+    """
+    argv, sys.argv = sys.argv, [program, *arguments]
     try:
-        runpy.run_module(module, run_name="__main__", alter_sys=True)
+        if program.endswith(".py"):
+            runpy.run_path(program, run_name="__main__")
+        else:
+            runpy.run_module(program, run_name="__main__", alter_sys=True)
     except SystemExit as left:
         if left.code is None or isinstance(left.code, int):
             return left.code or 0
@@ -104,11 +111,8 @@ def _streams(out: IO[bytes], err: IO[bytes], encoding: str) -> Iterator[None]:
     with Path(os.devnull).open("rb") as nothing:
         for number, file in enumerate((nothing, out, err)):
             os.dup2(file.fileno(), number)
-    sys.stdin = os.fdopen(0, encoding=encoding, closefd=False)
-    sys.stdout = os.fdopen(1, "w", encoding=encoding, closefd=False)
-    sys.stderr = os.fdopen(2, "w", 1, encoding, "backslashreplace", closefd=False)
     originals = {"__stdout__": sys.__stdout__, "__stderr__": sys.__stderr__}
-    vars(sys).update({"__stdout__": sys.stdout, "__stderr__": sys.stderr})
+    open_streams(encoding)
     try:
         yield
     finally:
@@ -119,6 +123,14 @@ def _streams(out: IO[bytes], err: IO[bytes], encoding: str) -> Iterator[None]:
         for number, copy in enumerate(copies):
             os.dup2(copy, number)
             os.close(copy)
+
+
+def open_streams(encoding: str) -> None:
+    """Open the standard streams of Python on the files 0, 1 and 2, as Python does at its start."""
+    sys.stdin = os.fdopen(0, encoding=encoding, closefd=False)
+    sys.stdout = os.fdopen(1, "w", encoding=encoding, closefd=False)
+    sys.stderr = os.fdopen(2, "w", 1, encoding, "backslashreplace", closefd=False)
+    vars(sys).update({"__stdout__": sys.stdout, "__stderr__": sys.stderr})
 
 
 @contextmanager

@@ -1,4 +1,7 @@
-"""A real SLURM on this machine, in a folder of its own: a controller, two nodes and munge."""
+"""A real SLURM on this machine, in a folder of its own: a controller, two nodes and munge.
+
+Each process of the tests has one, on ports of its own.
+"""
 
 from __future__ import annotations
 
@@ -10,16 +13,16 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
-NODES = {"n1": 17001, "n2": 17002}
+NODES = ("n1", "n2")
 
 # cred_expire is also how long a job waits before it is started again: two minutes by default.
 CONF = """\
 ClusterName=cagetest
 SlurmctldHost={host}(127.0.0.1)
-SlurmctldPort=16817
+SlurmctldPort={port}
 SlurmUser=root
 SlurmdUser=root
 AuthType=auth/munge
@@ -81,12 +84,13 @@ class Cluster:
         for name in ("state", "munge", "spool-n1", "spool-n2"):
             (self.folder / name).mkdir()
         host = socket.gethostname().split(".")[0]
+        port, *ports = _free_ports(1 + len(NODES))
         nodes = "\n".join(
-            f"NodeName={name} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} "
+            f"NodeName={name} NodeHostname={host} NodeAddr=127.0.0.1 Port={of_node} "
             "CPUs=4 RealMemory=8000"
-            for name, port in NODES.items()
+            for name, of_node in zip(NODES, ports, strict=True)
         )
-        self.conf.write_text(CONF.format(host=host, folder=self.folder, nodes=nodes))
+        self.conf.write_text(CONF.format(host=host, port=port, folder=self.folder, nodes=nodes))
         munge = self.folder / "munge"
         munge.chmod(0o700)
         key = munge / "key"
@@ -151,6 +155,15 @@ def until(condition: Callable[[], object], seconds: float) -> None:
     while not condition():
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.2)
+
+
+def _free_ports(count: int) -> list[int]:
+    """Ports that nobody listens on; several clusters may be up side by side."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
 
 
 def _processes() -> list[int]:

@@ -28,7 +28,7 @@ def test_two_processes_train_like_one(command: Command, tmp_path: Path, loss: st
     # Batches of 31 are shared out unevenly; the hold-out and the test split are odd in number.
     settings = (*TINY, f"loss={loss}", "data.batch_size=31", "trainer.log_every_n_steps=1", *SGD)
     command("train", *settings, "runs=one")
-    command("train", *settings, "runs=two", *TWO, process=True)
+    command("train", *settings, "runs=two", *TWO, process="forked")
     name = f"default/demo8-tiny-{loss}-s0"
     one, two = tmp_path / "one" / name, tmp_path / "two" / name
 
@@ -43,5 +43,5 @@ def test_two_processes_train_like_one(command: Command, tmp_path: Path, loss: st
         assert results[1][key] == pytest.approx(results[0][key], abs=1e-5)
     assert results[1]["meta"]["device"]["count"] == 2
 
-    again = command("train", *settings, "runs=two", *TWO, process=True)
+    again = command("train", *settings, "runs=two", *TWO, process="forked")
     assert "finished already" in again.stderr

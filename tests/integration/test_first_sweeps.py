@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import TINY, Command, environment
+from tests.conftest import TINY, Command, environment, forks
 
 DATA, REST = TINY[:2], (*TINY[3:], "trainer.max_epochs=1")
 TIMM = ("test_resnet.r160_in1k", "test_vit.r160_in1k")
@@ -44,14 +44,15 @@ SWEEPS = {
 
 def killed(arguments: Sequence[str], folder: Path, data: Path) -> None:
     """Kill the launcher, and with it its jobs, once a run has saved its state."""
-    sweep = subprocess.Popen(
-        [sys.executable, "-m", "cage_lightning.train", *arguments],
-        cwd=folder,
-        env=environment(data),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    with forks():
+        sweep = subprocess.Popen(
+            [sys.executable, "-m", "cage_lightning.train", *arguments],
+            cwd=folder,
+            env=environment(data),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
     deadline = time.monotonic() + 120
     while sweep.poll() is None and not list(folder.rglob("last.ckpt")):
         assert time.monotonic() < deadline
@@ -68,11 +69,11 @@ def test_a_sweep_that_is_killed_and_typed_again(
 ) -> None:
     typed, again, expected = SWEEPS[name]
     killed(("-m", *DATA, *typed, *REST), tmp_path, demo_root)
-    command("train", "-m", *REST, *again, *DATA, "hydra.launcher.cpu_slots=2", process=True)
+    command("train", "-m", *REST, *again, *DATA, "hydra.launcher.cpu_slots=2", process="forked")
     done = sorted(file.parent for file in tmp_path.glob("runs/default/*/metrics.json"))
     assert [folder.name for folder in done] == [f"demo8-{run}" for run in expected]
     assert sorted(tmp_path.glob("runs/default/demo8-*")) == done
-    skipped = command("train", "-m", *DATA, *typed, *REST, process=True)
+    skipped = command("train", "-m", *DATA, *typed, *REST, process="forked")
     assert f"{len(done)} skipped" in skipped.stdout
 
     command("collect", "table=runs", "runs=runs", "output=out")

@@ -15,25 +15,32 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Command, environment
+from tests.conftest import Command, environment, forks
 
 # Two stages: `va` starts from the combined run of its seed.
 GRID = (
-    *("sweep=table6", "at=demo", "data=demo8", "data.size=tiny", "trainer.max_epochs=3"),
+    *("sweep=table6", "at=demo", "data=demo8", "data.size=tiny", "trainer.max_epochs=2"),
     *("model=maxvit_mini", "data.batch_size=8", "callbacks.last.every_n_steps=4"),
 )
 SLOTS = "hydra.launcher.cpu_slots=2"
 
 
-def processes(folder: Path, command: str = "") -> list[int]:
-    """Those that work in `folder` and have `command` in their command line."""
+def processes(folder: Path) -> list[int]:
+    """Those that work in `folder`."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):  # it has ended, or is not ours
-            line = (process / "cmdline").read_text().replace("\0", " ")
-            if (process / "cwd").readlink() == folder and command in line:
+            if (process / "cwd").readlink() == folder:
                 found.append(int(process.name))
     return found
+
+
+def jobs(folder: Path) -> Iterator[int]:
+    """The jobs of a grid in `folder`: each has a group of its own, in the session of its guard."""
+    for pid in processes(folder):
+        with suppress(ProcessLookupError):
+            if os.getpgid(pid) == pid != os.getsid(pid):
+                yield pid
 
 
 def saved_since(moment: float, runs: Path) -> Iterator[Path]:
@@ -47,7 +54,7 @@ def strike(victim: str, launcher: subprocess.Popen[bytes], folder: Path) -> None
     """SIGKILL one or all of a grid's processes; returns when the launcher has ended."""
     pids = {
         "launcher": lambda: [launcher.pid],
-        "job": lambda: processes(folder, " hydra.mode=RUN ")[:1],
+        "job": lambda: list(jobs(folder))[:1],
         "everything": lambda: processes(folder),
     }[victim]()
     for pid in pids:
@@ -64,14 +71,15 @@ def test_a_grid_that_is_killed_at_random(command: Command, tmp_path: Path, demo_
     moments = random.Random(5)
     finished: dict[Path, int] = {}
     for victim in itertools.cycle(("everything", "launcher", "job")):
-        launcher = subprocess.Popen(
-            [sys.executable, "-m", "cage_lightning.train", *GRID, SLOTS, "runs=killed"],
-            cwd=tmp_path,
-            env=environment(demo_root),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        with forks():
+            launcher = subprocess.Popen(
+                [sys.executable, "-m", "cage_lightning.train", *GRID, SLOTS, "runs=killed"],
+                cwd=tmp_path,
+                env=environment(demo_root),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
         began = time.time()
         while launcher.poll() is None and not any(saved_since(began, tmp_path / "killed")):
             time.sleep(0.02)

@@ -282,7 +282,8 @@ def test_a_failure_is_told_everywhere_and_the_rest_is_complete(
     (runs / "demo8-tiny-combined-s2/checkpoints").touch()
     grid = (
         *("sweep=table6", "at=demo", "data=demo8", "loss=va,combined", "seed=2,0,1"),
-        *("data.size=tiny", "trainer.max_epochs=1", "logger=wandb", "hydra.launcher.cpu_slots=2"),
+        *("data.size=tiny", "trainer.max_epochs=1", "figures=false"),
+        *("logger=wandb", "hydra.launcher.cpu_slots=2"),
     )
     done = command("train", *grid, check=False)
     assert done.returncode == 1

@@ -25,7 +25,7 @@ from cage_lightning.commands.prepare import prepare as run_prepare
 from cage_lightning.data.module import ExpressionData, FaceDataset
 from cage_lightning.data.preparation import checking
 from cage_lightning.errors import ConfigError, DataError
-from tests.conftest import TINY, Command, composed, environment, locked_elsewhere
+from tests.conftest import TINY, Command, composed, environment, forks, locked_elsewhere
 
 Prepare = Callable[..., dict[str, Any]]
 SMALL = ("data=affectnet8", "workers=2")
@@ -349,13 +349,14 @@ def test_killed_at_any_moment_the_next_one_ends_with_the_same_bytes(
     killed = 0
     for _ in range(4):
         before = len(list(parts.glob("*")))
-        process = subprocess.Popen(
-            [sys.executable, "-m", "cage_lightning.prepare", *arguments, "data.store=store"],
-            cwd=tmp_path,
-            env=environment(demo_root),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        with forks():
+            process = subprocess.Popen(
+                [sys.executable, "-m", "cage_lightning.prepare", *arguments, "data.store=store"],
+                cwd=tmp_path,
+                env=environment(demo_root),
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
         while process.poll() is None and len(list(parts.glob("*"))) <= before:
             time.sleep(0.01)
         time.sleep(rng.uniform(0, 0.3))

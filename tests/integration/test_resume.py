@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.conftest import TINY, Command, environment
+from tests.conftest import TINY, Command, environment, forks
 
+EPOCHS = 2
 SETTINGS = (
     *TINY,
-    "trainer.max_epochs=3",
+    f"trainer.max_epochs={EPOCHS}",
     "data.batch_size=8",
     "callbacks.last.every_n_steps=4",
     # Stochastic depth and dropout must come back as well.
@@ -28,18 +29,31 @@ def weights(runs: Path) -> dict[str, torch.Tensor]:
     checkpoint = torch.load(
         runs / "default/demo8-maxvit_mini-combined-s0/checkpoints/last.ckpt", weights_only=True
     )
-    assert checkpoint["global_step"] == 3 * 29
+    assert checkpoint["global_step"] == EPOCHS * 29
     return checkpoint["state_dict"]  # type: ignore[no-any-return]
+
+
+@pytest.fixture(scope="module")
+def undisturbed() -> dict[int, dict[str, torch.Tensor]]:
+    """The weights of the run left alone, by workers; the first test that needs them trains it."""
+    return {}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGTERM])
 def test_interrupted_equals_undisturbed(
-    command: Command, tmp_path: Path, demo_root: Path, workers: int, blow: signal.Signals
+    command: Command,
+    tmp_path: Path,
+    demo_root: Path,
+    undisturbed: dict[int, dict[str, torch.Tensor]],
+    workers: int,
+    blow: signal.Signals,
 ) -> None:
     settings = (*SETTINGS, f"data.num_workers={workers}")
-    command("train", *settings, "runs=undisturbed")
+    if workers not in undisturbed:
+        command("train", *settings, "runs=undisturbed")
+        undisturbed[workers] = weights(tmp_path / "undisturbed")
 
     interrupted = [*settings, "runs=interrupted"]
     last = tmp_path / "interrupted/default/demo8-maxvit_mini-combined-s0/checkpoints/last.ckpt"
@@ -47,7 +61,7 @@ def test_interrupted_equals_undisturbed(
     blows = 0
     for _ in range(4):
         seen = last.stat().st_mtime_ns if last.exists() else 0
-        with (tmp_path / "output.log").open("w") as output:
+        with (tmp_path / "output.log").open("w") as output, forks():
             process = subprocess.Popen(
                 [sys.executable, "-m", "cage_lightning.train", *interrupted],
                 cwd=tmp_path,
@@ -71,7 +85,7 @@ def test_interrupted_equals_undisturbed(
     assert blows
     command("train", *interrupted)
 
-    expected, got = weights(tmp_path / "undisturbed"), weights(tmp_path / "interrupted")
+    expected, got = undisturbed[workers], weights(tmp_path / "interrupted")
     assert expected.keys() == got.keys()
     assert all(torch.equal(expected[name], got[name]) for name in expected)
     assert not list(tmp_path.rglob(".part-*"))

@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow.parquet
 import pytest
 
-from tests.conftest import TINY, Command, environment
+from tests.conftest import TINY, Command, environment, forks
 from tests.wandb_files import read_run
 from tests.wandb_service import Service
 
@@ -86,14 +86,15 @@ def test_a_run_that_is_stopped_and_goes_on_is_one_run(
     command: Command, tmp_path: Path, demo_root: Path
 ) -> None:
     settings = (*TINY, "logger=wandb", "trainer.max_epochs=4")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "cage_lightning.train", *settings],
-        cwd=tmp_path,
-        env=environment(demo_root),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    with forks():
+        process = subprocess.Popen(
+            [sys.executable, "-m", "cage_lightning.train", *settings],
+            cwd=tmp_path,
+            env=environment(demo_root),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
     folder = tmp_path / "runs/default/demo8-tiny-combined-s0"
     while process.poll() is None and not (folder / "checkpoints/last.ckpt").is_file():
         time.sleep(0.02)

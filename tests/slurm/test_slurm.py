@@ -17,7 +17,7 @@ import torch
 from omegaconf import OmegaConf
 
 from cage_lightning.runs.folder import RunFolder
-from tests.conftest import TINY, environment
+from tests.conftest import TINY, environment, forks
 from tests.slurm_cluster import Cluster, missing, until
 
 pytestmark = [
@@ -150,7 +150,8 @@ def undisturbed(
     runs = tmp_path_factory.mktemp("undisturbed")
     for tag, settings in {"one": (), "two": (*TWO, "trainer.devices=2")}.items():
         command = [*TRAIN, *SETTINGS, *settings, f"tag={tag}", f"runs={runs}"]
-        subprocess.run(command, env=environment(demo_root), check=True, capture_output=True)
+        with forks():
+            subprocess.run(command, env=environment(demo_root), check=True, capture_output=True)
     return {tag: weights(run_folder(runs, tag)) for tag in ("one", "two")}
 
 
