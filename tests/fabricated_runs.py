@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 from omegaconf import OmegaConf
 
-from cage_lightning.commands.score import results_of, write_results
 from cage_lightning.labels import AFFECTNET_7, AFFECTNET_8
 from cage_lightning.predictions.files import write_predictions
 from cage_lightning.report.evaluation_figures import draw
+from cage_lightning.scores.results import results_of, write_results
 from cage_lightning.system.atomic import write_csv
 from tests.conftest import composed
 from tests.prediction_samples import random_predictions
@@ -33,7 +33,7 @@ def write_run(
     """
     config = composed(f"runs={root}", *overrides)
     names = (config.choices.data, config.choices.model, config.choices.loss, f"s{config.seed}")
-    folder = root / config.group / "-".join(names + ((config.tag,) if config.tag else ()))
+    folder = root / str(config.group) / "-".join(names + ((config.tag,) if config.tag else ()))
     folder.mkdir(parents=True)
     config.run_dir = str(folder)
     (folder / "config.yaml").write_text(OmegaConf.to_yaml(config, resolve=True))

@@ -12,9 +12,10 @@ def random_predictions(space: LabelSpace, n: int = 60, seed: int = 0) -> Predict
     """Better than chance, with ties among the probabilities and a few unlabelled dimensions."""
     rng = np.random.default_rng(seed)
     k, d = len(space.categories), len(space.dimensions)
+    category: np.ndarray
+    signal: np.ndarray
     if space.multi_label:
-        category = rng.random((n, k)) < np.linspace(0.05, 0.4, k)
-        signal = category
+        signal = category = rng.random((n, k)) < np.linspace(0.05, 0.4, k)
     else:
         category = rng.integers(0, k, n)
         signal = np.eye(k)[category]

@@ -73,6 +73,7 @@ def test_other_commands_resolve(door: str, overrides: tuple[str, ...]) -> None:
 def test_every_choice_says_its_name(group: str, name: str) -> None:
     # As it lies there, and as the last file to speak: a choice may begin with another one.
     file = OmegaConf.load(CONF_DIR / group / f"{name}.yaml")
+    assert isinstance(file, DictConfig)
     expected = "${model.name}" if name == "timm" else name
     assert OmegaConf.to_container(file.choices) == {group: expected}
     assert file.get("defaults", ["_self_"])[-1] == "_self_" or group == "protocol"

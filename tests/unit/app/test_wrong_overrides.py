@@ -21,6 +21,7 @@ from cage_lightning.errors import CageError
 from cage_lightning.runs.folder import RunFolder
 from cage_lightning.schedules import with_warmup
 from tests.conftest import composed
+from tests.present import present
 from tests.wrong_overrides import command_of, values, wrong_overrides
 
 BASE = {
@@ -75,8 +76,8 @@ def _build(config: DictConfig) -> None:
     data.setup("fit")
     module = build.build_module(config, data)
     build.build_trainer(config, logger=False, callbacks=callbacks)
-    optimizer = module.optimizer(module.parameters())
-    with_warmup(module.scheduler(optimizer, 20), round(module.warmup * 20))
+    optimizer = present(module.optimizer)(module.parameters())
+    with_warmup(present(module.scheduler)(optimizer, 20), round(module.warmup * 20))
 
 
 def outcome(door: str, typed: str) -> str:

@@ -73,16 +73,14 @@ class Module(pl.LightningModule):
 
 
 def keeper(folder: Path, **settings: Any) -> ModelCheckpoint:
-    return ModelCheckpoint(
-        **{
-            "dirpath": folder,
-            "filename": "best",
-            "monitor": "val/loss",
-            "save_on_train_epoch_end": False,
-            "enable_version_counter": False,
-        }
-        | settings
-    )
+    usual: dict[str, Any] = {
+        "dirpath": folder,
+        "filename": "best",
+        "monitor": "val/loss",
+        "save_on_train_epoch_end": False,
+        "enable_version_counter": False,
+    }
+    return ModelCheckpoint(**usual | settings)
 
 
 def fit(

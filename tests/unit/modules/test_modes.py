@@ -52,5 +52,6 @@ def test_a_test_keeps_what_is_predicted_and_of_which_rows() -> None:
     module.test_step(Batch(images, torch.zeros(0), torch.zeros(0), torch.arange(3)), 0)
     ((prediction, rows),) = module.tested
     assert rows.tolist() == [0, 1, 2]
-    assert prediction.logits is not None and prediction.affect is not None
+    assert prediction.logits is not None
+    assert prediction.affect is not None
     torch.testing.assert_close(torch.cat([prediction.logits, prediction.affect], dim=1), images)

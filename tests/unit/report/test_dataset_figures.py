@@ -23,7 +23,7 @@ NAN = float("nan")
 
 def table(space: LabelSpace, category: Any, native: Any) -> Annotations:
     ids = np.array([str(i) for i in range(len(category))])
-    labels = np.asarray(category, dtype=np.float32 if space.multi_label else np.int64)
+    labels: Any = np.asarray(category, dtype=np.float32 if space.multi_label else np.int64)
     affect = space.to_unit(np.asarray(native, dtype=np.float64)).astype(np.float32)
     return Annotations(space, Path("release"), ids, ids, labels, affect)
 
@@ -54,7 +54,7 @@ SETS = [(AFFECTNET_8, FACES), (EMOTIC, PERSONS)]
 
 
 def rows_of(space: LabelSpace, splits: dict[str, Annotations], name: str) -> list[Any]:
-    return figures_of(space)[name]("a set", space, splits)[1]
+    return list(figures_of(space)[name]("a set", space, splits)[1])
 
 
 def test_frequency_by_split() -> None:

@@ -13,6 +13,7 @@ from cage_lightning.predictions.table import Predictions
 from cage_lightning.scores import COUNTS, intervals, point_estimate
 from cage_lightning.scores.bootstrap import bootstrap, percentile_interval, resample_weights
 from tests.prediction_samples import of_affect, random_predictions
+from tests.present import present
 
 
 def weights(n, strata, resamples, seed=0):
@@ -159,7 +160,7 @@ def test_two_files_share_their_resamples():
     affect = replace(p, category=None, category_pred=None, probability=None)
     beside, _ = bootstrap([affect, p], 20, seed=0)  # which knows the strata
     np.testing.assert_allclose(beside["mse_valence"], alone["mse_valence"])
-    a, b = bootstrap([p, replace(p, affect_pred=p.affect_pred + 1)], 20, seed=0)
+    a, b = bootstrap([p, replace(p, affect_pred=present(p.affect_pred) + 1)], 20, seed=0)
     np.testing.assert_array_equal(a["accuracy"], b["accuracy"])
     np.testing.assert_allclose(a["pearson_valence"], b["pearson_valence"])
     assert (a["mse_valence"] != b["mse_valence"]).all()
