@@ -228,7 +228,7 @@ def test_table4_multi_label() -> None:
 def test_a_table_is_written_as_csv_and_markdown(tmp_path: Path) -> None:
     save_table(tmp_path, "t", "A set", [{"name": "a", "n": 1}, {"name": "b", "n": None}])
     assert (tmp_path / "t.csv").read_text() == "name,n\na,1\nb,\n"
-    expected = "# A set\n\n| name | n |\n| --- | ---: |\n| a | 1 |\n| b |  |\n"
+    expected = "# A set\n\n| name | n |\n|---|--:|\n| a | 1 |\n| b |  |\n"
     assert (tmp_path / "t.md").read_text() == expected
 
 
