@@ -57,15 +57,15 @@ def test_a_sweep_file_resolves() -> None:
 
 
 @pytest.mark.parametrize(
-    ("door", "overrides"),
+    ("name", "overrides"),
     [
         ("evaluate", ("data=emotic", "checkpoint=x", "model=maxvit", "loss=va")),
         ("prepare", ("data=demo7",)),
         ("analyze", ("data=ferplus",)),
     ],
 )
-def test_other_commands_resolve(door: str, overrides: tuple[str, ...]) -> None:
-    config = resolved(in_notebook(*overrides, config_name=door))
+def test_other_commands_resolve(name: str, overrides: tuple[str, ...]) -> None:
+    config = resolved(in_notebook(*overrides, config_name=name))
     assert config["choices"]["data"] == overrides[0].removeprefix("data=")
 
 
