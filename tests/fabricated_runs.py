@@ -40,7 +40,7 @@ def write_run(
     (folder / "train.log").write_text(log)
     if error is not None:
         (folder / "error.txt").write_text(error)
-    # As if killed after step 400, and taken up again from a checkpoint of step 300.
+    # The run looks as if it was killed after step 400 and resumed from a checkpoint of step 300.
     write_log(folder, 0, range(49, 400, 50))
     write_log(folder, 1, range(349, 1000, 50))
     if figures:

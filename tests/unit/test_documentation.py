@@ -28,13 +28,13 @@ from cage_lightning.models.tiny import TinyNetwork
 from tests.conftest import composed
 from tests.documentation import PAGES, ROOT, Page
 
-# What else a reader types: installation, and tools of others.
+# The other programs that a reader types.
 OTHER_PROGRAMS = ("cd", "git", "make", "pip", "source", "tensorboard", "wandb")
-# What `app.build` puts in the place of a setting.
+# The settings that `app.build` computes.
 COMPUTED = ("class_weights", "precision")
 # Image size and widths of the small network in tests/golden.
 SMALLER = (64, (16, 16, 16, 16))
-# Made by the reader, and ignored by git.
+# The reader makes this file, and git ignores it.
 LOCAL = "conf/local/default.yaml"
 # Folders that a page may name files of.
 FOLDERS = ("conf", "docs", "experiments", "benchmarks", "notebooks", "src", "tests", ".github")
@@ -56,7 +56,10 @@ pages = pytest.mark.parametrize("page", [Page(path) for path in PAGES], ids=lamb
 
 
 def first_job(page: Page, arguments: list[str]) -> list[str]:
-    """Without options; the first job of a sweep, of whose others the choices have to exist."""
+    """The settings of a command without its options, or of the first job of a sweep.
+
+    The choices of the other jobs of a sweep have to exist.
+    """
     settings = [a for a in arguments if not a.startswith("-") and a != "job"]
     if not {"-m", "--multirun"} & {*arguments}:
         return settings
@@ -69,7 +72,7 @@ def first_job(page: Page, arguments: list[str]) -> list[str]:
 
 
 def without_slurm(settings: list[str]) -> list[str]:
-    """Without the settings of the SLURM launcher, which have to be in its file."""
+    """The settings without those of the SLURM launcher, which have to be in its file."""
     known = OmegaConf.load(CONF_DIR / "hydra/launcher/slurm.yaml")
     of_slurm = [setting for setting in settings if setting.startswith("hydra.launcher.")]
     for setting in of_slurm:

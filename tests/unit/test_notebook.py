@@ -71,7 +71,7 @@ def test_other_commands_resolve(name: str, overrides: tuple[str, ...]) -> None:
 
 @pytest.mark.parametrize(("group", "name"), FILES)
 def test_every_choice_says_its_name(group: str, name: str) -> None:
-    # As it lies there, and as the last file to speak: a choice may begin with another one.
+    # A choice may begin with another one, so its own file has to come last.
     file = OmegaConf.load(CONF_DIR / group / f"{name}.yaml")
     assert isinstance(file, DictConfig)
     expected = "${model.name}" if name == "timm" else name

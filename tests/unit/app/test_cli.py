@@ -1,4 +1,4 @@
-"""The commands as they are typed: help, and one clear line for what cannot be."""
+"""The commands as they are typed: their help, and one clear line for what cannot be done."""
 
 from __future__ import annotations
 

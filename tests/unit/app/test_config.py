@@ -20,7 +20,7 @@ from cage_lightning.errors import ConfigError
 from cage_lightning.runs.identity import essence
 from tests.conftest import composed
 
-# Besides a choice, what a command cannot do without.
+# The settings that a command needs besides a choice.
 NEEDED = {"evaluate": ("checkpoint=x", "data=demo8", "model=tiny", "loss=combined")}
 OFFERED = [
     (name, f"{group}={choice}")
@@ -48,7 +48,7 @@ def targets(node: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
             yield from targets(value, f"{path}[{i}]")
 
 
-# What build.py adds in Python.
+# The arguments that build.py adds in Python.
 ADDED = {
     "ExpressionData": {"source", "augment"},
     "build_network": {"num_outputs"},

@@ -54,7 +54,7 @@ def _keys(name: str) -> list[str]:
 
 
 def _compose(name: str, typed: str) -> DictConfig:
-    """What the command would compose; of a value, without composing the choices again."""
+    """What the command would compose; a mere value is set without composing the choices again."""
     override = OverridesParser.create().parse_override(typed)
     if command_of(name).is_group(override.key_or_group) or typed.startswith("hydra"):
         return composed(*BASE[name], typed, config_name=name)

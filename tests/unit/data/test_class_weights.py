@@ -64,7 +64,7 @@ def test_what_the_loss_gets(loss: str, setting: str, expected: tuple[float, ...]
     if loss != "va":
         weights: Any = getattr(built, "discrete", built).class_weights
         assert weights is None if expected is None else weights.tolist() == pytest.approx(expected)
-    # What older configs repeat, and nothing else.
+    # Older configs repeat data.class_weights in the loss; any other value there is refused.
     with open_dict(config):
         config.loss.class_weights = config.data.class_weights
         if loss != "va":

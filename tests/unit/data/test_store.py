@@ -137,7 +137,7 @@ def test_a_write_that_fails_leaves_nothing_and_the_old_file(tmp_path):
 
 
 def picture(i: int) -> bytes:
-    """A small one, which takes less room than a table row otherwise would."""
+    """A picture so small that it takes less room than a table row otherwise would."""
     buffer = BytesIO()
     Image.new("RGB", (3, 3), (i, 2 * i, 3 * i)).save(buffer, "PNG")
     return buffer.getvalue()

@@ -81,7 +81,7 @@ def test_a_flipped_bit_is_no_traceback(space: LabelSpace, tmp_path: Path) -> Non
         return [x.tobytes() if isinstance(x, np.ndarray) else x for x in read]
 
     outcomes = reads_of_flipped(tmp_path / "p.parquet", 200, everything)
-    # Of what parquet itself says at the end of the file there is no checksum.
+    # Parquet's own metadata at the end of the file has no checksum.
     assert {outcome.split()[0] for outcome in outcomes} <= {"same", "refused", "changed"}, outcomes
     assert len(outcomes) == 200
     assert outcomes.count("same") + outcomes.count("refused") >= 198

@@ -88,7 +88,7 @@ def test_affect_histograms_of_a_continuous_scale() -> None:
     rows = rows_of(AFFECTNET_8, FACES, "figure6")
     seen = {(r["dimension"], r["split"], r["from"]): r for r in rows}
     assert len(seen) == 2 * 2 * 20
-    # 0.7 and 0.3 are edges: a bin holds its lower one, whatever float32 made of it.
+    # 0.7 and 0.3 are edges: a bin holds its lower one, however float32 rounds it.
     for key, count in {("valence", 0.7): 1, ("valence", 0.6): 0, ("arousal", 0.3): 1}.items():
         assert seen[key[0], "train", key[1]]["count"] == count
     assert seen["valence", "train", 0.7]["share"] == pytest.approx(1 / 4)

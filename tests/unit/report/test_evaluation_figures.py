@@ -44,7 +44,7 @@ PUBLISHED = np.array(
 
 
 def predictions(space: LabelSpace, **columns: Any) -> Predictions:
-    """With the given columns; the others are what a file without them has."""
+    """Predictions with the given columns; the others are what a file without them has."""
     n = len(next(iter(columns.values())))
     given = {name: np.asarray(values) for name, values in columns.items()}
     defaults: dict[str, Any] = {
@@ -87,7 +87,7 @@ def persons() -> Predictions:
 
 
 def picture(row: int) -> Image.Image | np.ndarray:
-    """In every kind that may come."""
+    """A picture in one of the four kinds that readers give, by its row."""
     kinds: list[Image.Image | np.ndarray] = [
         np.full((20, 30, 3), 40, np.uint8),
         np.full((30, 20), 90, np.uint8),
@@ -150,7 +150,7 @@ def test_absolute_error_is_shared_out_by_dimension() -> None:
         ("arousal", 0.0): 2,
     }.items():
         assert share["model", dimension, error] == pytest.approx(n / 3)
-    # Always 0.5: 0.5, 0.1 and 1.
+    # The training mean of valence is 0.5, so the errors are 0.5, 0.1 and 1.
     assert share["training mean", "valence", 0.1] == pytest.approx(1 / 3)
     assert share["training mean", "valence", 0.99] == pytest.approx(2 / 3)
     assert share["training mean", "valence", 1.0] == 1
@@ -263,7 +263,7 @@ def test_the_worst_samples_are_the_surest_mistakes() -> None:
     unsure = replace(faces(), category=np.array([1, 1, 2, 0]))
     present(unsure.probability)[0, 0] = 0.4
     assert worst_first(unsure).tolist() == [2, 3, 0, 1]
-    # Missed at 0.125 is a surer mistake than wrongly predicted at 0.75, whatever the affect says.
+    # A category missed at 0.125 is a surer mistake than one wrongly predicted at 0.75.
     assert worst_first(persons()).tolist() == [1, 0, 2]
     without = replace(persons(), probability=None)
     assert worst_first(without).tolist() == [2, 1, 0]  # by affect: all have a wrong category

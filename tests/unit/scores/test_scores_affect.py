@@ -18,7 +18,7 @@ ONE = replace(AFFECTNET_8, dimensions=("valence",))
 
 
 def reference(x, y, w) -> dict[str, float]:
-    """By NumPy's weighted moments."""
+    """The scores of one dimension, by NumPy's weighted moments."""
     keep = ~np.isnan(y)
     x, y, w = x[keep], y[keep], w[keep]
     n = w.sum()

@@ -26,7 +26,7 @@ def test_a_resample_keeps_the_size_of_each_stratum():
     assert found.shape == (2000, 6)
     for stratum in (0, 2, 5):
         assert (found[:, strata == stratum].sum(axis=1) == (strata == stratum).sum()).all()
-    # Multinomial: mean 1, variance 1 - 1/n of the stratum, and nothing in common between two.
+    # Multinomial weights have mean 1 and variance 1 - 1/n in a stratum; strata are independent.
     np.testing.assert_allclose(found.mean(axis=0), 1, atol=0.1)
     np.testing.assert_allclose(found.var(axis=0), 1 - 1 / np.array([3, 2, 3, 3, 1, 2]), atol=0.1)
     correlation = np.corrcoef(found[:, 1], found[:, 0])[0, 1]
@@ -110,7 +110,7 @@ def drawn(rng: np.random.Generator) -> Predictions:
 
 
 def truth() -> dict[str, float]:
-    """Of the whole population, by the moments of a mixture."""
+    """The scores of the whole population, by the moments of a mixture."""
     found = {"accuracy": RECALL.mean()}
     means = MEANS + OFFSETS
     columns = {

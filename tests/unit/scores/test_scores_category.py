@@ -128,7 +128,7 @@ def test_all_of_one_category():
 
 
 def calibration_error(confidence, right) -> float:
-    """As in the code of Guo et al.: bins of 1/15, closed on the right."""
+    """Calibration error as in the code of Guo et al.: bins of 1/15, closed on the right."""
     edges = np.linspace(0, 1, 16)
     error = 0.0
     for low, high in pairwise(edges):

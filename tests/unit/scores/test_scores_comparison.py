@@ -1,4 +1,4 @@
-"""Two models on the same samples."""
+"""Two models are compared on the same samples."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A model for AffectNet-8 on AffectNet-7."""
+"""A model for AffectNet-8 is scored on AffectNet-7."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Several seeds."""
+"""Mean, spread and interval of a score over several seeds."""
 
 from __future__ import annotations
 
