@@ -247,7 +247,7 @@ def test_each_faulty_picture_is_named_in_the_data_card(
             path.write_bytes(sound(rng).content)
 
     name = "emotic" if data == "emotic" else "affectnet8"
-    settings = (f"data={name}", f"data.root={root}", f"data.image_size={SIZE}")
+    settings = (f"data={name}", f"data.root={root}")
     config = composed(*settings, "workers=2", config_name="prepare")
     broken = {name: names for name, names in expected.items() if names}
     with pytest.raises(DataError, match=f"{len(broken)} samples have no usable picture"):
@@ -274,7 +274,7 @@ def test_each_faulty_picture_is_named_in_the_data_card(
     text = (store / "datacard.md").read_text()
     assert all(f"| train | {fault} " in text for fault in named.values())
 
-    table = build.build_data(config).source.own_split("train")
+    table = build.build_source(config).own_split("train")
     kept = {Path(path).name: row for row, path in enumerate(table.path.tolist())}
     assert kept.keys() == expected.keys() - broken.keys()
     for path, picture in zip(paths, files, strict=False):
