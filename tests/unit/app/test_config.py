@@ -128,7 +128,7 @@ def test_a_setting_that_no_data_set_takes_is_found(name: str, data: str) -> None
         check_bindings(config)
 
 
-# The files that other choices lead to, in silence where there is none: by their names.
+# Optional files that other choices lead to by their names, and the groups of these choices.
 FOLLOW = {
     "model/training": ("model",),
     "protocol/data": ("protocol", "data", "loss"),

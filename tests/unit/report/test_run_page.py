@@ -136,16 +136,16 @@ def test_a_run_that_was_evaluated_elsewhere_has_figure_11(tmp_path: Path) -> Non
 
 
 def test_a_run_taken_up_again_has_one_curve(tmp_path: Path) -> None:
-    # Logged to step 399, taken up at 300; the tenth start is later than the second.
+    # The run logged up to step 399 and resumed from 300; the tenth start is later than the second.
     write_log(tmp_path, 2, range(49, 400, 50))
     write_log(tmp_path, 10, range(349, 600, 50))
     once = tmp_path / "once"
     write_log(once, 0, range(49, 600, 50))
     assert read_curves(tmp_path) == read_curves(once)
-    # Started anew from the beginning: nothing is left of what was there before.
+    # A run that starts anew from the beginning leaves nothing of the earlier curves.
     write_log(tmp_path, 11, range(20, 60, 20))
     assert list(read_curves(tmp_path)["train/loss"]) == [20, 40]
-    # Killed in the middle of a row.
+    # This start was killed in the middle of a row.
     file = tmp_path / "csv/version_11/metrics.csv"
     file.write_text(file.read_text() + "0,6")
     assert list(read_curves(tmp_path)["train/loss"]) == [20, 40]

@@ -19,7 +19,7 @@ from tests.affectnet_layouts import Row, write_2021, write_csv, write_pictures
 
 TRAIN, VAL = "train_set", "val_set"
 
-# Invented. Sorting the ids as text would give 10, 100, 2, 33.
+# These rows are invented. Sorting the ids as text would give 10, 100, 2, 33.
 ROWS = [
     Row(2, 1, 0.75, 0.0625),
     Row(10, 7, -0.5, 0.625),

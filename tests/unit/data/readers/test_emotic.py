@@ -208,7 +208,7 @@ def test_val_and_test_take_what_the_release_combined(tmp_path, split):
 
 @pytest.mark.parametrize("split", ["train", "test"])
 def test_one_picture_one_person_one_annotator_one_category(tmp_path, split):
-    # Everything is squeezed away here: structs to the bare struct, the cell to a text.
+    # One-element arrays are squeezed: each struct array is a struct, and the cell is a text.
     table = read_emotic(write_mat(tmp_path, [Picture([someone(["Fear"])])], split), split)
     assert names_of(table) == [["Fear"]]
     assert len(table) == 1
