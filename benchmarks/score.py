@@ -27,11 +27,12 @@ def predictions() -> Predictions:
     affect = rng.uniform(-1, 1, (SAMPLES, 2))
     return predictions_of(
         AFFECTNET_8,
-        [str(i) for i in range(SAMPLES)],
-        category,
-        affect,
         1.5 * np.eye(8)[category] + rng.normal(size=(SAMPLES, 8)),
         0.6 * affect + rng.normal(0, 0.3, (SAMPLES, 2)),
+        AFFECTNET_8,
+        np.array([str(i) for i in range(SAMPLES)]),
+        category,
+        affect,
     )
 
 

@@ -48,12 +48,12 @@ def reads_of_flipped(
     here, there = os.pipe()
     child = os.fork()
     if child == 0:
-        with os.fdopen(there, "w", buffering=1) as said:
+        with os.fdopen(there, "w", buffering=1) as pipe:
             for bit in random.Random(0).sample(bits, count):
-                print(outcome(bit).replace("\n", "|"), file=said)
-            said.flush()
+                print(outcome(bit).replace("\n", "|"), file=pipe)
+            pipe.flush()
             os._exit(0)
     os.close(there)
-    with os.fdopen(here) as said:
-        outcomes = said.read().splitlines()
+    with os.fdopen(here) as pipe:
+        outcomes = pipe.read().splitlines()
     return outcomes + ["died"] * (os.waitpid(child, 0)[1] != 0)

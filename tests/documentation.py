@@ -44,7 +44,7 @@ class Page:
         return (ROOT / self.path).read_text(encoding="utf-8")
 
     def blocks(self, language: str) -> list[str]:
-        """The fenced blocks of a language, or of whatever else stands behind the backticks."""
+        """The fenced blocks whose opening backticks are followed by `language`."""
         return [m[3] for m in _FENCE.finditer(self.text) if m[2] == language]
 
     @cached_property

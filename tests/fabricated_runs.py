@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 from omegaconf import OmegaConf
 
-from cage_lightning.commands.score import results_of, write_results
 from cage_lightning.labels import AFFECTNET_7, AFFECTNET_8
 from cage_lightning.predictions.files import write_predictions
 from cage_lightning.report.evaluation_figures import draw
+from cage_lightning.scores.results import results_of, write_results
 from cage_lightning.system.atomic import write_csv
 from tests.conftest import composed
 from tests.prediction_samples import random_predictions
@@ -33,14 +33,14 @@ def write_run(
     """
     config = composed(f"runs={root}", *overrides)
     names = (config.choices.data, config.choices.model, config.choices.loss, f"s{config.seed}")
-    folder = root / config.group / "-".join(names + ((config.tag,) if config.tag else ()))
+    folder = root / str(config.group) / "-".join(names + ((config.tag,) if config.tag else ()))
     folder.mkdir(parents=True)
     config.run_dir = str(folder)
     (folder / "config.yaml").write_text(OmegaConf.to_yaml(config, resolve=True))
     (folder / "train.log").write_text(log)
     if error is not None:
         (folder / "error.txt").write_text(error)
-    # As if killed after step 400, and taken up again from a checkpoint of step 300.
+    # The run looks as if it was killed after step 400 and resumed from a checkpoint of step 300.
     write_log(folder, 0, range(49, 400, 50))
     write_log(folder, 1, range(349, 1000, 50))
     if figures:

@@ -147,7 +147,7 @@ def npy(rng: random.Random) -> Fault:
 
 def annotation_csv(rng: random.Random) -> Fault:
     name = "train_set_annotation_without_lnd.csv"
-    rows = [list(Row._fields), list(GOOD[0]), list(GOOD[1])]
+    rows: list[list[Any]] = [list(Row._fields), list(GOOD[0]), list(GOOD[1])]
     if rng.random() < 0.3:
         kind, content = broken_list(rng, rows)
         return Fault(kind, f"affectnet_annotations/{name}", content, name)
@@ -190,7 +190,7 @@ def affectnet_plus(rng: random.Random) -> Fault:
         case 1:
             entry["meta-data"][rng.choice(["valence", "arousal"])] = value
         case 2:
-            soft = [rng.random() for _ in range(8)]
+            soft: list[Any] = [rng.random() for _ in range(8)]
             soft[n % 8] = rng.choice(["x", None, True, math.nan, 1e39, 10**999, []])
             entry["soft-label"] = rng.choice([soft, soft, soft[:7], [*soft, 1], f"{n:08}"])
         case 3:
@@ -244,9 +244,10 @@ def python_text(rng: random.Random) -> str:
 
 def emotic_csv(rng: random.Random) -> Fault:
     header = ["Index", *SOMEONE]
-    rows = [header, [0, *SOMEONE.values()], [1, *(SOMEONE | {"Filename": "b.jpg"}).values()]]
+    bad: list[Any] = [1, *(SOMEONE | {"Filename": "b.jpg"}).values()]
+    rows: list[list[Any]] = [header, [0, *SOMEONE.values()], bad]
     kind, left_out, column = "absurd row", "", rng.choice(header[1:7])
-    bad, n = rows[2], rng.randrange(1, 9999)
+    n = rng.randrange(1, 9999)
     if rng.random() < 0.2:
         kind, content = broken_list(rng, rows)
         return Fault(kind, "emotic_pre/train.csv", content, r"train\.csv|no person is left")

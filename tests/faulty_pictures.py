@@ -105,7 +105,7 @@ def damaged(rng: random.Random) -> Picture:
 
 
 def wrong_mode(rng: random.Random) -> Picture:
-    values = noise(rng, SIZE, SIZE).astype(np.float32) / 255
+    values: np.ndarray = noise(rng, SIZE, SIZE).astype(np.float32) / 255
     if rng.random() < 0.5:
         values = values.astype(np.int32) + rng.choice([-1, 1]) * rng.randrange(65_536, 1 << 30)
     content = saved(Image.fromarray(values), "TIFF")
@@ -116,7 +116,7 @@ def rgb_of_cmyk(cmyk: np.ndarray) -> np.ndarray:
     """R = (255 - K) (255 - C) / 255, rounded as Pillow does."""
     white = 255 - cmyk[..., 3:].astype(int)
     product = cmyk[..., :3] * white + 128
-    return (white - ((product + (product >> 8)) >> 8)).astype(np.uint8)
+    return np.asarray(white - ((product + (product >> 8)) >> 8), np.uint8)
 
 
 def odd_modes(rng: random.Random) -> list[Picture]:

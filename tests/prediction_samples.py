@@ -9,12 +9,13 @@ from cage_lightning.predictions.table import Predictions, predictions_of
 
 
 def random_predictions(space: LabelSpace, n: int = 60, seed: int = 0) -> Predictions:
-    """Better than chance, with ties among the probabilities and a few unlabelled dimensions."""
+    """Predictions better than chance, with ties among the probabilities and some NaN affect."""
     rng = np.random.default_rng(seed)
     k, d = len(space.categories), len(space.dimensions)
+    category: np.ndarray
+    signal: np.ndarray
     if space.multi_label:
-        category = rng.random((n, k)) < np.linspace(0.05, 0.4, k)
-        signal = category
+        signal = category = rng.random((n, k)) < np.linspace(0.05, 0.4, k)
     else:
         category = rng.integers(0, k, n)
         signal = np.eye(k)[category]
@@ -27,14 +28,14 @@ def random_predictions(space: LabelSpace, n: int = 60, seed: int = 0) -> Predict
 
 
 def of_affect(space: LabelSpace, x, y) -> Predictions:
-    """Only affect, from predictions and truths ``[N, D]``; NaN is an unlabelled truth."""
+    """Predictions of affect alone: `x` predicted, `y` true ``[N, D]``, NaN where not annotated."""
     x, y = (np.asarray(v, np.float64).reshape(-1, len(space.dimensions)) for v in (x, y))
     ids = np.array([str(i) for i in range(len(x))])
     return Predictions(space, ids, None, y, None, None, x)
 
 
 def of_categories(space: LabelSpace, true, predicted, probability=None) -> Predictions:
-    """Only categories."""
+    """Predictions of categories alone: true and predicted, each ``[N]`` or ``[N, K]``."""
     true, predicted = np.asarray(true), np.asarray(predicted)
     ids = np.array([str(i) for i in range(len(true))])
     affect = np.full((len(true), len(space.dimensions)), np.nan)

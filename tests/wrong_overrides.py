@@ -19,9 +19,9 @@ LARGE = ("batch_size", "image_size", "num_workers", "every_n_steps")  # allocate
 
 
 @cache
-def command_of(door: str) -> Command:
+def command_of(name: str) -> Command:
     """The command, its groups read once."""
-    return Command(door)
+    return Command(name)
 
 
 def values(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -38,22 +38,22 @@ def values(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
         yield from values(value, f"{prefix}{key}.")
 
 
-def wrong_overrides(config: Any, door: str, count: int, seed: int) -> list[tuple[str, str]]:
+def wrong_overrides(config: Any, name: str, count: int, seed: int) -> list[tuple[str, str]]:
     """Different wrong overrides: the rule, and what is typed.
 
     Args:
         config: The composed config as plain containers, unresolved.
-        door: The command.
+        name: The name of the command.
         count: How many.
         seed: Of the draw.
     """
-    rng = random.Random(f"{door} {seed}")
+    rng = random.Random(f"{name} {seed}")
     rules = [_type, _type, _range, _range, _spelling, _choice, _group, _nesting, _nesting, _syntax]
     keys = dict(values(config))
     found: dict[str, str] = {}
     while len(found) < count:
         rule = rng.choice(rules)
-        typed = rule(rng, keys, command_of(door))
+        typed = rule(rng, keys, command_of(name))
         if typed is not None:
             found.setdefault(typed, rule.__name__.strip("_"))
     return [(rule, typed) for typed, rule in found.items()]

@@ -21,6 +21,7 @@ from cage_lightning.data.module import FaceDataset
 from cage_lightning.data.sampling import EpochBatches
 from cage_lightning.demo.faces import write_release
 from tests.conftest import composed
+from tests.present import present
 
 GOLDEN = Path(__file__).with_name("step.json")
 LOSSES = ("discrete", "combined", "va")
@@ -42,11 +43,11 @@ def step(loss: str, root: Path, device: str = "cpu") -> dict[str, float]:
     batch = batch._replace(image=data.augment(batch.image, batch.index, 0))
 
     optimizer = instantiate(config.optimizer)(module.parameters())
-    parts = module.loss(module(batch.image), batch)
+    parts = present(module.loss)(module(batch.image), batch)
     parts["loss"].backward()
-    gradient = torch.stack([p.grad.norm() for p in module.parameters()]).norm()
+    gradient = torch.stack([present(p.grad).norm() for p in module.parameters()]).norm()
     optimizer.step()
-    after = module.loss(module(batch.image), batch)["loss"]
+    after = present(module.loss)(module(batch.image), batch)["loss"]
     seen = parts | {"gradient": gradient, "loss_after": after}
     return {name: value.item() for name, value in seen.items()}
 

@@ -20,6 +20,7 @@ import torch
 from cage_lightning.app import build
 from cage_lightning.commands.prepare import prepare as run_prepare
 from cage_lightning.data.annotations import Annotations
+from cage_lightning.data.files import OnError
 from cage_lightning.data.module import FaceDataset
 from cage_lightning.data.readers.affectnet import read_affectnet
 from cage_lightning.data.readers.emotic import read_emotic
@@ -47,6 +48,7 @@ pytestmark = [
 ]
 
 ANNOTATIONS = 110  # of each layout
+ON_ERROR: tuple[OnError, ...] = ("raise", "keep")
 PICTURES = {"affectnet2021": 300, "affectnet2017": 60, "emotic": 140}
 KINDS = {
     *("truncated", "wrong type", "zero bytes", "huge dimensions", "damaged", "wrong mode"),
@@ -115,7 +117,9 @@ def write_sound(layout: str, root: Path) -> None:
     elif layout == "csv":
         write_csv(root, "train_set", GOOD)
     elif layout == "affectnet2017":
-        write_list(root / "Manually_Annotated_file_lists/training.csv", map(fields_2017, GOOD))
+        write_list(
+            root / "Manually_Annotated_file_lists/training.csv", [fields_2017(row) for row in GOOD]
+        )
         for row in GOOD:
             place(root / "Manually_Annotated_Images" / path_2017(row.number), b"")
     elif layout == "affectnet_plus":
@@ -136,7 +140,7 @@ def place(path: Path, content: bytes) -> None:
     path.write_bytes(content)
 
 
-def read(layout: str, root: Path, on_error: str) -> Annotations | str:
+def read(layout: str, root: Path, on_error: OnError) -> Annotations | str:
     """The table, or the message of the error."""
     try:
         if layout.startswith("emotic"):
@@ -156,7 +160,7 @@ def test_a_faulty_annotation_is_a_clear_error_or_counted(
     for fault in faults(layout, ANNOTATIONS):
         shutil.copytree(base, root)
         place(root / fault.file, fault.content)
-        for on_error in ("raise", "keep"):
+        for on_error in ON_ERROR:
             found = read(layout, root, on_error)
             if isinstance(found, Annotations):
                 assert found.left_out == {fault.left_out: 1}, fault
@@ -177,7 +181,7 @@ def test_what_is_no_file_is_no_annotation_and_not_waited_for(
     file = root / faults(layout, 1)[0].file
     file.unlink()
     IN_PLACE_OF_A_PICTURE[thing][0](file, secret)
-    for on_error in ("raise", "keep"):
+    for on_error in ON_ERROR:
         found = read(layout, root, on_error)
         assert isinstance(found, str)
         assert file.name in found or "annotations for the train split" in found
@@ -198,8 +202,8 @@ def write_rows(data: str, root: Path, split: str, count: int, far: bool = False)
         pictures = root / folder / "images"
     elif data == "affectnet2017":
         name = {"train": "training.csv", "test": "validation.csv"}[split]
-        box = ("0", "0", str(SIZE), str(SIZE))
-        rows = [fields_2017(Row(n, n % 8), f"{split}/{name}", box) for n, name in enumerate(names)]
+        face = ("0", "0", str(SIZE), str(SIZE))
+        rows = [fields_2017(Row(n, n % 8), f"{split}/{name}", face) for n, name in enumerate(names)]
         rows[-1][1] = "9999" if far else "0"
         write_list(root / "Manually_Annotated_file_lists" / name, rows)
         pictures = root / "Manually_Annotated_Images" / split
@@ -208,8 +212,8 @@ def write_rows(data: str, root: Path, split: str, count: int, far: bool = False)
         box = f"[0, 0, {SIZE}, {SIZE}]"
         persons = [person | {"Filename": name, "BBox": box} for name in names]
         persons[-1]["BBox"] = "[99, 99, 999, 999]" if far else box
-        rows = [[n, *person.values()] for n, person in enumerate(persons)]
-        place(root / f"emotic_pre/{split}.csv", table([["Index", *SOMEONE], *rows]))
+        entries = [[n, *person.values()] for n, person in enumerate(persons)]
+        place(root / f"emotic_pre/{split}.csv", table([["Index", *SOMEONE], *entries]))
         pictures = root / "emotic" / split
     pictures.mkdir(parents=True, exist_ok=True)
     return [pictures / name for name in names]
@@ -225,7 +229,9 @@ def test_each_faulty_picture_is_named_in_the_data_card(
     rng.shuffle(files)
     boxed = data != "affectnet2021"
     paths = write_rows(data, root, "train", len(files) + len(IN_PLACE_OF_A_PICTURE) + 1, boxed)
-    expected = dict.fromkeys([paths[-1].name], ("box outside the picture",) if boxed else ())
+    expected: dict[str, tuple[str, ...]] = {
+        paths[-1].name: ("box outside the picture",) if boxed else ()
+    }
     paths[-1].write_bytes(sound(rng).content)
     for file, path in zip(files, paths, strict=False):
         path.write_bytes(file.content)
@@ -241,7 +247,7 @@ def test_each_faulty_picture_is_named_in_the_data_card(
             path.write_bytes(sound(rng).content)
 
     name = "emotic" if data == "emotic" else "affectnet8"
-    settings = (f"data={name}", f"data.root={root}", f"data.image_size={SIZE}")
+    settings = (f"data={name}", f"data.root={root}")
     config = composed(*settings, "workers=2", config_name="prepare")
     broken = {name: names for name, names in expected.items() if names}
     with pytest.raises(DataError, match=f"{len(broken)} samples have no usable picture"):
@@ -251,11 +257,11 @@ def test_each_faulty_picture_is_named_in_the_data_card(
 
     config.data.on_error = "skip"
     card = run_prepare(config)
-    with (store / "faults.csv").open(newline="") as file:
-        named = {Path(row["path"]).name: row["fault"] for row in csv.DictReader(file)}
+    with (store / "faults.csv").open(newline="") as lines:
+        named = {Path(row["path"]).name: row["fault"] for row in csv.DictReader(lines)}
     assert named.keys() == broken.keys()
-    for path, fault in named.items():
-        assert fault in broken[path], path
+    for broken_name, fault in named.items():
+        assert fault in broken[broken_name], broken_name
     train, whole = card["splits"]["train"], [p for p in files if not p.faults]
     missing = Counter(named.values())["missing"]
     assert train["faults"] == Counter(named.values())
@@ -268,7 +274,7 @@ def test_each_faulty_picture_is_named_in_the_data_card(
     text = (store / "datacard.md").read_text()
     assert all(f"| train | {fault} " in text for fault in named.values())
 
-    table = build.build_data(config).source.own_split("train")
+    table = build.build_source(config).own_split("train")
     kept = {Path(path).name: row for row, path in enumerate(table.path.tolist())}
     assert kept.keys() == expected.keys() - broken.keys()
     for path, picture in zip(paths, files, strict=False):
@@ -276,8 +282,8 @@ def test_each_faulty_picture_is_named_in_the_data_card(
             assert table.picture(kept[path.name]) == picture.content
             image = FaceDataset(table, SIZE)[kept[path.name]].image
             assert torch.equal(image, torch.tensor(picture.rgb).permute(2, 0, 1)), picture.kind
-    for file in store.iterdir():
-        assert SECRET not in file.read_bytes()
+    for written in store.iterdir():
+        assert SECRET not in written.read_bytes()
 
 
 @pytest.mark.timeout(120, method="thread")

@@ -21,7 +21,7 @@ from tests.wandb_files import read_run
 
 # A command whose jobs cost no training. A job holds each of its devices exclusively for a while; it
 # fails where another job holds one too. `victim` waits to be killed, together with a worker.
-DOOR = """
+PLAY_PY = """
 import json, os, signal, subprocess, sys, time
 from contextlib import ExitStack
 from pathlib import Path
@@ -76,7 +76,7 @@ Play = Callable[..., subprocess.Popen[str]]
 @pytest.fixture
 def play(tmp_path: Path) -> Play:
     """Start `python -m play -m ...` in tmp_path."""
-    (tmp_path / "play.py").write_text(DOOR)
+    (tmp_path / "play.py").write_text(PLAY_PY)
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere/play.yaml").write_text(PLAY)
 

@@ -94,7 +94,7 @@ def test_a_time_that_is_none_is_named() -> None:
 @pytest.mark.parametrize("name", [n for n, setting in CALLBACKS.items() if not setting.works])
 def test_a_refused_callback_is_named_with_the_reason(name: str) -> None:
     base = getattr(lightning_callbacks, name)
-    derived = type("Derived", (base,), {"__abstractmethods__": frozenset()})
+    derived: Any = type("Derived", (base,), {"__abstractmethods__": frozenset()})
     for kind in (base, derived):
         with pytest.raises(ConfigError) as raised:
             check_callbacks({"mine": kind.__new__(kind)})

@@ -86,7 +86,8 @@ def stayed(half: Path, demo_root: Path) -> tuple[dict[str, Any], dict[str, torch
 def weights(runs: Path) -> dict[str, torch.Tensor]:
     best = torch.load(runs / RUN / "checkpoints/best.ckpt", weights_only=True)
     assert best["epoch"] == 0
-    return best["state_dict"]  # type: ignore[no-any-return]
+    found: dict[str, torch.Tensor] = best["state_dict"]
+    return found
 
 
 def scores(content: dict[str, Any]) -> dict[str, Any]:

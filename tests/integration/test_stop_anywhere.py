@@ -40,7 +40,8 @@ class Network(pl.LightningModule):
         self.layers = torch.nn.Sequential(torch.nn.Linear(1, 8), torch.nn.Dropout(0.3))
 
     def training_step(self, batch: Any, batch_idx: int) -> torch.Tensor:
-        return (self.layers(batch[0]) - batch[0]).square().mean()  # type: ignore[no-any-return]
+        loss: torch.Tensor = (self.layers(batch[0]) - batch[0]).square().mean()
+        return loss
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
         self.log("val/loss", self.training_step(batch, batch_idx))

@@ -28,13 +28,13 @@ from cage_lightning.models.tiny import TinyNetwork
 from tests.conftest import composed
 from tests.documentation import PAGES, ROOT, Page
 
-# What else a reader types: installation, and tools of others.
+# The other programs that a reader types.
 OTHER_PROGRAMS = ("cd", "git", "make", "pip", "source", "tensorboard", "wandb")
-# What `app.build` puts in the place of a setting.
+# The settings that `app.build` computes.
 COMPUTED = ("class_weights", "precision")
 # Image size and widths of the small network in tests/golden.
 SMALLER = (64, (16, 16, 16, 16))
-# Made by the reader, and ignored by git.
+# The reader makes this file, and git ignores it.
 LOCAL = "conf/local/default.yaml"
 # Folders that a page may name files of.
 FOLDERS = ("conf", "docs", "experiments", "benchmarks", "notebooks", "src", "tests", ".github")
@@ -56,7 +56,10 @@ pages = pytest.mark.parametrize("page", [Page(path) for path in PAGES], ids=lamb
 
 
 def first_job(page: Page, arguments: list[str]) -> list[str]:
-    """Without options; the first job of a sweep, of whose others the choices have to exist."""
+    """The settings of a command without its options, or of the first job of a sweep.
+
+    The choices of the other jobs of a sweep have to exist.
+    """
     settings = [a for a in arguments if not a.startswith("-") and a != "job"]
     if not {"-m", "--multirun"} & {*arguments}:
         return settings
@@ -69,7 +72,7 @@ def first_job(page: Page, arguments: list[str]) -> list[str]:
 
 
 def without_slurm(settings: list[str]) -> list[str]:
-    """Without the settings of the SLURM launcher, which have to be in its file."""
+    """The settings without those of the SLURM launcher, which have to be in its file."""
     known = OmegaConf.load(CONF_DIR / "hydra/launcher/slurm.yaml")
     of_slurm = [setting for setting in settings if setting.startswith("hydra.launcher.")]
     for setting in of_slurm:
@@ -78,12 +81,12 @@ def without_slurm(settings: list[str]) -> list[str]:
 
 
 @cache
-def compose_and_bind(door: str, *settings: str) -> None:
+def compose_and_bind(name: str, *settings: str) -> None:
     """Compose what a command would, and bind it to the signatures of what it names."""
-    config = composed(*settings, config_name=door)
-    if door == "train":
+    config = composed(*settings, config_name=name)
+    if name == "train":
         config.run_dir = "run"  # which `train` fills in
-    if door == "evaluate" and config.model is None:
+    if name == "evaluate" and config.model is None:
         config.model = {"image_size": 64}  # which `evaluate` reads from the checkpoint
     nodes = [config[k] for k in config if k != "data" and not OmegaConf.is_missing(config, k)]
     for node in (*nodes, *(data_nodes(config.data) if "data" in config else ())):
@@ -91,10 +94,10 @@ def compose_and_bind(door: str, *settings: str) -> None:
 
 
 @cache
-def keys_of(door: str) -> set[str]:
+def keys_of(name: str) -> set[str]:
     """The settings of a command, with dots, as far as its config has them by default."""
-    chosen = ["data=demo8"] if door in ("evaluate", "prepare", "analyze") else []
-    return set(keys_in(OmegaConf.to_container(composed(*chosen, config_name=door))))
+    chosen = ["data=demo8"] if name in ("evaluate", "prepare", "analyze") else []
+    return set(keys_in(OmegaConf.to_container(composed(*chosen, config_name=name))))
 
 
 def keys_in(node: Any) -> Iterator[str]:
@@ -105,17 +108,17 @@ def keys_in(node: Any) -> Iterator[str]:
 
 @pages
 def test_every_command_composes(page: Page) -> None:
-    for door, arguments in page.commands():
-        assert door in SCHEMAS, f"{page.path}: there is no command {door}"
+    for name, arguments in page.commands():
+        assert name in SCHEMAS, f"{page.path}: there is no command {name}"
         settings = first_job(page, arguments)
-        check_overrides(settings, Command(door))
+        check_overrides(settings, Command(name))
         if "hydra/launcher=slurm" in settings:  # no part of every installation
             settings = without_slurm(settings)
-        if Command(door).groups:
-            compose_and_bind(door, *sorted(settings))
+        if Command(name).groups:
+            compose_and_bind(name, *sorted(settings))
         else:  # nothing to compose
-            unknown = {setting.partition("=")[0] for setting in settings} - keys_of(door)
-            assert not unknown, f"{page.path}: {door} has no {unknown}"
+            unknown = {setting.partition("=")[0] for setting in settings} - keys_of(name)
+            assert not unknown, f"{page.path}: {name} has no {unknown}"
 
 
 @pages
@@ -126,7 +129,7 @@ def test_every_setting_is_one(page: Page) -> None:
         if key in CHOICES:
             assert value in {*CHOICES[key], ""} or value.isupper(), where
         elif not key.startswith(("+", "hydra")):
-            assert any(key in keys_of(door) for door in SCHEMAS) or key in OF_A_CHOICE, where
+            assert any(key in keys_of(name) for name in SCHEMAS) or key in OF_A_CHOICE, where
 
 
 @pages
@@ -196,8 +199,8 @@ def test_the_recipes_compose(tmp_path: Path) -> None:
     recipes = Page("CONTRIBUTING.md", language="shell")
     commands = list(recipes.commands())
     assert len(commands) == 7
-    for door, arguments in commands:
-        composed(f"hydra.searchpath=[file://{tmp_path}/conf]", *arguments, config_name=door)
+    for command, arguments in commands:
+        composed(f"hydra.searchpath=[file://{tmp_path}/conf]", *arguments, config_name=command)
 
 
 def test_new_python_files_of_the_recipes_are_python() -> None:

@@ -19,6 +19,7 @@ from cage_lightning.data.class_weights import (
 from cage_lightning.errors import ConfigError, DataError
 from cage_lightning.labels import Batch, Prediction
 from cage_lightning.losses import CombinedLoss, DiscreteLoss, ValenceArousalLoss
+from tests.present import present
 
 WEIGHTS = PAPER_CLASS_WEIGHTS["affectnet8"]
 # AffectNet without contempt.
@@ -216,7 +217,7 @@ def test_without_spread_the_loss_and_its_gradient_are_finite(x, y, ccc):
 def test_half_precision_outputs_are_scored_in_float32(multi_label):
     prediction, batch = sample(n=128, multi_label=multi_label)
     half = Prediction(*(v.detach().bfloat16() for v in prediction))
-    exact = Prediction(*(v.float() for v in half))
+    exact = Prediction(*(present(v).float() for v in half))
     for loss in (DiscreteLoss(WEIGHTS), CombinedLoss(WEIGHTS), ValenceArousalLoss()):
         with torch.autocast("cpu", torch.bfloat16):
             found = loss(half, batch)

@@ -57,22 +57,23 @@ def test_a_sweep_file_resolves() -> None:
 
 
 @pytest.mark.parametrize(
-    ("door", "overrides"),
+    ("name", "overrides"),
     [
         ("evaluate", ("data=emotic", "checkpoint=x", "model=maxvit", "loss=va")),
         ("prepare", ("data=demo7",)),
         ("analyze", ("data=ferplus",)),
     ],
 )
-def test_other_commands_resolve(door: str, overrides: tuple[str, ...]) -> None:
-    config = resolved(in_notebook(*overrides, config_name=door))
+def test_other_commands_resolve(name: str, overrides: tuple[str, ...]) -> None:
+    config = resolved(in_notebook(*overrides, config_name=name))
     assert config["choices"]["data"] == overrides[0].removeprefix("data=")
 
 
 @pytest.mark.parametrize(("group", "name"), FILES)
 def test_every_choice_says_its_name(group: str, name: str) -> None:
-    # As it lies there, and as the last file to speak: a choice may begin with another one.
+    # A choice may begin with another one, so its own file has to come last.
     file = OmegaConf.load(CONF_DIR / group / f"{name}.yaml")
+    assert isinstance(file, DictConfig)
     expected = "${model.name}" if name == "timm" else name
     assert OmegaConf.to_container(file.choices) == {group: expected}
     assert file.get("defaults", ["_self_"])[-1] == "_self_" or group == "protocol"

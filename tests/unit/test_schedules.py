@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
+from torch.optim.lr_scheduler import LRScheduler
 
 from cage_lightning import schedules
 from cage_lightning.app.build import build
 from tests.conftest import composed
 
 
-def rates(make: object, peak: float, steps: int, **settings: int) -> list[float]:
+def rates(
+    make: Callable[..., LRScheduler], peak: float, steps: int, **settings: int
+) -> list[float]:
     optimizer = torch.optim.AdamW([torch.nn.Parameter(torch.zeros(1))], lr=peak)
-    schedule = make(optimizer, steps, **settings)  # type: ignore[operator]
+    schedule = make(optimizer, steps, **settings)
     seen = []
     for _ in range(steps):
         seen.append(optimizer.param_groups[0]["lr"])
@@ -53,7 +57,7 @@ def test_constant_stays() -> None:
 
 
 def test_warmup_multiplies_the_schedule() -> None:
-    def warm_cosine(optimizer: torch.optim.Optimizer, steps: int) -> object:
+    def warm_cosine(optimizer: torch.optim.Optimizer, steps: int) -> LRScheduler:
         return schedules.with_warmup(schedules.cosine(optimizer, steps), 10)
 
     seen = rates(warm_cosine, 1.0, 100)

@@ -1,4 +1,4 @@
-"""The commands as they are typed: help, and one clear line for what cannot be."""
+"""The commands as they are typed: their help, and one clear line for what cannot be done."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ def called(
     monkeypatch.chdir(tmp_path)
     before = HydraConfig.instance().cfg
 
-    def call(door: str, *arguments: str) -> tuple[int, str, str]:
-        command = importlib.import_module(f"cage_lightning.{door}").main
-        monkeypatch.setattr(sys, "argv", [f"{door}.py", *arguments])
+    def call(name: str, *arguments: str) -> tuple[int, str, str]:
+        command = importlib.import_module(f"cage_lightning.{name}").main
+        monkeypatch.setattr(sys, "argv", [f"{name}.py", *arguments])
         try:
             command()
             code = 0
@@ -51,36 +51,36 @@ def called(
     return call
 
 
-@pytest.mark.parametrize("door", commands())
-def test_help_shows_what_the_command_takes_and_no_more(door: str, called: Called) -> None:
-    code, said, wrong = called(door, "--help")
+@pytest.mark.parametrize("name", commands())
+def test_help_shows_what_the_command_takes_and_no_more(name: str, called: Called) -> None:
+    code, out, wrong = called(name, "--help")
     assert (code, wrong) == (0, "")
-    own = Command(door)
-    groups = {"train": 15, "evaluate": 7, "prepare": 1, "analyze": 1}.get(door, 0)
+    own = Command(name)
+    groups = {"train": 15, "evaluate": 7, "prepare": 1, "analyze": 1}.get(name, 0)
     assert len(own.groups) == groups
     for group, choices in own.groups.items():
-        assert f"\n{group}: {choices[0]}" in said
+        assert f"\n{group}: {choices[0]}" in out
     for group in {path.name for path in CONF_DIR.iterdir() if path.is_dir()} | {*INTERNAL}:
-        assert (f"\n{group}: " in said) == (group in own.groups)
-    assert ("table6, " in said, "figure11\n" in said) == (door == "train", door == "evaluate")
-    assert f"python -m cage_lightning.{door} " in said
+        assert (f"\n{group}: " in out) == (group in own.groups)
+    assert ("table6, " in out, "figure11\n" in out) == (name == "train", name == "evaluate")
+    assert f"python -m cage_lightning.{name} " in out
 
 
 def test_help_shows_the_choices_of_a_folder_of_ones_own(called: Called, tmp_path: Path) -> None:
     for name in ("loss/focal.yaml", "experiment/mine.yaml"):
         (tmp_path / "own" / name).parent.mkdir(parents=True)
         (tmp_path / "own" / name).write_text("seed: 1\n")
-    _, said, _ = called("train", "--config-dir", "own", "--help")
-    assert "loss: combined, discrete, focal, va" in said
-    assert "experiment: finetune_timm, mine, quick_cpu" in said
+    _, out, _ = called("train", "--config-dir", "own", "--help")
+    assert "loss: combined, discrete, focal, va" in out
+    assert "experiment: finetune_timm, mine, quick_cpu" in out
 
 
 def test_help_imports_neither_torch_nor_a_plugin() -> None:
     code = (
         "import sys, importlib\n"
-        f"for door in {commands()}:\n"
-        "    sys.argv = [door, '--help']\n"
-        "    importlib.import_module('cage_lightning.' + door).main()\n"
+        f"for name in {commands()}:\n"
+        "    sys.argv = [name, '--help']\n"
+        "    importlib.import_module('cage_lightning.' + name).main()\n"
         "heavy = {'torch', 'lightning', 'numpy', 'hydra_plugins'} & {*sys.modules}\n"
         "sys.exit(str(heavy) if heavy else 0)"
     )
@@ -93,21 +93,21 @@ SWEEPS = [file.stem for file in (CONF_DIR / "sweep").glob("*.yaml")]
 
 
 @pytest.mark.parametrize(
-    ("door", "sweep"),
+    ("name", "sweep"),
     [
         pytest.param(
-            door,
+            name,
             sweep,
             marks=[] if sweep in ("table6", "figure11") else pytest.mark.slow,
         )
-        for door in ("train", "evaluate")
+        for name in ("train", "evaluate")
         for sweep in SWEEPS
     ],
 )
-def test_a_sweep_is_offered_where_it_composes(door: str, sweep: str) -> None:
-    offered = sweep in Command(door).groups["sweep"]
+def test_a_sweep_is_offered_where_it_composes(name: str, sweep: str) -> None:
+    offered = sweep in Command(name).groups["sweep"]
     with nullcontext() if offered else pytest.raises(HydraException):
-        composed("data=demo8", f"sweep={sweep}", config_name=door)
+        composed("data=demo8", f"sweep={sweep}", config_name=name)
 
 
 # What a user types, the command, and a part of the one line that answers.
@@ -161,17 +161,17 @@ SLIPS = {
 @pytest.mark.parametrize("slip", SLIPS)
 def test_a_slip_is_one_line(slip: str, called: Called) -> None:
     typed, answer = SLIPS[slip]
-    code, said, wrong = called(*typed.split())
-    assert (code, said) == (1, "")
+    code, out, wrong = called(*typed.split())
+    assert (code, out) == (1, "")
     assert answer in wrong
     [line] = wrong.splitlines()
     assert line.startswith("error: ")
 
 
 def test_a_choice_may_look_like_a_number(called: Called) -> None:
-    code, said, _ = called("train", "debug=nan", "--cfg", "job")
+    code, out, _ = called("train", "debug=nan", "--cfg", "job")
     assert code == 0
-    assert "detect_anomaly: true" in said
+    assert "detect_anomaly: true" in out
 
 
 def test_settings_of_one_machine(called: Called, tmp_path: Path) -> None:
@@ -179,17 +179,17 @@ def test_settings_of_one_machine(called: Called, tmp_path: Path) -> None:
     file.parent.mkdir(parents=True)
     file.write_text("data: /datasets\nentity: mine\n")
     own = ("--config-dir", str(tmp_path / "own"), "--cfg", "job", "--resolve")
-    for door, typed in (
+    for name, typed in (
         ("train", "run_dir=x"),
         ("prepare", "data=emotic"),
         ("analyze", "data=demo8"),
     ):
-        _, said, _ = called(door, *own, typed)
-        assert "root: /datasets/" in said
+        _, out, _ = called(name, *own, typed)
+        assert "root: /datasets/" in out
     beaten = ("logger=wandb", "local.entity=other", "data.root=/mine")
-    _, said, _ = called("train", *own, "run_dir=x", *beaten)
-    assert "entity: other\n" in said
-    assert "root: /mine\n" in said
+    _, out, _ = called("train", *own, "run_dir=x", *beaten)
+    assert "entity: other\n" in out
+    assert "root: /mine\n" in out
     file.write_text("data_root: /datasets\n")
     code, _, wrong = called("train", *own)
     assert (code, "local/default.yaml: there is no setting 'data_root'" in wrong) == (1, True)
@@ -203,9 +203,9 @@ def test_a_missing_file_of_a_choice_says_who_needs_it(called: Called, tmp_path: 
     assert code == 1
     assert "loss=focal, protocol=published_code: there is no augment=published_focal" in wrong
     assert "add augment/published_focal.yaml to your --config-dir" in wrong
-    code, said, _ = called("train", *own, "augment=paper", "--cfg", "job")
+    code, out, _ = called("train", *own, "augment=paper", "--cfg", "job")
     assert code == 0
-    assert "alpha: 1" in said
+    assert "alpha: 1" in out
 
 
 ODD = ("ckpts/epoch=1-step=16.ckpt", "model (1).ckpt", "größe", "it's", "a,b (1)", 'say "x"=1')
@@ -230,9 +230,9 @@ def test_what_is_printed_quoted_can_be_pasted_into_a_shell(called: Called) -> No
     pasted = [parser.parse_override(word).value() for word in done.stdout.split("\0")[:-1]]
     assert pasted == [*ODD, *ODD_TOO]
     ready = shlex.split(as_text("checkpoint=a=1.ckpt"))
-    code, said, _ = called("evaluate", "data=demo8", *ready, "--cfg", "job")
+    code, out, _ = called("evaluate", "data=demo8", *ready, "--cfg", "job")
     assert code == 0
-    assert "checkpoint: a=1.ckpt" in said
+    assert "checkpoint: a=1.ckpt" in out
 
 
 def test_a_home_folder_is_written_out(called: Called, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,12 +20,12 @@ from cage_lightning.errors import ConfigError
 from cage_lightning.runs.identity import essence
 from tests.conftest import composed
 
-# Besides a choice, what a command cannot do without.
+# The settings that a command needs besides a choice.
 NEEDED = {"evaluate": ("checkpoint=x", "data=demo8", "model=tiny", "loss=combined")}
 OFFERED = [
-    (door, f"{group}={choice}")
-    for door in commands()
-    for group, choices in Command(door).groups.items()
+    (name, f"{group}={choice}")
+    for name in commands()
+    for group, choices in Command(name).groups.items()
     for choice in choices
     if group != "sweep"  # see test_sweeps.py
 ]
@@ -48,7 +48,7 @@ def targets(node: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
             yield from targets(value, f"{path}[{i}]")
 
 
-# What build.py adds in Python.
+# The arguments that build.py adds in Python.
 ADDED = {
     "ExpressionData": {"source", "augment"},
     "build_network": {"num_outputs"},
@@ -100,11 +100,11 @@ def check_bindings(config: Any) -> None:
         assert not missing or node.get("_partial_"), f"{path}: {missing} is not set"
 
 
-@pytest.mark.parametrize(("door", "choice"), OFFERED)
-def test_every_choice_composes_and_binds(door: str, choice: str) -> None:
+@pytest.mark.parametrize(("name", "choice"), OFFERED)
+def test_every_choice_composes_and_binds(name: str, choice: str) -> None:
     timm = ["model.name=resnet18"] if choice == "model=timm" else []
-    [typed] = as_choices([choice], Command(door))
-    config = composed(*NEEDED.get(door, ()), typed, *timm, config_name=door)
+    [typed] = as_choices([choice], Command(name))
+    config = composed(*NEEDED.get(name, ()), typed, *timm, config_name=name)
     if "run_dir" in config:
         config.run_dir = "run"
     OmegaConf.resolve(config)
@@ -121,14 +121,14 @@ def test_a_setting_that_nothing_takes_is_found(choice: str, node: str) -> None:
 
 
 @pytest.mark.parametrize("data", Command("train").groups["data"])
-@pytest.mark.parametrize("door", ["train", "analyze"])
-def test_a_setting_that_no_data_set_takes_is_found(door: str, data: str) -> None:
-    config = composed(f"data={data}", "+data.nonsense=1", config_name=door)
+@pytest.mark.parametrize("name", ["train", "analyze"])
+def test_a_setting_that_no_data_set_takes_is_found(name: str, data: str) -> None:
+    config = composed(f"data={data}", "+data.nonsense=1", config_name=name)
     with pytest.raises((AssertionError, ConfigError), match="nonsense"):
         check_bindings(config)
 
 
-# The files that other choices lead to, in silence where there is none: by their names.
+# Optional files that other choices lead to by their names, and the groups of these choices.
 FOLLOW = {
     "model/training": ("model",),
     "protocol/data": ("protocol", "data", "loss"),
@@ -149,8 +149,8 @@ def test_every_file_is_a_choice_or_part_of_one() -> None:
     files = {str(file.relative_to(CONF_DIR).with_suffix("")) for file in CONF_DIR.rglob("*.yaml")}
     offered = {
         f"{group}/{choice}"
-        for door in commands()
-        for group, choices in Command(door).groups.items()
+        for name in commands()
+        for group, choices in Command(name).groups.items()
         for choice in choices
     }
     left = {
@@ -162,9 +162,9 @@ def test_every_file_is_a_choice_or_part_of_one() -> None:
 
 
 def test_a_command_has_one_lookup_by_name_at_most() -> None:
-    for door in commands():
-        lines = (CONF_DIR / f"{door}.yaml").read_text().splitlines()
-        assert sum("optional" in line and "${" in line for line in lines) <= 1, door
+    for name in commands():
+        lines = (CONF_DIR / f"{name}.yaml").read_text().splitlines()
+        assert sum("optional" in line and "${" in line for line in lines) <= 1, name
 
 
 @pytest.mark.parametrize(("protocol", "model", "loss"), PROTOCOLS)

@@ -84,7 +84,7 @@ def test_folders_of_a_sweep() -> None:
     jobs = planned(*grid, "loss=va")
     assert [job.label for job in jobs] == ["optimizer.lr=0.001", "optimizer.lr=0.003"]
     assert [job.task.tag for job in jobs] == ["lr0.001", "lr0.003"]
-    # What the command of the job by itself finds.
+    # The command of a single job finds the same folder.
     assert RunFolder.of(composed(*jobs[1].overrides)) == jobs[1].folder
     assert folders(*grid, "tag=d${optimizer.lr}") == [f"{RUN}-d0.001", f"{RUN}-d0.003"]
     assert folders(*grid, "group=lr${optimizer.lr}") == [

@@ -76,8 +76,8 @@ def test_a_loss_without_a_start_is_an_error(tmp_path: Path) -> None:
     assert explain(error.value, Command("train"), job) == (
         "nothing says what 'mine' starts from: set +starts.mine=RUN"
     )
-    for said in ("+starts.mine=null", "start=none"):
-        assert composed(*job, said).init_from is None
+    for setting in ("+starts.mine=null", "start=none"):
+        assert composed(*job, setting).init_from is None
 
 
 def test_figure_11_of_other_data_is_an_error() -> None:

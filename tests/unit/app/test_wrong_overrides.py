@@ -21,6 +21,7 @@ from cage_lightning.errors import CageError
 from cage_lightning.runs.folder import RunFolder
 from cage_lightning.schedules import with_warmup
 from tests.conftest import composed
+from tests.present import present
 from tests.wrong_overrides import command_of, values, wrong_overrides
 
 BASE = {
@@ -43,21 +44,21 @@ def _as_in_a_folder_of_its_own(
 
 
 @cache
-def _base(door: str) -> DictConfig:
-    return composed(*BASE[door], config_name=door)
+def _base(name: str) -> DictConfig:
+    return composed(*BASE[name], config_name=name)
 
 
 @cache
-def _keys(door: str) -> list[str]:
-    return [key for key, _ in values(OmegaConf.to_container(_base(door)))]
+def _keys(name: str) -> list[str]:
+    return [key for key, _ in values(OmegaConf.to_container(_base(name)))]
 
 
-def _compose(door: str, typed: str) -> DictConfig:
-    """What the command would compose; of a value, without composing the choices again."""
+def _compose(name: str, typed: str) -> DictConfig:
+    """What the command would compose; a mere value is set without composing the choices again."""
     override = OverridesParser.create().parse_override(typed)
-    if command_of(door).is_group(override.key_or_group) or typed.startswith("hydra"):
-        return composed(*BASE[door], typed, config_name=door)
-    config = copy.deepcopy(_base(door))
+    if command_of(name).is_group(override.key_or_group) or typed.startswith("hydra"):
+        return composed(*BASE[name], typed, config_name=name)
+    config = copy.deepcopy(_base(name))
     OmegaConf.set_struct(config, True)
     ConfigLoaderImpl._apply_overrides_to_config([override], config)
     return config
@@ -75,22 +76,22 @@ def _build(config: DictConfig) -> None:
     data.setup("fit")
     module = build.build_module(config, data)
     build.build_trainer(config, logger=False, callbacks=callbacks)
-    optimizer = module.optimizer(module.parameters())
-    with_warmup(module.scheduler(optimizer, 20), round(module.warmup * 20))
+    optimizer = present(module.optimizer)(module.parameters())
+    with_warmup(present(module.scheduler)(optimizer, 20), round(module.warmup * 20))
 
 
-def outcome(door: str, typed: str) -> str:
+def outcome(name: str, typed: str) -> str:
     """The one line that is printed; empty if it runs."""
-    command = command_of(door)
+    command = command_of(name)
     try:
         check_overrides([typed], command)
-        config = _compose(door, typed)
-        if door == "train":
+        config = _compose(name, typed)
+        if name == "train":
             _build(config)
     except CageError as error:
         return str(error)
     except (HydraException, OmegaConfBaseException) as error:
-        return explanations.explain(error, command, [*BASE[door], typed])
+        return explanations.explain(error, command, [*BASE[name], typed])
     except (TypeError, ValueError) as error:
         if explanations.refused_override(error) is None:
             raise
@@ -98,14 +99,14 @@ def outcome(door: str, typed: str) -> str:
     return ""
 
 
-def survey(door: str, count: int, seed: int) -> Counter[str]:
+def survey(name: str, count: int, seed: int) -> Counter[str]:
     """How many overrides of each rule were refused, and how many run."""
     found: Counter[str] = Counter()
-    for rule, typed in wrong_overrides(OmegaConf.to_container(_base(door)), door, count, seed):
-        said = outcome(door, typed)
-        assert "Traceback" not in said, typed
-        assert len(said.splitlines()) <= 1, (typed, said)
-        found[f"{rule} {'refused' if said else 'runs'}"] += 1
+    for rule, typed in wrong_overrides(OmegaConf.to_container(_base(name)), name, count, seed):
+        line = outcome(name, typed)
+        assert "Traceback" not in line, typed
+        assert len(line.splitlines()) <= 1, (typed, line)
+        found[f"{rule} {'refused' if line else 'runs'}"] += 1
     return found
 
 
@@ -115,15 +116,15 @@ def test_wrong_overrides_end_in_one_line_or_run() -> None:
 
 # 2,000 in all; what is drawn for a command is the same every time.
 PARTS = [("train", 150, seed) for seed in range(1, 9)] + [
-    (door, 160, 1) for door in ("evaluate", "prepare", "analyze", "score", "collect")
+    (name, 160, 1) for name in ("evaluate", "prepare", "analyze", "score", "collect")
 ]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("door", "count", "seed"), PARTS)
-def test_thousands_of_wrong_overrides(door: str, count: int, seed: int) -> None:
-    found = survey(door, count, seed)
-    print(door, count, dict(found))
+@pytest.mark.parametrize(("name", "count", "seed"), PARTS)
+def test_thousands_of_wrong_overrides(name: str, count: int, seed: int) -> None:
+    found = survey(name, count, seed)
+    print(name, count, dict(found))
     assert sum(n for key, n in found.items() if key.endswith("refused")) > count / 2
 
 
@@ -161,6 +162,6 @@ REFUSED = {
 
 @pytest.mark.parametrize("typed", REFUSED)
 def test_a_wrong_value_is_one_line_that_names_it(typed: str) -> None:
-    said = outcome("train", typed)
-    assert REFUSED[typed] in said
-    assert len(said.splitlines()) == 1
+    line = outcome("train", typed)
+    assert REFUSED[typed] in line
+    assert len(line.splitlines()) == 1

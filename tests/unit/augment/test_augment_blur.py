@@ -59,7 +59,7 @@ def test_elastic_field_is_distributed_as_in_torchvision(draw):
     image = torch.stack([x, y, x]).mul(3).expand(64, -1, -1, -1)
     moved = (step.apply(image, stack(draw(step, 64))) - image) / 3
     inner = (slice(None), slice(25, 35), slice(30, 42))
-    # One place of each field: neighbours are correlated.
+    # Only one place of each field is compared, because neighbours are correlated.
     for axis, size in ((0, 72), (1, 60)):
         found = moved[:, axis][inner]
         expected = theirs[..., axis][inner] * size / 2

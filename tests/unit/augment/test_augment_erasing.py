@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from scipy.stats import ks_2samp, kstest
@@ -8,7 +10,7 @@ from torchvision import transforms as T
 from cage_lightning.augment import RandomErasing
 from cage_lightning.augment.step import stack
 
-PAPER = {"p": 1.0, "scale": (0.02, 0.2), "ratio": (0.3, 3.3), "value": "random"}
+PAPER: dict[str, Any] = {"p": 1.0, "scale": (0.02, 0.2), "ratio": (0.3, 3.3), "value": "random"}
 
 
 def test_only_the_box_is_erased_with_normal_noise(draw):

@@ -19,13 +19,16 @@ from cage_lightning.augment import (
 )
 from cage_lightning.errors import ConfigError, DataError
 from tests.conftest import composed
+from tests.present import present
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 NAMES = ("paper", "published_discrete", "none")
 
 
 def load(name: str, seed: int = 3) -> Augment:
-    return instantiate(composed(f"augment={name}", f"seed={seed}").augment)
+    augment = instantiate(composed(f"augment={name}", f"seed={seed}").augment)
+    assert isinstance(augment, Augment)
+    return augment
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +79,8 @@ def test_the_papers_steps_together_are_torchvisions_chain(pictures, through_pil,
             picture = TF.hflip(picture)
         if grey is not None:
             picture = TF.rgb_to_grayscale(picture, 3)
-        picture = TF.rotate(picture, rotation["angle"])
+        picture = TF.rotate(picture, present(rotation)["angle"])
+        color = present(color)
         for k in color["order"]:
             picture = jitter[k](picture, color["factor"][k])
         if perspective is not None:

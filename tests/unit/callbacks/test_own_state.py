@@ -61,7 +61,8 @@ class Module(pl.LightningModule):
         self.layer, self.losses = nn.Linear(1, 1), losses
 
     def training_step(self, batch: Tensor, batch_idx: int) -> Tensor:
-        return self.layer(batch).sum()  # type: ignore[no-any-return]
+        loss: Tensor = self.layer(batch).sum()
+        return loss
 
     def validation_step(self, batch: Tensor, batch_idx: int) -> None:
         self.log("val/loss", self.losses[self.current_epoch])
@@ -73,16 +74,14 @@ class Module(pl.LightningModule):
 
 
 def keeper(folder: Path, **settings: Any) -> ModelCheckpoint:
-    return ModelCheckpoint(
-        **{
-            "dirpath": folder,
-            "filename": "best",
-            "monitor": "val/loss",
-            "save_on_train_epoch_end": False,
-            "enable_version_counter": False,
-        }
-        | settings
-    )
+    usual: dict[str, Any] = {
+        "dirpath": folder,
+        "filename": "best",
+        "monitor": "val/loss",
+        "save_on_train_epoch_end": False,
+        "enable_version_counter": False,
+    }
+    return ModelCheckpoint(**usual | settings)
 
 
 def fit(
@@ -137,8 +136,10 @@ def change(file: Path, by: Callable[[State], Any]) -> None:
 
 
 def best_state(content: State) -> State:
-    [state] = [s for key, s in content["callbacks"].items() if key.startswith("ModelCheckpoint")]
-    return state  # type: ignore[no-any-return]
+    states: State = content["callbacks"]
+    [key] = [key for key in states if key.startswith("ModelCheckpoint")]
+    state: State = states[key]
+    return state
 
 
 def as_before(content: State, folder: str = "/elsewhere/checkpoints") -> None:

@@ -81,7 +81,7 @@ def test_without_any_picture(
         assert (
             f"{split} split: 16 of 16 pictures are missing; the figures show labels" in caplog.text
         )
-    # What trains or packs still refuses, and so does who wants such samples left out.
+    # `on_error=skip` leaves no picture here, and packing still refuses missing ones.
     with pytest.raises(DataError, match="no row is left"):
         analyze("data.on_error=skip")
     config = composed("data=affectnet8", f"data.root={root}", config_name="prepare")

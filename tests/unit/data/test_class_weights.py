@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from omegaconf import open_dict
@@ -23,8 +24,8 @@ SEVEN = (1, 2.5, 3, 4, 5, 6, 0.007)
 def test_names_that_a_data_set_can_follow(space: LabelSpace) -> None:
     for name in ("positive" if space.multi_label else "paper", "inverse_frequency", "none"):
         assert weighting(name, space) == name
-    others = ["paper" if space.multi_label else "positive", "", "none ", None, 3, True, {}]
-    for other in others:
+    other_space = "paper" if space.multi_label else "positive"
+    for other in (other_space, "", "none ", None, 3, True, dict[str, float]()):
         with pytest.raises(ConfigError, match=r"data.class_weights=.*: choose one of .* numbers$"):
             weighting(other, space)
 
@@ -61,9 +62,9 @@ def test_what_the_loss_gets(loss: str, setting: str, expected: tuple[float, ...]
     assert "class_weights" not in config.loss
     built = _loss(config, build_data(config))
     if loss != "va":
-        weights = getattr(built, "discrete", built).class_weights
+        weights: Any = getattr(built, "discrete", built).class_weights
         assert weights is None if expected is None else weights.tolist() == pytest.approx(expected)
-    # What older configs repeat, and nothing else.
+    # Older configs repeat data.class_weights in the loss; any other value there is refused.
     with open_dict(config):
         config.loss.class_weights = config.data.class_weights
         if loss != "va":

@@ -5,6 +5,7 @@ import pickle
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -25,6 +26,7 @@ from cage_lightning.data.store import (
 from cage_lightning.errors import DataError
 from cage_lightning.labels import AFFECTNET_7, AFFECTNET_8, EMOTIC
 from tests.bit_flips import reads_of_flipped
+from tests.present import present
 
 ABOUT = About(release="r", settings={"release": "auto"}, image_size=None)
 PICTURES = [b"zero", b"", b"\xff\xd8 two", b"three" * 1_000, b"four"]
@@ -135,7 +137,7 @@ def test_a_write_that_fails_leaves_nothing_and_the_old_file(tmp_path):
 
 
 def picture(i: int) -> bytes:
-    """A small one, which takes less room than a table row otherwise would."""
+    """A picture so small that it takes less room than a table row otherwise would."""
     buffer = BytesIO()
     Image.new("RGB", (3, 3), (i, 2 * i, 3 * i)).save(buffer, "PNG")
     return buffer.getvalue()
@@ -198,7 +200,7 @@ def packed(tmp_path):
 
 
 def read(store: Store, **changes):
-    arguments = {
+    arguments: dict[str, Any] = {
         "split": "train",
         "space": AFFECTNET_8,
         "settings": {"release": "auto"},
@@ -277,7 +279,7 @@ def test_a_store_for_other_settings_is_refused(packed, changes, message):
 
 
 def test_re_encoded_pictures_are_for_their_size_only(packed):
-    release = Store(packed.folder, packed.root).release
+    release = present(Store(packed.folder, packed.root).release)
     about = replace(ABOUT, release=release, image_size=112)
     write(packed.file("train"), faces(packed.root), about)
     assert len(read(packed, image_size=112)) == 5
@@ -286,7 +288,7 @@ def test_re_encoded_pictures_are_for_their_size_only(packed):
 
 
 def test_left_out_faults_need_on_error_skip(packed):
-    release = Store(packed.folder, packed.root).release
+    release = present(Store(packed.folder, packed.root).release)
     write(packed.file("train"), faces(packed.root), replace(ABOUT, release=release, faults=3))
     assert len(read(packed, on_error="skip")) == 5
     with pytest.raises(DataError, match=r"leaves out 3 samples.*faults\.csv.*on_error=skip"):

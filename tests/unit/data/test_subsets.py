@@ -30,13 +30,13 @@ def test_holdout_is_a_partition_with_the_stated_share_of_every_class(category, f
 
 def test_holdout_depends_on_the_seed_and_on_nothing_else():
     category = np.arange(800) % 8
-    state = np.random.get_state()[1].copy()  # noqa: NPY002
+    state = np.random.get_state(legacy=False)["state"]["key"].copy()  # noqa: NPY002
     first = stratified_holdout(category, 0.1, seed=0)
     again = stratified_holdout(category, 0.1, seed=0)
     other = stratified_holdout(category, 0.1, seed=1)
     assert first[1].tolist() == again[1].tolist()
     assert first[1].tolist() != other[1].tolist()
-    assert (np.random.get_state()[1] == state).all()  # noqa: NPY002
+    assert (np.random.get_state(legacy=False)["state"]["key"] == state).all()  # noqa: NPY002
 
 
 def test_holdout_of_the_other_classes_stays_when_a_class_is_dropped():

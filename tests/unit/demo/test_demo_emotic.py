@@ -13,7 +13,7 @@ from scipy.io import loadmat
 
 from cage_lightning.data.readers.emotic import read_emotic
 from cage_lightning.demo.emotic import SIZES, draw_scene, release, write_release
-from cage_lightning.demo.emotic.drawing import Posture, expression
+from cage_lightning.demo.emotic.drawing import DRAWING_VERSION, Posture, expression
 from cage_lightning.demo.emotic.labels import (
     ANNOTATORS,
     LATENT_MEAN,
@@ -34,8 +34,8 @@ def tiny(tmp_path_factory):
     return root
 
 
-@pytest.fixture(scope="module")
-def annotations(tiny):
+@pytest.fixture(scope="module", name="annotations")
+def annotations_of_the_release(tiny):
     return loadmat(tiny / "Annotations" / "Annotations.mat", struct_as_record=False)
 
 
@@ -272,7 +272,7 @@ def test_a_complete_release_is_left_alone_and_another_refused(tmp_path, monkeypa
     monkeypatch.setattr(release, "draw_scene", None)  # drawing again would fail
     write_release(tmp_path / "few", "few")
     written = json.loads((tmp_path / "few" / "release.json").read_text())
-    assert written == {"size": "few", "seed": 0, "drawing_version": release.DRAWING_VERSION}
+    assert written == {"size": "few", "seed": 0, "drawing_version": DRAWING_VERSION}
     with pytest.raises(DataError, match=r"few holds demo EMOTIC .*'seed': 0.* delete it"):
         write_release(tmp_path / "few", "few", seed=1)
 

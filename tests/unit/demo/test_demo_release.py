@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from cage_lightning.demo.faces import draw_face, release, write_release
+from cage_lightning.demo.faces.drawing import DRAWING_VERSION
 from cage_lightning.errors import ConfigError, DataError
 from tests.conftest import locked_elsewhere
 
@@ -116,7 +117,7 @@ def test_a_release_of_another_kind_is_refused(few, tmp_path, monkeypatch):
     before = digest(root)
     with pytest.raises(DataError, match=r"faces holds demo faces .*'seed': 0.* delete it"):
         write_release(root, few, seed=1)
-    monkeypatch.setattr(release, "DRAWING_VERSION", release.DRAWING_VERSION + 1)
+    monkeypatch.setattr(release, "DRAWING_VERSION", DRAWING_VERSION + 1)
     with pytest.raises(DataError, match="drawing_version"):
         write_release(root, few)
     assert digest(root) == before

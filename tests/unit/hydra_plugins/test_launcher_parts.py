@@ -1,4 +1,4 @@
-"""The launcher without processes: places on devices, and what is said of a grid."""
+"""The launcher without processes: places on devices, and what is printed about a grid."""
 
 from __future__ import annotations
 
@@ -117,9 +117,9 @@ def test_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
     waiting = [job(State.WAITING)] * 3
     assert time_left([*running, *waiting], 2) is None
     done = [job(State.DONE, 10, 40), job(State.DONE, 20, 70), job(State.SKIPPED)]
-    # 40 s each: 30 s and nothing are left of what runs, and three more on two places.
+    # A job takes 40 s: the running ones have 30 s and 0 s left, and three wait for two places.
     assert time_left([*done, *running, *waiting], 2) == pytest.approx((30 + 0 + 120) / 2)
-    # Between the end of a job and the start of the next one, too.
+    # The estimate also holds between the end of a job and the start of the next one.
     assert time_left([*done, running[0], *waiting], 2) == pytest.approx((30 + 120) / 2)
     assert time_left(done, 2) is None
 

@@ -8,6 +8,7 @@ import torch
 from cage_lightning.errors import DataError
 from cage_lightning.labels import AFFECTNET_7, AFFECTNET_8, EMOTIC, Batch, Prediction
 from cage_lightning.metrics import ExpressionMetrics
+from tests.present import present
 
 CATEGORY = {"accuracy"} | {
     f"{score}_{average}"
@@ -122,7 +123,7 @@ def test_half_precision_predictions_and_inference_mode():
         found = metrics.compute()
     expected = ExpressionMetrics(AFFECTNET_8, categories=True, affect=True)
     for _ in range(2):
-        expected.update(Prediction(*(v.double() for v in half)), batch)
+        expected.update(Prediction(*(present(v).double() for v in half)), batch)
     assert found == pytest.approx(expected.compute(), abs=1e-12)
 
 

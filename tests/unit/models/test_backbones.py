@@ -124,7 +124,7 @@ def test_tiny_treats_every_sample_by_itself():
 
 def test_timm_network_with_a_fixed_size_is_built_for_the_size_asked_for():
     network = build_network("vit_tiny_patch16_224", 3, weights="none", image_size=64)
-    assert network.pos_embed.shape[1] == 1 + 4 * 4
+    assert network.get_parameter("pos_embed").shape[1] == 1 + 4 * 4
 
 
 def test_maxvit_mini_has_the_head_layout_of_maxvit_t():

@@ -7,10 +7,12 @@ import torch
 from torchvision import models
 
 from cage_lightning.errors import CheckpointError
-from cage_lightning.labels import AFFECTNET_7, AFFECTNET_8, EMOTIC
+from cage_lightning.labels import AFFECTNET_7, AFFECTNET_8, EMOTIC, LabelSpace
 from cage_lightning.models import PublishedLayout, build_network, recognise
+from cage_lightning.models.published import Mode
+from tests.present import present
 
-MODES = {
+MODES: dict[int, tuple[Mode, LabelSpace | None]] = {
     2: ("va", None),
     7: ("discrete", AFFECTNET_7),
     8: ("discrete", AFFECTNET_8),
@@ -40,9 +42,10 @@ def test_recognises_the_dropout_head():
 @pytest.mark.parametrize("num_outputs", [n for n in MODES if n != 2])
 def test_outputs_are_categories_then_dimensions(num_outputs):
     layout = recognise(outline("swin_v2_t", num_outputs))
-    expected = len(layout.label_space.categories)
+    space = present(layout.label_space)
+    expected = len(space.categories)
     if layout.mode == "combined":
-        expected += len(layout.label_space.dimensions)
+        expected += len(space.dimensions)
     assert expected == num_outputs
 
 

@@ -69,12 +69,12 @@ def test_head_is_loaded_whole_or_not_at_all():
     """From combined to valence-arousal, the inner layers of the MaxViT head fit, the last not."""
     source = build_network("maxvit_mini", 10, weights="none", image_size=64)
     network = build_network("maxvit_mini", 2, weights="none", image_size=64, head_dropout=0.3)
-    inner = network.classifier[3].weight.clone()
+    inner = network.get_parameter("classifier.3.weight").clone()
     report = load_weights(network, source.state_dict())
 
     assert "classifier.3.weight" in report.left_out
-    assert torch.equal(network.classifier[3].weight, inner)
-    assert same(network.blocks, source.blocks.state_dict())
+    assert torch.equal(network.get_parameter("classifier.3.weight"), inner)
+    assert same(network.blocks, source.get_submodule("blocks").state_dict())
 
 
 def test_head_that_fits_is_loaded():

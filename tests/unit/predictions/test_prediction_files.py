@@ -15,6 +15,7 @@ from cage_lightning.predictions.files import read_predictions, write_predictions
 from cage_lightning.predictions.table import Predictions, predictions_of
 from cage_lightning.training_statistics import TrainingStatistics
 from tests.bit_flips import reads_of_flipped
+from tests.present import present
 
 PUBLISHED = "cat_true,cat_pred,val_true,val_pred,aro_true,aro_pred\n"
 
@@ -80,7 +81,7 @@ def test_a_flipped_bit_is_no_traceback(space: LabelSpace, tmp_path: Path) -> Non
         return [x.tobytes() if isinstance(x, np.ndarray) else x for x in read]
 
     outcomes = reads_of_flipped(tmp_path / "p.parquet", 200, everything)
-    # Of what parquet itself says at the end of the file there is no checksum.
+    # Parquet's own metadata at the end of the file has no checksum.
     assert {outcome.split()[0] for outcome in outcomes} <= {"same", "refused", "changed"}, outcomes
     assert len(outcomes) == 200
     assert outcomes.count("same") + outcomes.count("refused") >= 198
@@ -102,7 +103,9 @@ def test_the_same_columns_as_csv(space: LabelSpace, tmp_path: Path) -> None:
     read = read_predictions(tmp_path / "p.csv")
     assert read.space == space
     np.testing.assert_array_equal(read.category, predictions.category)
-    np.testing.assert_allclose(read.affect_pred, predictions.affect_pred, atol=1e-6)
+    np.testing.assert_allclose(
+        present(read.affect_pred), present(predictions.affect_pred), atol=1e-6
+    )
 
 
 def test_several_categories_in_a_csv(tmp_path: Path) -> None:
@@ -110,8 +113,8 @@ def test_several_categories_in_a_csv(tmp_path: Path) -> None:
     file.write_text("category_true,category_pred\nFear;Pain,Pain\n,Fear\n")
     read = read_predictions(file, "emotic")
     fear, pain = EMOTIC.categories.index("Fear"), EMOTIC.categories.index("Pain")
-    assert np.argwhere(read.category).tolist() == [[0, fear], [0, pain]]
-    assert np.argwhere(read.category_pred).tolist() == [[0, pain], [1, fear]]
+    assert np.argwhere(present(read.category)).tolist() == [[0, fear], [0, pain]]
+    assert np.argwhere(present(read.category_pred)).tolist() == [[0, pain], [1, fear]]
 
 
 def test_the_published_layout(tmp_path: Path) -> None:
@@ -119,10 +122,10 @@ def test_the_published_layout(tmp_path: Path) -> None:
     file.write_text(PUBLISHED + "0,7,0.5,0.25,-0.5,1.25\n7,1,-0.5,0,0.125,0\n")
     read = read_predictions(file)
     assert read.space == AFFECTNET_8
-    assert read.category.tolist() == [0, 7]
-    assert read.category_pred.tolist() == [7, 1]
+    assert present(read.category).tolist() == [0, 7]
+    assert present(read.category_pred).tolist() == [7, 1]
     assert read.affect.tolist() == [[0.5, -0.5], [-0.5, 0.125]]
-    assert read.affect_pred.tolist() == [[0.25, 1.25], [0, 0]]
+    assert present(read.affect_pred).tolist() == [[0.25, 1.25], [0, 0]]
     assert read.probability is None
     file.write_text(PUBLISHED + "0,6,0.5,0.25,-0.5,1.25\n")
     assert read_predictions(file).space == AFFECTNET_7

@@ -11,12 +11,13 @@ from cage_lightning.errors import ConfigError
 from cage_lightning.labels import AFFECTNET_7, AFFECTNET_8, EMOTIC
 from cage_lightning.predictions.table import common_space, predictions_of
 from cage_lightning.training_statistics import TrainingStatistics
+from tests.present import present
 
 SHARED = ("Anger", "Fear", "Happiness", "Sadness", "Surprise")  # in EMOTIC's order
 
 
 def softmax(x: np.ndarray) -> np.ndarray:
-    return np.exp(x) / np.exp(x).sum(axis=1, keepdims=True)
+    return np.asarray(np.exp(x) / np.exp(x).sum(axis=1, keepdims=True))
 
 
 def test_the_same_label_space_changes_nothing() -> None:
@@ -31,10 +32,10 @@ def test_the_same_label_space_changes_nothing() -> None:
         np.array([0, 7]),
         np.array([[0.1, np.nan], [0, 0]]),
     )
-    np.testing.assert_allclose(predictions.probability, softmax(logits), rtol=1e-12)
-    assert predictions.category_pred.tolist() == [7, 0]
-    assert predictions.category.tolist() == [0, 7]
-    assert predictions.affect_pred[0, 1] == -2  # not clipped
+    np.testing.assert_allclose(present(predictions.probability), softmax(logits), rtol=1e-12)
+    assert present(predictions.category_pred).tolist() == [7, 0]
+    assert present(predictions.category).tolist() == [0, 7]
+    assert present(predictions.affect_pred)[0, 1] == -2  # not clipped
 
 
 def test_eight_categories_on_seven() -> None:
@@ -53,8 +54,8 @@ def test_eight_categories_on_seven() -> None:
     )
     assert predictions.space.categories == AFFECTNET_7.categories
     assert predictions.space.name == "affectnet8 on affectnet7"
-    assert predictions.category_pred.tolist() == [2, 2]
-    np.testing.assert_allclose(predictions.probability, softmax(logits[:, :7]), rtol=1e-12)
+    assert present(predictions.category_pred).tolist() == [2, 2]
+    np.testing.assert_allclose(present(predictions.probability), softmax(logits[:, :7]), rtol=1e-12)
     assert predictions.training == replace(
         training,
         counts=list(range(7)),
@@ -72,7 +73,7 @@ def test_seven_categories_on_eight() -> None:
         np.array([6, 7]),
         np.zeros((2, 2)),
     )
-    assert predictions.category.tolist() == [6, -1]  # Contempt cannot be right or wrong
+    assert present(predictions.category).tolist() == [6, -1]  # Contempt cannot be right or wrong
 
 
 def test_one_category_on_several() -> None:
@@ -95,10 +96,11 @@ def test_one_category_on_several() -> None:
     space = predictions.space
     assert (space.categories, space.multi_label) == (SHARED, True)
     assert space.dimensions == ("valence", "arousal")
-    assert np.argwhere(predictions.category).tolist() == [[0, 1]]
-    assert np.argwhere(predictions.category_pred).tolist() == [[0, 1], [2, 2]]
+    assert np.argwhere(present(predictions.category)).tolist() == [[0, 1]]
+    assert np.argwhere(present(predictions.category_pred)).tolist() == [[0, 1], [2, 2]]
     columns = [AFFECTNET_8.categories.index(name) for name in SHARED]
-    np.testing.assert_allclose(predictions.probability, softmax(logits)[:, columns], rtol=1e-12)
+    probability = present(predictions.probability)
+    np.testing.assert_allclose(probability, softmax(logits)[:, columns], rtol=1e-12)
     assert predictions.affect[0].tolist() == [0.3, 0.4]
 
 
@@ -117,10 +119,11 @@ def test_several_categories_on_one() -> None:
     )
     # In AffectNet's order: Happiness, Sadness, Surprise, Fear, Anger.
     assert set(predictions.space.categories) == set(SHARED)
-    assert predictions.category.tolist() == [-1, 1]
-    assert predictions.category_pred.tolist() == [1, 1]
+    assert present(predictions.category).tolist() == [-1, 1]
+    assert present(predictions.category_pred).tolist() == [1, 1]
     sigmoid = 1 / (1 + np.exp([3, 1, 3, 3, 3]))
-    np.testing.assert_allclose(predictions.probability[0], sigmoid / sigmoid.sum(), rtol=1e-12)
+    probability = present(predictions.probability)
+    np.testing.assert_allclose(probability[0], sigmoid / sigmoid.sum(), rtol=1e-12)
 
 
 def test_nothing_in_common() -> None:

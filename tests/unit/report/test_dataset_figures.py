@@ -23,7 +23,7 @@ NAN = float("nan")
 
 def table(space: LabelSpace, category: Any, native: Any) -> Annotations:
     ids = np.array([str(i) for i in range(len(category))])
-    labels = np.asarray(category, dtype=np.float32 if space.multi_label else np.int64)
+    labels: Any = np.asarray(category, dtype=np.float32 if space.multi_label else np.int64)
     affect = space.to_unit(np.asarray(native, dtype=np.float64)).astype(np.float32)
     return Annotations(space, Path("release"), ids, ids, labels, affect)
 
@@ -54,7 +54,7 @@ SETS = [(AFFECTNET_8, FACES), (EMOTIC, PERSONS)]
 
 
 def rows_of(space: LabelSpace, splits: dict[str, Annotations], name: str) -> list[Any]:
-    return figures_of(space)[name]("a set", space, splits)[1]
+    return list(figures_of(space)[name]("a set", space, splits)[1])
 
 
 def test_frequency_by_split() -> None:
@@ -88,7 +88,7 @@ def test_affect_histograms_of_a_continuous_scale() -> None:
     rows = rows_of(AFFECTNET_8, FACES, "figure6")
     seen = {(r["dimension"], r["split"], r["from"]): r for r in rows}
     assert len(seen) == 2 * 2 * 20
-    # 0.7 and 0.3 are edges: a bin holds its lower one, whatever float32 made of it.
+    # 0.7 and 0.3 are edges: a bin holds its lower one, however float32 rounds it.
     for key, count in {("valence", 0.7): 1, ("valence", 0.6): 0, ("arousal", 0.3): 1}.items():
         assert seen[key[0], "train", key[1]]["count"] == count
     assert seen["valence", "train", 0.7]["share"] == pytest.approx(1 / 4)

@@ -24,6 +24,7 @@ from cage_lightning.report.evaluation_figures import draw
 from cage_lightning.report.figures import FORMATS
 from cage_lightning.report.worst_samples import worst_first, worst_samples
 from cage_lightning.training_statistics import TrainingStatistics
+from tests.present import present
 
 NAN = float("nan")
 
@@ -43,10 +44,10 @@ PUBLISHED = np.array(
 
 
 def predictions(space: LabelSpace, **columns: Any) -> Predictions:
-    """With the given columns; the others are what a file without them has."""
+    """Predictions with the given columns; the others are what a file without them has."""
     n = len(next(iter(columns.values())))
     given = {name: np.asarray(values) for name, values in columns.items()}
-    defaults = {
+    defaults: dict[str, Any] = {
         "id": np.array([f"{i}.jpg" for i in range(n)]),
         "category": None,
         "affect": np.full((n, len(space.dimensions)), NAN),
@@ -86,13 +87,14 @@ def persons() -> Predictions:
 
 
 def picture(row: int) -> Image.Image | np.ndarray:
-    """In every kind that may come."""
-    return [
+    """A picture in one of the four kinds that readers give, by its row."""
+    kinds: list[Image.Image | np.ndarray] = [
         np.full((20, 30, 3), 40, np.uint8),
         np.full((30, 20), 90, np.uint8),
         Image.new("RGBA", (64, 64), "red"),
         Image.new("P", (9, 400), 3),
-    ][row % 4]
+    ]
+    return kinds[row % 4]
 
 
 @pytest.fixture
@@ -148,7 +150,7 @@ def test_absolute_error_is_shared_out_by_dimension() -> None:
         ("arousal", 0.0): 2,
     }.items():
         assert share["model", dimension, error] == pytest.approx(n / 3)
-    # Always 0.5: 0.5, 0.1 and 1.
+    # The training mean of valence is 0.5, so the errors are 0.5, 0.1 and 1.
     assert share["training mean", "valence", 0.1] == pytest.approx(1 / 3)
     assert share["training mean", "valence", 0.99] == pytest.approx(2 / 3)
     assert share["training mean", "valence", 1.0] == 1
@@ -242,7 +244,7 @@ def test_reliability_has_the_expected_calibration_error_of_its_bins() -> None:
     assert filled[5]["confidence"] == pytest.approx(0.39)
     assert filled[5]["accuracy"] == 0.5
     assert filled[14]["gap"] == 1
-    assert rows[0] | {"from": 0, "to": 0} == {
+    assert {**rows[0], "from": 0, "to": 0} == {
         "from": 0,
         "to": 0,
         "n": 0,
@@ -259,17 +261,22 @@ def test_the_worst_samples_are_the_surest_mistakes() -> None:
     assert worst_first(faces()).tolist() == [2, 1, 0]
     assert worst_first(replace(faces(), category_pred=None)).tolist() == [2, 1, 0]
     unsure = replace(faces(), category=np.array([1, 1, 2, 0]))
-    unsure.probability[0, 0] = 0.4
+    present(unsure.probability)[0, 0] = 0.4
     assert worst_first(unsure).tolist() == [2, 3, 0, 1]
-    # Missed at 0.125 is a surer mistake than wrongly predicted at 0.75, whatever the affect says.
+    # A category missed at 0.125 is a surer mistake than one wrongly predicted at 0.75.
     assert worst_first(persons()).tolist() == [1, 0, 2]
     without = replace(persons(), probability=None)
     assert worst_first(without).tolist() == [2, 1, 0]  # by affect: all have a wrong category
 
 
 def test_the_picture_sheet_says_what_is_wrong() -> None:
-    asked = []
-    figure, rows = worst_samples(faces(), lambda row: asked.append(row) or picture(row + 1))
+    asked: list[int] = []
+
+    def ask(row: int) -> Image.Image | np.ndarray:
+        asked.append(row)
+        return picture(row + 1)
+
+    figure, rows = worst_samples(faces(), ask)
     assert asked == [2, 1, 0] == [row["row"] for row in rows]
     assert rows[0] == {
         "row": 2,
@@ -292,7 +299,7 @@ def test_the_picture_sheet_says_what_is_wrong() -> None:
         "pred V+0.90 A+0.90",
     ]
     assert rows[1]["confidence"] is None
-    assert all(axes.images[0].get_array().shape == (256, 256, 3) for axes in figure.axes)
+    assert all(present(axes.images[0].get_array()).shape == (256, 256, 3) for axes in figure.axes)
     sheet = worst_samples(persons(), picture)
     assert sheet[1][1]["category_true"] == "Affection;Anger"
     assert "true V+0.00 A+0.00 D  –  " in sheet[0].axes[1].get_xlabel()
@@ -304,6 +311,7 @@ def test_captions_do_not_overlap(file: Predictions) -> None:
     long = np.array([f"mscoco/images/COCO_val2014_{i:020d}$^^$.jpg" for i in range(60)])
     crowded = replace(many, id=long)
     if file.space.multi_label:
+        assert many.category is not None
         crowded = replace(crowded, category=~many.category)
     figure = worst_samples(crowded, picture)[0]
     figure.canvas.draw()
@@ -332,10 +340,9 @@ def test_every_figure_is_four_files_and_the_same_ones_again(tmp_path: Path) -> N
 
 
 def _lacking() -> Iterator[Any]:
-    none = dict.fromkeys(("category", "category_pred", "probability"))
     yield "discrete", replace(faces(), affect_pred=None), {"figure9", "reliability"}
     affect = {"figure10", "density"}
-    yield "va", replace(faces(), **none), affect
+    yield "va", replace(faces(), category=None, category_pred=None, probability=None), affect
     yield (
         "va, categories known",
         replace(faces(), category_pred=None, probability=None),

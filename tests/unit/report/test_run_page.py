@@ -21,8 +21,9 @@ from cage_lightning.report.page.line_chart import line_chart
 from cage_lightning.report.page.pictures import embed
 from cage_lightning.report.paper_tables import PAPER_TABLES
 from cage_lightning.report.run_tables import fill
-from cage_lightning.report.runs import read_runs, read_unfinished
+from cage_lightning.report.runs import Run, read_runs, read_unfinished
 from tests.fabricated_runs import write_log, write_run
+from tests.present import present
 
 MODEL = ("data=affectnet8", "model=maxvit", "loss=combined")
 SVG = "{http://www.w3.org/2000/svg}"
@@ -135,16 +136,16 @@ def test_a_run_that_was_evaluated_elsewhere_has_figure_11(tmp_path: Path) -> Non
 
 
 def test_a_run_taken_up_again_has_one_curve(tmp_path: Path) -> None:
-    # Logged to step 399, taken up at 300; the tenth start is later than the second.
+    # The run logged up to step 399 and resumed from 300; the tenth start is later than the second.
     write_log(tmp_path, 2, range(49, 400, 50))
     write_log(tmp_path, 10, range(349, 600, 50))
     once = tmp_path / "once"
     write_log(once, 0, range(49, 600, 50))
     assert read_curves(tmp_path) == read_curves(once)
-    # Started anew from the beginning: nothing is left of what was there before.
+    # A run that starts anew from the beginning leaves nothing of the earlier curves.
     write_log(tmp_path, 11, range(20, 60, 20))
     assert list(read_curves(tmp_path)["train/loss"]) == [20, 40]
-    # Killed in the middle of a row.
+    # This start was killed in the middle of a row.
     file = tmp_path / "csv/version_11/metrics.csv"
     file.write_text(file.read_text() + "0,6")
     assert list(read_curves(tmp_path)["train/loss"]) == [20, 40]
@@ -157,16 +158,16 @@ def test_a_run_taken_up_again_has_one_curve(tmp_path: Path) -> None:
 def numbers_drawn(chart: str) -> tuple[np.ndarray, np.ndarray]:
     """x and y of the first line ``[N]``, read off the labels of the axes."""
     svg = ElementTree.fromstring(chart)
-    path = next(svg.iter(f"{SVG}path")).get("d")
-    drawn = np.array(re.findall(r"[ML](\S+?) ([^ML]+)", path), float)
+    points = re.findall(r"[ML](\S+?) ([^ML]+)", next(svg.iter(f"{SVG}path")).attrib["d"])
+    drawn = np.array(points, np.float64)
     read = []
     for name, pixels, shift in (("x", drawn[:, 0], 0), ("y", drawn[:, 1], 4)):
         labels = [text for text in svg.iter(f"{SVG}text") if text.get("class") == name]
-        at = [float(text.get(name)) - shift for text in labels]
-        values = [
-            float(text.text.replace(",", "").replace("\N{MINUS SIGN}", "-")) for text in labels
-        ]
-        read.append(np.polyval(np.polyfit(at, values, 1), pixels))
+        at = [float(text.attrib[name]) - shift for text in labels]
+        texts = [present(text.text) for text in labels]
+        values = [float(text.replace(",", "").replace("\N{MINUS SIGN}", "-")) for text in texts]
+        slope, offset = np.polyfit(at, values, 1)
+        read.append(slope * pixels + offset)
     return read[0], read[1]
 
 
@@ -192,7 +193,7 @@ def test_names_stay_text_and_what_is_not_finite_is_a_gap() -> None:
     }
     legend = [text.text for text in svg.iter(f"{SVG}text") if text.get("class") == "legend"]
     assert legend == list(lines)
-    first, second = (path.get("d") for path in svg.iter(f"{SVG}path"))
+    first, second = (path.attrib["d"] for path in svg.iter(f"{SVG}path"))
     assert re.sub(r"[^ML]", "", first) == "MLML"
     assert second == ""
     for constant in ([5.0], [nan], [0.0, 0.0]):
@@ -228,7 +229,7 @@ def test_colours_and_lines_survive(tmp_path: Path) -> None:
 
 
 def test_a_long_page_tells_how_far_it_is(capsys: pytest.CaptureFixture[str]) -> None:
-    runs = list(range(25))
+    runs = [Run(Path(f"{n}"), {}, {}) for n in range(25)]
     assert list(_with_progress(runs)) == runs
     lines = capsys.readouterr().err.splitlines()
     assert lines == [f"drawing the page: {n} of 25 runs" for n in (0, 10, 20)]

@@ -93,7 +93,7 @@ def test_missing_rows_are_named_with_their_command() -> None:
         "seed=0,1 group=g"
     ) in commands
     assert not any("model=maxvit loss=combined" in c and "affectnet8" in c for c in commands)
-    drawn = replace(runs[0], config=runs[0].config | {"choices": DEMO})
+    drawn = replace(runs[0], config={**runs[0].config, "choices": DEMO})
     assert missing_rows(table, [drawn]) == []
 
 
@@ -108,7 +108,7 @@ def test_missing_seeds_are_named() -> None:
     runs = [a_run("combined", 1), a_run("combined", 12), a_run("va", 12)]
     assert missing_seeds(runs) == ["runs/g/affectnet8-maxvit-va-s1"]
     tagged = a_run("va", 1)
-    tagged = replace(tagged, config=tagged.config | {"tag": "no-s1-here"})
+    tagged = replace(tagged, config={**tagged.config, "tag": "no-s1-here"})
     tagged = replace(tagged, folder=Path("runs/g/affectnet8-maxvit-va-s1-no-s1-here"))
     assert missing_seeds([*runs, tagged]) == [
         "runs/g/affectnet8-maxvit-va-s1",

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from omegaconf import DictConfig, OmegaConf
@@ -245,7 +246,7 @@ def test_the_folder_that_every_network_of_timm_once_had(tmp_path: Path) -> None:
     older = RunFolder(tmp_path / "default/demo8-timm-combined-s0")
     config = config_in(tmp_path, *TIMM)
     write_atomic(older.last, "weights")
-    there = OmegaConf.to_container(config, resolve=True)
+    there: Any = OmegaConf.to_container(config, resolve=True)
     there["choices"] = {"data": "demo8", "model": "timm", "loss": "combined"}
     write_atomic(older.config_file, OmegaConf.to_yaml(there))
     assert RunFolder.of(config_in(tmp_path, *TIMM)) == older

@@ -12,6 +12,7 @@ from cage_lightning.scores import baselines, chance, point_estimate, without_con
 from cage_lightning.scores.baselines import published_training
 from cage_lightning.training_statistics import TrainingStatistics
 from tests.prediction_samples import of_affect, of_categories, random_predictions
+from tests.present import present
 
 THREE = replace(AFFECTNET_8, name="three", categories=("a", "b", "c"))
 TRAINING = TrainingStatistics(
@@ -29,12 +30,13 @@ def test_by_hand():
     assert baselines(p) == {}
     found = baselines(replace(p, training=TRAINING))
     assert list(found) == ["constant", "constant_balanced", "lookup", "nearest"]
-    assert found["constant"].affect_pred.tolist() == [[0.1, 0.2]] * 3
-    assert found["constant"].category_pred.tolist() == [1, 1, 1]
-    np.testing.assert_allclose(found["constant"].probability, [[0.2, 0.5, 0.3]] * 3)
-    assert found["constant_balanced"].affect_pred.tolist() == [[0, 0]] * 3
-    assert found["lookup"].affect_pred.tolist() == [[0.5, 0], [0.1, 0.2], [-0.5, 0]]
-    assert found["nearest"].category_pred.tolist() == [0, 1, 0]
+    assert present(found["constant"].affect_pred).tolist() == [[0.1, 0.2]] * 3
+    assert present(found["constant"].category_pred).tolist() == [1, 1, 1]
+    probability = present(found["constant"].probability)
+    np.testing.assert_allclose(probability, np.array([[0.2, 0.5, 0.3]] * 3))
+    assert present(found["constant_balanced"].affect_pred).tolist() == [[0, 0]] * 3
+    assert present(found["lookup"].affect_pred).tolist() == [[0.5, 0], [0.1, 0.2], [-0.5, 0]]
+    assert present(found["nearest"].category_pred).tolist() == [0, 1, 0]
     assert all(baseline.training == TRAINING for baseline in found.values())
     for name, kinds in {
         "constant_balanced": "affect",
@@ -61,8 +63,8 @@ def test_what_a_file_does_not_allow_is_absent():
 
 def test_of_a_smaller_label_space():
     p = replace(random_predictions(AFFECTNET_8), training=published_training(AFFECTNET_8))
-    found = baselines(without_contempt(p))
-    np.testing.assert_allclose(found["constant"].probability.sum(axis=1), 1)
+    found = baselines(present(without_contempt(p)))
+    np.testing.assert_allclose(present(found["constant"].probability).sum(axis=1), 1)
     unknown = TrainingStatistics("none", 0, [0] * 8, [None] * 2, [[None] * 2] * 8)
     assert baselines(replace(p, training=unknown)) == {}
 
@@ -73,28 +75,30 @@ def test_several_categories():
     predicted = np.array([[1, 1, 0], [0, 0, 0], [1, 0, 0], [0, 0, 1]], bool)
     found = baselines(replace(of_categories(space, true, predicted), training=TRAINING))
     assert list(found) == ["constant", "constant_balanced", "lookup"]
-    assert found["lookup"].affect_pred.tolist() == [[0, 0], [0.1, 0.2], [-0.5, 0], [0.1, 0.2]]
-    assert found["constant"].category_pred.tolist() == [[False, True, False]] * 4
+    looked_up = present(found["lookup"].affect_pred)
+    assert looked_up.tolist() == [[0, 0], [0.1, 0.2], [-0.5, 0], [0.1, 0.2]]
+    assert present(found["constant"].category_pred).tolist() == [[False, True, False]] * 4
     assert point_estimate(found["constant"])["map"] == pytest.approx(
         chance(found["constant"])["map"], abs=1e-12
     )
 
 
 def test_published_statistics():
-    eight, seven = published_training(AFFECTNET_8), published_training(AFFECTNET_7)
+    eight, seven = (present(published_training(space)) for space in (AFFECTNET_8, AFFECTNET_7))
     assert eight.n == sum(eight.counts) == 287_651
     assert seven.n == 283_901
     assert "287,651" in eight.source
     assert eight.affect == pytest.approx([0.1898, 0.1195], abs=1e-4)
     assert published_training(EMOTIC) is None
     found = baselines(random_predictions(AFFECTNET_8))
-    assert found["constant"].category_pred.tolist() == [1] * 60
-    assert baselines(without_contempt(random_predictions(AFFECTNET_8)))["lookup"].training == seven
+    assert present(found["constant"].category_pred).tolist() == [1] * 60
+    without = present(without_contempt(random_predictions(AFFECTNET_8)))
+    assert baselines(without)["lookup"].training == seven
 
 
 def test_a_lookup_of_the_true_category():
     p = random_predictions(AFFECTNET_8, 400)
-    means = np.array(published_training(AFFECTNET_8).affect_by_category)
+    means = np.array(present(published_training(AFFECTNET_8)).affect_by_category)
     oracle = replace(p, category_pred=p.category, affect=means[p.category])
     found = point_estimate(baselines(oracle)["lookup"])
     assert found["ccc_pooled"] == pytest.approx(1)

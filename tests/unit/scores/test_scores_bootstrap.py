@@ -13,6 +13,7 @@ from cage_lightning.predictions.table import Predictions
 from cage_lightning.scores import COUNTS, intervals, point_estimate
 from cage_lightning.scores.bootstrap import bootstrap, percentile_interval, resample_weights
 from tests.prediction_samples import of_affect, random_predictions
+from tests.present import present
 
 
 def weights(n, strata, resamples, seed=0):
@@ -25,7 +26,7 @@ def test_a_resample_keeps_the_size_of_each_stratum():
     assert found.shape == (2000, 6)
     for stratum in (0, 2, 5):
         assert (found[:, strata == stratum].sum(axis=1) == (strata == stratum).sum()).all()
-    # Multinomial: mean 1, variance 1 - 1/n of the stratum, and nothing in common between two.
+    # Multinomial weights have mean 1 and variance 1 - 1/n in a stratum; strata are independent.
     np.testing.assert_allclose(found.mean(axis=0), 1, atol=0.1)
     np.testing.assert_allclose(found.var(axis=0), 1 - 1 / np.array([3, 2, 3, 3, 1, 2]), atol=0.1)
     correlation = np.corrcoef(found[:, 1], found[:, 0])[0, 1]
@@ -109,7 +110,7 @@ def drawn(rng: np.random.Generator) -> Predictions:
 
 
 def truth() -> dict[str, float]:
-    """Of the whole population, by the moments of a mixture."""
+    """The scores of the whole population, by the moments of a mixture."""
     found = {"accuracy": RECALL.mean()}
     means = MEANS + OFFSETS
     columns = {
@@ -159,7 +160,7 @@ def test_two_files_share_their_resamples():
     affect = replace(p, category=None, category_pred=None, probability=None)
     beside, _ = bootstrap([affect, p], 20, seed=0)  # which knows the strata
     np.testing.assert_allclose(beside["mse_valence"], alone["mse_valence"])
-    a, b = bootstrap([p, replace(p, affect_pred=p.affect_pred + 1)], 20, seed=0)
+    a, b = bootstrap([p, replace(p, affect_pred=present(p.affect_pred) + 1)], 20, seed=0)
     np.testing.assert_array_equal(a["accuracy"], b["accuracy"])
     np.testing.assert_allclose(a["pearson_valence"], b["pearson_valence"])
     assert (a["mse_valence"] != b["mse_valence"]).all()

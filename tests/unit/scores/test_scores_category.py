@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from cage_lightning.labels import AFFECTNET_7, AFFECTNET_8
+from cage_lightning.labels import AFFECTNET_7, AFFECTNET_8, LabelSpace
 from cage_lightning.scores import Scorer, point_estimate
 from tests.prediction_samples import of_categories, random_predictions
+from tests.present import present
 
 # Figure 9 of the paper and its seven-class counterpart: MaxViT, combined; rows are the true ones.
 PUBLISHED = {
@@ -49,7 +50,7 @@ EXPECTED = {
     AFFECTNET_8: (0.618655, 0.623971, 0.620380, 0.623961, 0.618659, 0.620378, 0.564178, 0.564420),
     AFFECTNET_7: (0.666000, 0.666508, 0.665431, 0.666508, 0.666000, 0.665431, 0.610333, 0.610590),
 }
-BY_CATEGORY = {
+BY_CATEGORY: dict[LabelSpace, dict[str, tuple[float, ...]]] = {
     AFFECTNET_8: {
         "precision": (0.497326, 0.769231, 0.675269, 0.588008, 0.7, 0.599206, 0.579158, 0.583486),
         "recall": (0.558, 0.72, 0.628, 0.608, 0.616, 0.604, 0.578, 0.637275),
@@ -127,7 +128,7 @@ def test_all_of_one_category():
 
 
 def calibration_error(confidence, right) -> float:
-    """As in the code of Guo et al.: bins of 1/15, closed on the right."""
+    """Calibration error as in the code of Guo et al.: bins of 1/15, closed on the right."""
     edges = np.linspace(0, 1, 16)
     error = 0.0
     for low, high in pairwise(edges):
@@ -139,7 +140,8 @@ def calibration_error(confidence, right) -> float:
 
 def test_calibration_error():
     p = random_predictions(AFFECTNET_8, 500)
-    confidence, right = p.probability.max(1), p.probability.argmax(1) == p.category
+    probability = present(p.probability)
+    confidence, right = probability.max(1), probability.argmax(1) == p.category
     expected = calibration_error(confidence, right)
     assert point_estimate(p)["ece"] == pytest.approx(expected, abs=1e-9)
     rng = np.random.default_rng(0)
@@ -154,7 +156,7 @@ def test_calibration_error():
 def test_samples_without_a_category_are_left_out_and_counted():
     p = random_predictions(AFFECTNET_8, 90)
     known = np.arange(90) % 3 > 0
-    some = replace(p, category=np.where(known, p.category, -1))
+    some = replace(p, category=np.where(known, present(p.category), -1))
     scores, expected = point_estimate(some), point_estimate(p.select(known))
     assert scores.pop("n_unlabelled_category") == 30
     for key, value in scores.items():

@@ -1,4 +1,4 @@
-"""Two models on the same samples."""
+"""Two models are compared on the same samples."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from cage_lightning.errors import ConfigError
 from cage_lightning.labels import AFFECTNET_7, AFFECTNET_8, EMOTIC
 from cage_lightning.scores import COUNTS, compare, point_estimate
 from tests.prediction_samples import of_categories, random_predictions
+from tests.present import present
 
 
 @pytest.mark.parametrize("space", [AFFECTNET_8, EMOTIC], ids=lambda s: s.name)
@@ -28,9 +29,8 @@ def test_a_file_does_not_differ_from_itself(space):
 
 def test_a_better_model_is_better_in_the_order_of_its_own_file():
     a = random_predictions(AFFECTNET_8, 300)
-    b = replace(
-        a, category_pred=a.category, affect_pred=a.affect_pred / 2 + np.nan_to_num(a.affect)
-    )
+    affect_pred = present(a.affect_pred) / 2 + np.nan_to_num(a.affect)
+    b = replace(a, category_pred=a.category, affect_pred=affect_pred)
     found = compare(a, b.select(np.arange(300)[::-1]), 999)
     accuracy = found.differences["accuracy"]
     assert accuracy.b == 1
@@ -45,9 +45,9 @@ def test_p_is_twice_the_smaller_tail():
     rng = np.random.default_rng(0)
     true = np.zeros(50, int)
     a, b = (of_categories(AFFECTNET_8, true, rng.random(50) > share) for share in (0.5, 0.62))
-    a, b = (replace(file, category_pred=file.category_pred.astype(int)) for file in (a, b))
+    a, b = (replace(file, category_pred=present(file.category_pred).astype(int)) for file in (a, b))
     found = compare(a, b, 20_000).differences["accuracy"]
-    gains = (b.category_pred == 0).astype(int) - (a.category_pred == 0)
+    gains = (present(b.category_pred) == 0).astype(int) - (present(a.category_pred) == 0)
     assert 0 < gains.sum() < 12
     sums = gains[rng.integers(50, size=(20_000, 50))].sum(axis=1)
     expected = 2 * min((sums <= 0).mean(), (sums >= 0).mean())
@@ -84,6 +84,7 @@ def test_what_cannot_be_compared():
         compare(p.select(np.arange(60) != 7), p)
     with pytest.raises(ConfigError, match="the second file has 1 ids twice"):
         compare(p, p.select(np.array([*range(60), 3])))
+    assert p.category is not None
     category = p.category.copy()
     category[4] = (category[4] + 1) % 8
     with pytest.raises(ConfigError, match="sample sample/4: the true category"):

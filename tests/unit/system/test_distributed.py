@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import pytest
 import torch
 import torch.distributed as dist
 from torch import nn
-from torch.multiprocessing import start_processes
+from torch.multiprocessing.spawn import start_processes
 from torch.nn.parallel import DistributedDataParallel
 
 from cage_lightning.data.class_weights import PAPER_CLASS_WEIGHTS
@@ -21,11 +23,12 @@ from cage_lightning.labels import AFFECTNET_8, EMOTIC, Batch, Prediction
 from cage_lightning.losses import CombinedLoss, DiscreteLoss, ValenceArousalLoss
 from cage_lightning.metrics import ExpressionMetrics
 from cage_lightning.system.distributed import global_sum
+from tests.present import present
 
 N, FEATURES = 11, 4
 SHARDS = [(6, 5), (10, 1), (11, 0), (0, 11)]
 SPACES = {"affectnet8": AFFECTNET_8, "emotic": EMOTIC}
-LOSSES = {
+LOSSES: dict[str, Callable[[], nn.Module]] = {
     "discrete": partial(DiscreteLoss, PAPER_CLASS_WEIGHTS["affectnet8"]),
     "discrete_unweighted": DiscreteLoss,
     "combined": CombinedLoss,
@@ -106,7 +109,7 @@ def worker(rank, folder):
     warnings.simplefilter("error")
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
-    answers = {}
+    answers: dict[Any, Any] = {}
     for shards in SHARDS:
         rows = range(shards[0]) if rank == 0 else range(shards[0], N)
         for space in SPACES:
@@ -119,7 +122,7 @@ def worker(rank, folder):
     x = torch.tensor([rank + 1.0, 5.0], requires_grad=True)
     total = global_sum(x)
     (total * torch.tensor([1.0, rank + 1.0])).sum().backward()
-    answers["global_sum"] = total.tolist(), x.tolist(), x.grad.tolist()
+    answers["global_sum"] = total.tolist(), x.tolist(), present(x.grad).tolist()
     torch.save(answers, f"{folder}/{rank}.pt")
     dist.destroy_process_group()
 

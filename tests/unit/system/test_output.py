@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from cage_lightning.commands.score import results_of, score
+from cage_lightning.commands.score import score
 from cage_lightning.errors import ConfigError
 from cage_lightning.labels import AFFECTNET_8
 from cage_lightning.predictions.files import write_predictions
 from cage_lightning.report.summary import print_results
+from cage_lightning.scores.results import results_of
 from cage_lightning.system.output import console, say
 from tests.conftest import composed
 from tests.prediction_samples import random_predictions

@@ -41,7 +41,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def little_is_free(monkeypatch: pytest.MonkeyPatch, *places: Path) -> None:
     """Make 1 KiB free in some places, and 1 TiB in all others."""
     monkeypatch.setattr(
-        storage.shutil,
+        shutil,
         "disk_usage",
         lambda place: SimpleNamespace(total=2**16, free=2**10 if Path(place) in places else 2**40),
     )

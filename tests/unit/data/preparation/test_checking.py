@@ -152,11 +152,22 @@ def test_a_folder_may_be_a_link_to_another_disk(root):
     assert check(root, ["images/0.jpg"])["fault"].to_pylist() == [None]
 
 
-def test_a_box_outside_is_a_fault_of_its_row_only(root, monkeypatch):
-    (root / "a.jpg").write_bytes(encoded())
+def looked_at(monkeypatch):
+    """The paths of the pictures that are looked at from now on, in a list that grows."""
     looked = []
     look_at = checking._look_at
-    monkeypatch.setattr(checking, "_look_at", lambda *a: looked.append(a[1]) or look_at(*a))
+
+    def note(root, path, image_size):
+        looked.append(path)
+        return look_at(root, path, image_size)
+
+    monkeypatch.setattr(checking, "_look_at", note)
+    return looked
+
+
+def test_a_box_outside_is_a_fault_of_its_row_only(root, monkeypatch):
+    (root / "a.jpg").write_bytes(encoded())
+    looked = looked_at(monkeypatch)
     box = [[0, 0, 9, 9], [32, 0, 40, 9], [-5, -5, 4, 4]]
     found = check(root, ["a.jpg"] * 3, box)
     assert found["fault"].to_pylist() == [None, "box outside the picture", None]
@@ -182,13 +193,6 @@ def release(root, monkeypatch):
     for i, path in enumerate(paths):
         (root / path).write_bytes(encoded("PNG", seed=i) if i != 4 else b"")
     return paths
-
-
-def looked_at(monkeypatch):
-    looked = []
-    look_at = checking._look_at
-    monkeypatch.setattr(checking, "_look_at", lambda *a: looked.append(a[1]) or look_at(*a))
-    return looked
 
 
 def test_the_number_of_workers_changes_nothing(root, release, tmp_path):

@@ -50,7 +50,7 @@ def by_brute_force(grey):
 @settings(deadline=None, max_examples=40)
 @given(st.integers(0, 60), st.integers(0, 2**32), st.sampled_from([2.5, 2.8, 12.0]))
 def test_near_pictures_are_those_of_a_comparison_of_all(n, seed, spread):
-    # A few pictures, each many times: with noise at the limit, and brighter or darker.
+    # Each of a few pictures occurs many times: with noise at the limit, and brighter or darker.
     rng = np.random.default_rng(seed)
     base = rng.integers(60, 190, (1 + n // 8, CELLS))[rng.integers(0, 1 + n // 8, n)]
     noise = rng.normal(0, spread, (n, CELLS)) + rng.integers(-20, 20, (n, 1))

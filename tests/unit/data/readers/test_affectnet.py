@@ -19,7 +19,7 @@ from tests.affectnet_layouts import Row, write_2021, write_csv, write_pictures
 
 TRAIN, VAL = "train_set", "val_set"
 
-# Invented. Sorting the ids as text would give 10, 100, 2, 33.
+# These rows are invented. Sorting the ids as text would give 10, 100, 2, 33.
 ROWS = [
     Row(2, 1, 0.75, 0.0625),
     Row(10, 7, -0.5, 0.625),
@@ -38,10 +38,10 @@ def test_a_split_is_read_in_the_order_of_the_numbers(tmp_path, write):
     assert table.path.tolist() == [f"train_set/images/{n}.jpg" for n in (2, 10, 33, 100)]
     assert all((table.root / path).is_file() for path in table.path)
     assert table.category.tolist() == [1, 7, 0, 6]
-    assert table.affect[:, 0].tolist() == np.float32([0.75, -0.5, 0.0, -0.4]).tolist()
+    assert table.affect[:, 0].tolist() == np.array([0.75, -0.5, 0.0, -0.4], np.float32).tolist()
     assert table.affect[:, 1].tolist() == [0.0625, 0.625, 0.0, 0.5703125]
     assert (table.space, table.root, table.left_out) == (AFFECTNET_8, tmp_path, {})
-    assert (table.category.dtype, table.affect.dtype) == (np.int64, np.float32)
+    assert (table.category.dtype, table.affect.dtype) == (np.dtype("int64"), np.dtype("float32"))
 
 
 @WRITERS
@@ -52,7 +52,7 @@ def test_the_splits_share_numbers_but_nothing_else(tmp_path, write):
     assert (train.id.tolist(), test.id.tolist()) == (["0", "1"], ["0", "5"])
     assert (train.category.tolist(), test.category.tolist()) == ([3, 1], [2, 4])
     assert test.path[0] == "val_set/images/0.jpg"
-    assert test.affect.tolist() == np.float32([[-0.6, -0.3], [-0.1, 0.8]]).tolist()
+    assert test.affect.tolist() == np.array([[-0.6, -0.3], [-0.1, 0.8]], np.float32).tolist()
 
 
 @WRITERS
@@ -130,7 +130,8 @@ def test_both_layouts_of_a_table_read_alike(rows, encode, space):
     assert sum(first.left_out.values()) == len(rows) - len(kept)
     assert first.id.tolist() == [str(r.number) for r in kept]
     assert first.category.tolist() == [r.exp for r in kept]
-    np.testing.assert_array_equal(first.affect, np.float32([(r.val, r.aro) for r in kept]))
+    affect = np.array([(r.val, r.aro) for r in kept], np.float32)
+    np.testing.assert_array_equal(first.affect, affect)
 
 
 def test_the_release_is_found_or_named(tmp_path, caplog):
@@ -191,8 +192,8 @@ def test_unknown_choices_are_refused(tmp_path, changed, message):
     [
         (Row(7, 11), "exp", "11.0"),
         (Row(7, -1), "exp", "-1.0"),
-        (Row(7, 2.5), "exp", "2.5"),
-        (Row(7, float("nan")), "exp", "nan"),
+        (Row(7, 2.5), "exp", "2.5"),  # type: ignore[arg-type]  # is no code
+        (Row(7, float("nan")), "exp", "nan"),  # type: ignore[arg-type]  # is no code
         (Row(7, 0, 1.01, 0), "val", "1.01"),
         (Row(7, 0, 0, -1.5), "aro", "-1.5"),
         (Row(7, 0, -3, 0), "val", "-3.0"),
@@ -272,7 +273,7 @@ def test_pictures_are_found_by_one_scan(tmp_path, write, monkeypatch):
 
 def npy_bytes(tmp_path, array, **options) -> bytes:
     np.save(tmp_path / "sample.npy", array, **options)
-    return (tmp_path / "sample.npy").read_bytes()
+    return Path(tmp_path / "sample.npy").read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -348,7 +349,7 @@ def test_csv_columns_go_by_name(tmp_path):
     table = read_affectnet(tmp_path, "test", AFFECTNET_8)
     assert table.id.tolist() == ["4", "9"]
     assert table.category.tolist() == [3, 4]
-    assert table.affect.tolist() == np.float32([[0.2, 0.1], [-0.25, 0.5]]).tolist()
+    assert table.affect.tolist() == np.array([[0.2, 0.1], [-0.25, 0.5]], np.float32).tolist()
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ def test_a_list_is_read_wherever_it_and_its_pictures_lie(tmp_path, header, lists
     assert table.path.tolist() == [prefix + path_2017(row.number) for row in ROWS]
     assert all((tmp_path / path).is_file() for path in table.path)
     assert table.category.tolist() == [1, 7, 0, 6]
-    assert table.affect.tolist() == np.float32([row[2:] for row in ROWS]).tolist()
+    assert table.affect.tolist() == np.array([row[2:] for row in ROWS], np.float32).tolist()
     assert (test.id.tolist(), test.category.tolist()) == (["0"], [5])
 
 
@@ -123,7 +123,8 @@ def test_several_faces_of_one_picture_have_ids_of_their_own(tmp_path, header):
     table = read(tmp_path)
     assert table.id.tolist() == ["0", "1"]
     assert table.path[0] == table.path[1]
-    first, second = FaceDataset(table, 8)
+    persons = FaceDataset(table, 8)
+    first, second = (persons[row] for row in range(len(persons)))
     assert (first.image[0].unique().tolist(), first.category.item()) == ([0], 1)
     assert (second.image[0].unique().tolist(), second.category.item()) == ([200], 2)
     wide = FaceDataset(table, 30, margin=1.0)[1].image[0]  # from 20 to the edge, at 40

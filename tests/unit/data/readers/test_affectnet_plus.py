@@ -28,7 +28,7 @@ def test_the_root_holds_human_annotated_or_is_it(tmp_path, inside):
     assert table.id.tolist() == ["0", "1", "4", "11"]
     assert table.path[3] == f"{prefix}train_set/images/11.jpg"
     assert table.category.tolist() == [1, 7, 0, 6]
-    assert table.affect.tolist() == np.float32([row[2:] for row in ROWS]).tolist()
+    assert table.affect.tolist() == np.array([row[2:] for row in ROWS], np.float32).tolist()
     assert test.path.tolist() == [f"{prefix}validation_set/images/0.jpg"]
 
 

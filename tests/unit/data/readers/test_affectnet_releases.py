@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,7 +29,7 @@ SET = {"train": "train_set", "test": "val_set"}
 FOLDER = {"train": "Train", "test": "val"}
 ENGLISH = ("Neutral", "happy", "Sad", "SURPRISE", "fear", "Disgust", "anger", "contempt")
 # Name of the layout -> (release, what writes a split of it).
-LAYOUTS = {
+LAYOUTS: dict[str, tuple[str, Callable[..., Any]]] = {
     "affectnet2021": ("affectnet2021", lambda root, s, rows: write_2021(root, SET[s], rows)),
     "csv": ("csv", lambda root, s, rows: write_csv(root, SET[s], rows)),
     "2017 with header": ("affectnet2017", write_2017),
@@ -82,7 +84,7 @@ def test_a_table_reads_alike_from_every_release(train, test, space):
                 assert table.id.tolist() == [str(r.number) for r in kept], layout
                 assert table.category.tolist() == [r.exp for r in kept], layout
                 np.testing.assert_array_equal(
-                    table.affect, np.float32([(r.val, r.aro) for r in kept]), layout
+                    table.affect, np.array([(r.val, r.aro) for r in kept], np.float32), layout
                 )
                 assert all((root / path).is_file() for path in table.path)
             faces = [row for row in rows if row.exp < 8]  # a folder has no codes 8 to 10

@@ -17,7 +17,7 @@ from cage_lightning.data.readers.emotic import RELEASES, read_emotic
 from cage_lightning.errors import ConfigError, DataError
 from cage_lightning.labels import AFFECTNET_8, EMOTIC
 
-# The order of the project's web page, with its spelling of two of them.
+# The categories in the order of the project's web page, with its spelling of two of them.
 WEBSITE_ORDER = [
     "Peace",
     "Affection",
@@ -208,7 +208,7 @@ def test_val_and_test_take_what_the_release_combined(tmp_path, split):
 
 @pytest.mark.parametrize("split", ["train", "test"])
 def test_one_picture_one_person_one_annotator_one_category(tmp_path, split):
-    # Everything is squeezed away here: structs to the bare struct, the cell to a text.
+    # One-element arrays are squeezed: each struct array is a struct, and the cell is a text.
     table = read_emotic(write_mat(tmp_path, [Picture([someone(["Fear"])])], split), split)
     assert names_of(table) == [["Fear"]]
     assert len(table) == 1
@@ -219,7 +219,7 @@ def test_a_picture_without_persons(tmp_path):
     assert len(read_emotic(write_mat(tmp_path, pictures), "train")) == 1
 
 
-def test_categories_go_by_name_in_whatever_order_and_spelling(tmp_path):
+def test_categories_go_by_name_in_any_order_and_both_spellings(tmp_path):
     persons = [someone([name], box=(i, 0, i + 5, 9)) for i, name in enumerate(WEBSITE_ORDER)]
     table = read_emotic(write_mat(tmp_path, [Picture(persons)]), "train")
     found = [names[0] for names in names_of(table)]
@@ -235,8 +235,8 @@ def test_all_26_at_once_and_repeats(tmp_path):
 
 # --- boxes ----------------------------------------------------------------------------------------
 
-# In a picture 60 wide and 40 high: the box, and what is left of it. Every one with a right edge
-# beyond 40 goes wrong when width and height change places.
+# A box in a picture 60 wide and 40 high, and the part of it inside the picture. Each box with a
+# right edge beyond 40 goes wrong when width and height are swapped.
 BOXES = {
     "inside": ((45, 5, 55, 35), (45, 5, 55, 35)),
     "whole": ((0, 0, 60, 40), (0, 0, 60, 40)),

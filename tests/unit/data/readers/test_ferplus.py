@@ -131,7 +131,8 @@ def test_any_table_of_votes(contents, space, write):
             assert table.left_out == {r: reasons.count(r) for r in reasons}
             assert table.extra["votes"].dtype == np.int64
             assert table.extra["votes"].tolist() == [list(votes) for _, _, votes in kept]
-            assert (table.affect.shape, table.affect.dtype) == ((len(kept), 2), np.float32)
+            assert table.affect.shape == (len(kept), 2)
+            assert table.affect.dtype == np.float32
             assert np.isnan(table.affect).all()
 
 
@@ -255,7 +256,7 @@ def test_what_may_be_asked_for(tmp_path):
     with pytest.raises(ConfigError, match="split=valid: choose one of train, val, test"):
         read_ferplus(tmp_path, "valid", AFFECTNET_8)
     with pytest.raises(ConfigError, match="on_error=drop: choose one of raise, skip, keep"):
-        read_ferplus(tmp_path, "val", AFFECTNET_8, "drop")
+        read_ferplus(tmp_path, "val", AFFECTNET_8, "drop")  # type: ignore[arg-type]  # no such choice
     with pytest.raises(DataError, match=r"No FER\+ annotations for the val split(.|\n)*label\.csv"):
         read_ferplus(tmp_path, "val", AFFECTNET_8)
 
