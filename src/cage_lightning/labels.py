@@ -176,8 +176,8 @@ class Prediction(NamedTuple):
     Attributes:
         logits: float ``[B, K]`` before softmax (multi-label: before sigmoid); None if the mode
             predicts no categories.
-        affect: float ``[B, D]``, unbounded (no tanh, no clipping); None if the mode predicts no
-            affect.
+        affect: float ``[B, D]``, in the paper's modes unbounded (no tanh, no clipping); None if
+            the mode predicts no affect.
     """
 
     logits: Tensor | None

@@ -198,7 +198,7 @@ def test_the_recipes_compose(tmp_path: Path) -> None:
             (tmp_path / name).write_text(content)
     recipes = Page("CONTRIBUTING.md", language="shell")
     commands = list(recipes.commands())
-    assert len(commands) == 7
+    assert len(commands) == 8
     for command, arguments in commands:
         composed(f"hydra.searchpath=[file://{tmp_path}/conf]", *arguments, config_name=command)
 

@@ -58,9 +58,8 @@ def _of_another_command(command: Command, overrides: Sequence[str]) -> str | Non
         first = setting.replace("/", ".").partition(".")[0]
         if first not in command.keys and (others := _commands_with(first)):
             return f"{first} is a setting of {others}, not of {command.name}"
-        if choice not in command.groups.get(setting, [choice]) and (
-            others := _commands_with(setting, choice)
-        ):
+        offered = command.groups.get(setting, [] if command.is_group(setting) else [choice])
+        if choice not in offered and (others := _commands_with(setting, choice)):
             return f"{setting}={choice} is for {others}, not for {command.name}"
     return None
 
@@ -73,7 +72,7 @@ def _commands_with(key: str, choice: str | None = None) -> str:
         if key in Command(name).keys
         and (choice is None or choice in Command(name).groups.get(key, []))
     ]
-    return " and ".join(known)
+    return " and ".join([", ".join(known[:-1]), known[-1]] if known[1:] else known)
 
 
 def _no_such_choice(
@@ -141,6 +140,8 @@ def _no_such_setting(
     if key is None:
         return None
     key = (getattr(error, "full_key", None) or key).partition("@")[0]
+    if command.name != "train" and key in _settings(Command("train"), overrides):
+        return f"{key} is a setting of train, not of {command.name}"
     file = re.match(r"In '([^']+)'", text)
     where = f"{file.group(1)}.yaml: " if file else ""
     hint = _similar(key, command, overrides)

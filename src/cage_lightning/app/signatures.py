@@ -146,6 +146,8 @@ def _has_target(value: Any) -> bool:
 
 def _accepts(annotation: Any, value: Any) -> bool:
     """Whether a plain value has the annotated type; true where that cannot be told."""
+    if annotation is Any:  # a class since Python 3.11, but none for isinstance
+        return True
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin in (Union, UnionType):
         return any(_accepts(one, value) for one in arguments)

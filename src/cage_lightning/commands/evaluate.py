@@ -57,7 +57,13 @@ def evaluate(config: DictConfig) -> dict[str, Any] | None:
     with open_dict(config):
         config.data.image_size = image_size
     data = build.build_data(config)
-    common_space(module.label_space, data.label_space)  # else an error before the work
+    shared = common_space(module.label_space, data.label_space)  # else an error before the work
+    if module.label_space != data.label_space:
+        log.info(
+            "scored is what the model and the data both know: %d of the %d categories of %s, %s",
+            *(len(shared.categories), len(data.label_space.categories), data.label_space.name),
+            " and ".join(shared.dimensions) or "no affect",
+        )
     data.setup("test")
     trainer = build.build_trainer(
         config, callbacks=[progress_bar()], logger=False, enable_checkpointing=False

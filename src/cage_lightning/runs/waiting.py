@@ -49,11 +49,15 @@ def wait_for_run(path: Path, limit_s: float) -> None:
         if not nobody and now - began < limit_s:
             time.sleep(_POLL_S)
             continue
-        problem = "is not trained by anybody" if nobody else f"is not finished after {limit_s:g} s"
+        problem = (
+            "is not finished, and no process trains it"
+            if nobody
+            else f"is not finished after {limit_s:g} s"
+        )
         if failed:
             problem = f"failed: see {folder.log_file}"
         elif nobody:
-            problem += "; train it first, or start from other weights with start=none"
+            problem += ": train it first, or start from other weights with start=none"
         best = f"; {folder.best} has its best epoch so far" if folder.best.is_file() else ""
         raise CheckpointError(f"{path}, from which this run starts, {problem}{best}")
 

@@ -56,7 +56,7 @@ def test_help_shows_what_the_command_takes_and_no_more(name: str, called: Called
     code, out, wrong = called(name, "--help")
     assert (code, wrong) == (0, "")
     own = Command(name)
-    groups = {"train": 15, "evaluate": 7, "prepare": 1, "analyze": 1}.get(name, 0)
+    groups = {"train": 15, "evaluate": 6, "prepare": 1, "analyze": 1}.get(name, 0)
     assert len(own.groups) == groups
     for group, choices in own.groups.items():
         assert f"\n{group}: {choices[0]}" in out
@@ -124,6 +124,8 @@ SLIPS = {
     "no data": ("evaluate checkpoint=x", "data=... is needed: one of affectnet7, "),
     "no table": ("collect output=x", "table=... is needed; --help"),
     "without its group": ("train lr=1", "did you mean 'optimizer.lr'?"),
+    "of the loaders": ("prepare data.batch_size=4", "data.batch_size is a setting of train, not"),
+    "of the training": ("evaluate checkpoint=x augment=paper", "augment=paper is for train, not"),
     "of another data set": ("train data.size=tiny", "with data=demo8 there is"),
     "in another group": ("train model.lr=1", "did you mean 'optimizer.lr'?"),
     "misspelt": ("train optimizer.lrr=1", "did you mean 'optimizer.lr'?"),

@@ -17,6 +17,7 @@ from cage_lightning.app.command import Command, commands
 from cage_lightning.app.data_nodes import data_nodes
 from cage_lightning.app.schema import CONF_DIR
 from cage_lightning.errors import ConfigError
+from cage_lightning.modules import MODES
 from cage_lightning.runs.identity import essence
 from tests.conftest import composed
 
@@ -52,9 +53,7 @@ def targets(node: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
 ADDED = {
     "ExpressionData": {"source", "augment"},
     "build_network": {"num_outputs"},
-    "CombinedModule": {"network", "label_space"},
-    "DiscreteModule": {"network", "label_space"},
-    "ValenceArousalModule": {"network", "label_space"},
+    **{mode.__name__: {"network", "label_space"} for mode in MODES},
 }
 
 

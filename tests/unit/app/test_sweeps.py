@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import itertools
 from pathlib import Path
 
 import pytest
-from hydra import compose, initialize_config_dir
 from omegaconf.errors import InterpolationKeyError
 
 from cage_lightning.app.command import Command
 from cage_lightning.app.explanations import explain
-from cage_lightning.app.schema import CONF_DIR, register
+from cage_lightning.app.schema import CONF_DIR
 from cage_lightning.runs.folder import RunFolder
 from tests.conftest import composed
-from tests.planning import folders
+from tests.planning import folders, planned
 
 FILES = sorted(file.stem for file in (CONF_DIR / "sweep").glob("*.yaml"))
 SWEEPS = [
@@ -27,14 +25,8 @@ DEMO = ("data=demo8", "model=tiny")
 
 
 def jobs(sweep: tuple[str, ...]) -> list[tuple[str, ...]]:
-    """The overrides of each job of the first seed, in the order of the grid."""
-    register()
-    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
-        config = compose("train", overrides=[*sweep], return_hydra_config=True)
-    params = {key: str(values).split(",") for key, values in config.hydra.sweeper.params.items()}
-    params["seed"] = params["seed"][:1]
-    choices = ([f"{key}={value}" for value in values] for key, values in params.items())
-    return [(*sweep, *choice) for choice in itertools.product(*choices)]
+    """The overrides of each job of the first seed, in the order of the grid, with their tags."""
+    return [(*sweep, *job.overrides) for job in planned(*sweep, "seed=0")]
 
 
 @pytest.mark.parametrize("sweep", [sweep for sweep in SWEEPS if sweep[0] != "sweep=table8"])
@@ -86,7 +78,7 @@ def test_figure_11_of_other_data_is_an_error() -> None:
         _ = config.checkpoint
 
 
-@pytest.mark.parametrize("sweep", SWEEPS)
+@pytest.mark.parametrize("sweep", SWEEPS, ids=" ".join)
 def test_the_jobs_of_a_sweep(sweep: tuple[str, ...]) -> None:
     before: list[Path] = []
     for job in jobs(sweep):

@@ -6,6 +6,7 @@ import copy
 from collections import Counter
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
@@ -17,6 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from cage_lightning.app import build, explanations
 from cage_lightning.app.arguments import check_overrides
+from cage_lightning.app.signatures import check_settings
 from cage_lightning.errors import CageError
 from cage_lightning.runs.folder import RunFolder
 from cage_lightning.schedules import with_warmup
@@ -158,6 +160,15 @@ REFUSED = {
     "module._target_=torch.nowhere": "module._target_=torch.nowhere: there is no such class",
     "optimizer._target_={a:1}": "the name of a class or function is needed",
 }
+
+
+def takes_anything(**settings: Any) -> None:
+    """As many functions of other packages do."""
+
+
+def test_a_setting_of_unknown_type_is_accepted() -> None:
+    node = {"_target_": f"{__name__}.takes_anything", "settings": {"number": 1}, "number": 2}
+    check_settings(OmegaConf.create({"model": node}).model)
 
 
 @pytest.mark.parametrize("typed", REFUSED)

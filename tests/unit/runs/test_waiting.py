@@ -61,7 +61,7 @@ def test_it_waits_while_the_run_is_trained(tmp_path: Path) -> None:
 
 def test_it_gives_up_on_a_run_that_nobody_trains(tmp_path: Path) -> None:
     for place in (tmp_path, tmp_path / "nowhere"):
-        with pytest.raises(CheckpointError, match="not trained"):
+        with pytest.raises(CheckpointError, match="no process trains it"):
             waiting.wait_for_run(place, 10)
 
 
@@ -81,7 +81,7 @@ def test_it_says_where_it_cannot_tell(
 
 
 def test_asking_writes_nothing(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match=r"not trained.*train it first.*start=none"):
+    with pytest.raises(CheckpointError, match=r"no process trains it: train it first.*start=none"):
         waiting.wait_for_run(tmp_path, 10)
     assert not list(tmp_path.iterdir())
     (tmp_path / ".lock").touch()
