@@ -106,10 +106,7 @@ def test_a_killed_run_ends_as_an_undisturbed_one(
 ) -> None:
     marker = tmp_path / "killed"
     kill = f"+callbacks.kill={{_target_: {__name__}.Kill, step: {step}, marker: '{marker}'}}"
-    settings = (
-        *("trainer.max_epochs=3", "model.image_size=32", "callbacks.last.every_n_steps=1"),
-        *(kill, *CASES[case]),
-    )
+    settings = ("trainer.max_epochs=3", "callbacks.last.every_n_steps=1", kill, *CASES[case])
     if case not in undisturbed:
         marker.touch()
         alone = train_here(*settings)
