@@ -129,7 +129,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory, demo_root: Path) -> Path:
 
 @pytest.fixture
 def train_here(tmp_path: Path, demo_root: Path) -> Iterator[Train]:
-    """Train in this process, in tmp_path/runs, one epoch unless told otherwise; the run's folder.
+    """Train in this process, in tmp_path/runs, and return the run's folder.
+
+    One epoch unless told otherwise, on pictures of the size that they are drawn in.
 
     Unlike `command` it raises what a run raises; what a run says is in its train.log.
     """
@@ -138,7 +140,7 @@ def train_here(tmp_path: Path, demo_root: Path) -> Iterator[Train]:
 
     def run(*overrides: str) -> RunFolder:
         runs = f"runs={tmp_path / 'runs'}"
-        config = composed(*TINY, "trainer.max_epochs=1", "model=tiny", runs, *overrides)
+        config = composed(*TINY, "trainer.max_epochs=1", "model.image_size=32", runs, *overrides)
         train(config)
         return RunFolder.of(config)
 

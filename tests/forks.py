@@ -141,8 +141,9 @@ def _run(command: list[str], cwd: Path, env: dict[str, str]) -> NoReturn:
             traceback.print_exc()
             signal.signal(signal.SIGINT, signal.SIG_DFL)
             os.kill(os.getpid(), signal.SIGINT)
-    vars(threading)["_shutdown"]()
-    vars(atexit)["_run_exitfuncs"]()
-    for stream in (sys.stdout, sys.stderr):
-        stream.flush()
-    os._exit(code)
+        # As Python ends; to leave this block would be to go on living.
+        vars(threading)["_shutdown"]()
+        vars(atexit)["_run_exitfuncs"]()
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        os._exit(code)

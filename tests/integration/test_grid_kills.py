@@ -19,8 +19,8 @@ from tests.conftest import Command, environment, forks
 
 # Two stages: `va` starts from the combined run of its seed.
 GRID = (
-    *("sweep=table6", "at=demo", "data=demo8", "data.size=tiny", "trainer.max_epochs=2"),
-    *("model=maxvit_mini", "data.batch_size=8", "callbacks.last.every_n_steps=4"),
+    *("sweep=table6", "at=demo", "data=demo8", "data.size=tiny", "trainer.max_epochs=3"),
+    *("data.batch_size=8", "callbacks.last.every_n_steps=4"),
 )
 SLOTS = "hydra.launcher.cpu_slots=2"
 
