@@ -64,11 +64,11 @@ def test_evaluation_equals_the_plain_code(
     network = NETWORKS[model](OUTPUTS[loss], **special).eval()
     torch.save(network.state_dict(), tmp_path / "model.pt")
     arguments = ("checkpoint=model.pt", f"model={model}", f"loss={loss}", "data=demo8")
-    sizes = ("data.size=tiny", "data.num_workers=0", "data.batch_size=4", "trainer=cpu")
+    sizes = ("data.size=tiny", "data.num_workers=0", "data.batch_size=2", "trainer=cpu")
     command("evaluate", *arguments, *sizes, "trainer.limit_test_batches=2", "output=out")
 
     rows = pq.read_table(tmp_path / "out/predictions.parquet").to_pylist()
-    assert len(rows) == 8
+    assert len(rows) == 4
     to_input = transforms.Compose(
         [
             transforms.Resize((224, 224)),

@@ -192,7 +192,7 @@ def test_wherever_it_is_stopped(
     # Several stops: what one leaves behind must not mislead the next.
     often = [
         [(chosen.randint(1, total // 2), chosen.random() < 0.5) for _ in range(3)]
-        for _ in range(40)
+        for _ in range(20)
     ]
     for number, moments in enumerate(once[chosen.randrange(3) :: 3] + often):
         got = stopped(tmp_path / str(number), *settings, *moments)

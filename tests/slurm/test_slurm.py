@@ -23,7 +23,7 @@ from tests.slurm_cluster import Cluster, missing, until
 pytestmark = [
     pytest.mark.slurm,
     pytest.mark.skipif(missing() is not None, reason=str(missing())),
-    pytest.mark.timeout(420),
+    pytest.mark.timeout(600),
 ]
 
 # Stochastic depth must come back as well; two steps at most are lost with a node.
