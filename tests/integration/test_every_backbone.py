@@ -36,7 +36,7 @@ def test_every_backbone(command: Command, backbone: str) -> None:
     assert "it works" in done.stderr
 
 
-@pytest.mark.parametrize("backbone", ["maxvit", "timm"])
+@pytest.mark.parametrize("backbone", ["maxvit", pytest.param("timm", marks=pytest.mark.slow)])
 def test_no_network_is_said_within_seconds(command: Command, tmp_path: Path, backbone: str) -> None:
     caches = {"TORCH_HOME": str(tmp_path / "torch"), "HF_HOME": str(tmp_path / "hf")}
     done = command(

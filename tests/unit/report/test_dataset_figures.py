@@ -232,6 +232,7 @@ def test_a_table_is_written_as_csv_and_markdown(tmp_path: Path) -> None:
     assert (tmp_path / "t.md").read_text() == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("space", "splits"), SETS, ids=["affectnet8", "emotic"])
 def test_the_same_figure_is_the_same_files(
     space: LabelSpace, splits: dict[str, Annotations], tmp_path: Path

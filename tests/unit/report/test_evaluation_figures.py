@@ -327,6 +327,7 @@ def test_captions_do_not_overlap(file: Predictions) -> None:
 FACES = ["figure9", "reliability", "figure10", "density", "error_by_category", "worst_samples"]
 
 
+@pytest.mark.slow
 def test_every_figure_is_four_files_and_the_same_ones_again(tmp_path: Path) -> None:
     for folder in ("one", "two"):
         assert draw(tmp_path / folder, faces(), picture) == FACES
