@@ -24,11 +24,6 @@ SWEEPS = [
 DEMO = ("data=demo8", "model=tiny")
 
 
-def jobs(sweep: tuple[str, ...]) -> list[tuple[str, ...]]:
-    """The overrides of each job of the first seed, in the order of the grid, with their tags."""
-    return [(*sweep, *job.overrides) for job in planned(*sweep, "seed=0")]
-
-
 @pytest.mark.parametrize("sweep", [sweep for sweep in SWEEPS if sweep[0] != "sweep=table8"])
 def test_valence_and_arousal_start_from_the_combined_run_in_every_sweep(
     sweep: tuple[str, ...],
@@ -81,10 +76,9 @@ def test_figure_11_of_other_data_is_an_error() -> None:
 @pytest.mark.parametrize("sweep", SWEEPS, ids=" ".join)
 def test_the_jobs_of_a_sweep(sweep: tuple[str, ...]) -> None:
     before: list[Path] = []
-    for job in jobs(sweep):
-        config = composed(*job)
-        folder = RunFolder.of(config).path
-        assert folder not in before, f"{job} would train {folder} again"
+    for job in planned(*sweep, "seed=0"):
+        config, folder = job.task, RunFolder.of(job.task).path
+        assert folder not in before, f"{job.label} would train {folder} again"
         if config.init_from:
             assert config.init_wait_s > 0
             start = Path(config.init_from)
@@ -94,7 +88,7 @@ def test_the_jobs_of_a_sweep(sweep: tuple[str, ...]) -> None:
 
 
 def test_table_6_is_the_grid_of_the_paper() -> None:
-    names = {RunFolder.of(composed(*job)).path.name for job in jobs(("sweep=table6",))}
+    names = {name.partition("/")[2] for name in folders("sweep=table6", "seed=0")}
     assert len(names) == 3 * 2 * 3
     assert "affectnet7-swin_v2-va-s0" in names
     config = composed("sweep=table6", "loss=va", "data=affectnet7", "model=maxvit", "seed=2")
