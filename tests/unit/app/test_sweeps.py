@@ -76,7 +76,8 @@ def test_figure_11_of_other_data_is_an_error() -> None:
 @pytest.mark.parametrize("sweep", SWEEPS, ids=" ".join)
 def test_the_jobs_of_a_sweep(sweep: tuple[str, ...]) -> None:
     before: list[Path] = []
-    for job in planned(*sweep, "seed=0"):
+    in_order_of_the_grid = sorted(planned(*sweep, "seed=0"), key=lambda job: job.number)
+    for job in in_order_of_the_grid:
         config, folder = job.task, RunFolder.of(job.task).path
         assert folder not in before, f"{job.label} would train {folder} again"
         if config.init_from:
