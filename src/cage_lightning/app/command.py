@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import Field, dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from string import Template
@@ -40,9 +40,13 @@ class Command:
 
     @cached_property
     def keys(self) -> frozenset[str]:
-        """Its top-level settings, each a group or a value."""
-        values = {field.name for field in fields(SCHEMAS[self.name])}
-        return frozenset({*values, *self._offered(), "hydra"})
+        """Its top-level settings that a user may type, each a group or a value."""
+        typed = {field.name for field in self._fields if field.metadata.get("typed", True)}
+        return frozenset({*typed, *self._offered(), "hydra"})
+
+    @property
+    def _fields(self) -> tuple[Field[Any], ...]:
+        return fields(SCHEMAS[self.name])
 
     def is_group(self, key: str) -> bool:
         """Whether Hydra takes a setting for a group, of this command or not."""
@@ -76,7 +80,8 @@ class Command:
         """Whether all that a choice sets is a setting of the command."""
         with file.open(encoding="utf-8") as lines:
             is_global = lines.readline().strip() == _GLOBAL
-        return not is_global or _set_by(file) <= self.keys
+        known = self.keys | {field.name for field in self._fields}
+        return not is_global or _set_by(file) <= known
 
 
 def commands() -> list[str]:

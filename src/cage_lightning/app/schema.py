@@ -5,6 +5,7 @@ Nodes with a `_target_` stay untyped: their signature is their schema, and a tes
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 from hydra.core.config_store import ConfigStore
@@ -14,6 +15,7 @@ from omegaconf import MISSING, DictConfig
 _HERE = Path(__file__).resolve()
 _PACKAGED = _HERE.parents[1] / "conf"  # inside a wheel
 CONF_DIR = _PACKAGED if _PACKAGED.is_dir() else _HERE.parents[3] / "conf"  # in a checkout
+NOT_TYPED = MappingProxyType({"typed": False})  # a key that a choice may set, and no user
 _NAMED = ("data", "model", "loss", "protocol", "augment", "scheduler")
 
 
@@ -77,6 +79,9 @@ class EvaluateConfig:
     model: Any = None
     module: Any = None
     loss: Any = None
+    # What the file of a network says of its training (conf/model/tiny.yaml) is of no use here.
+    optimizer: Any = field(default=None, metadata=NOT_TYPED)
+    warmup: float | None = field(default=None, metadata=NOT_TYPED)
     trainer: Any = MISSING
     augment: Any = MISSING
     flip: bool = False

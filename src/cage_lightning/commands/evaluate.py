@@ -32,7 +32,9 @@ log = logging.getLogger(__name__)
 _OF_TRAINING = {
     "data": {"selection", "holdout_fraction", "balance", "class_weights"},
     "trainer": OF_TRAINING,
+    "warmup": {""},
 }
+_ONLY_TRAINING = ("loss", "optimizer")
 
 
 def evaluate(config: DictConfig) -> dict[str, Any] | None:
@@ -97,7 +99,7 @@ def evaluate(config: DictConfig) -> dict[str, Any] | None:
 def _refuse_settings_of_training() -> None:
     for key in typed_settings():
         group, _, name = key.partition(".")
-        if name and (group == "loss" or name in _OF_TRAINING.get(group, ())):
+        if name in _OF_TRAINING.get(group, ()) or (name and group in _ONLY_TRAINING):
             raise ConfigError(f"{key} says how to train, and evaluate trains nothing: leave it out")
 
 
