@@ -1,0 +1,1 @@
+"""Faces in pictures and videos: detectors, crops, tracking, and drawing on pictures."""
