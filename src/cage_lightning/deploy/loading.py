@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cage_lightning.deploy.description import Description
 from cage_lightning.deploy.folder import WEIGHTS, checked, is_export, read_export
+from cage_lightning.deploy.forms import FORMS, form_of_file, open_form
 from cage_lightning.deploy.networks import Networks, Predictor, Several
 from cage_lightning.errors import CheckpointError
 from cage_lightning.models import load_weights, read_state_dict
@@ -23,10 +24,13 @@ class Loaded:
     Attributes:
         description: What it is.
         predictor: The model itself, in evaluation mode, on the CPU.
+        form: What it was read from: ``checkpoint``, ``safetensors``, the name of a form, or
+            ``ensemble`` for several.
     """
 
     description: Description
     predictor: Predictor
+    form: str = "checkpoint"
 
 
 def load(path: str | Path | Sequence[str | Path]) -> Loaded:
@@ -52,9 +56,11 @@ def load(path: str | Path | Sequence[str | Path]) -> Loaded:
                 raise CheckpointError(
                     f"{name} and {path[0]} cannot be averaged: their {part} differs"
                 )
-    return Loaded(
-        first, Several([one.predictor for one in loaded]) if loaded[1:] else loaded[0].predictor
-    )
+    if not loaded[1:]:
+        return loaded[0]
+    # Each part applies its own calibration.
+    description = replace(first, calibration=None)
+    return Loaded(description, Several([one.predictor for one in loaded]).eval(), "ensemble")
 
 
 def checkpoint_of(place: Path) -> Path:
@@ -88,8 +94,13 @@ def _load(place: Path) -> Loaded:
 def _load_export(place: Path) -> Loaded:
     folder, name = (place, WEIGHTS) if place.is_dir() else (place.parent, place.name)
     export = read_export(folder)
-    file = checked(folder, name, export)
+    form = form_of_file(name)
+    file = checked(folder, name if form is None else FORMS[form].file, export)
     description = export.description
+    if form is not None:
+        for part in FORMS[form].files:
+            checked(folder, part, export)
+        return Loaded(description, open_form(form, file, description).eval(), form)
     tensors = read_state_dict(file)
     members = []
     for number in range(export.members):
@@ -99,4 +110,4 @@ def _load_export(place: Path) -> Loaded:
         load_weights(network, own, strict=True)
         members.append(network)
     predictor = Networks(members, description.layout, description.calibration)
-    return Loaded(description, predictor.eval())
+    return Loaded(description, predictor.eval(), "safetensors")
