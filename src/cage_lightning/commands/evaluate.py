@@ -16,7 +16,7 @@ from cage_lightning.callbacks import progress_bar
 from cage_lightning.commands.preflight import check_limits
 from cage_lightning.commands.results import FIGURES, draw_figures, gather, results, save_results
 from cage_lightning.deploy.folder import is_export
-from cage_lightning.deploy.loading import checkpoint_of, load
+from cage_lightning.deploy.loading import checkpoint_of, load, place_of
 from cage_lightning.deploy.preprocessing import Preprocessing
 from cage_lightning.errors import CheckpointError, ConfigError, check_seed
 from cage_lightning.labels import LABEL_SPACES
@@ -56,10 +56,8 @@ def evaluate(config: DictConfig) -> dict[str, Any] | None:
     _refuse_settings_of_training()
     check_limits(config.trainer)
     several = isinstance(config.checkpoint, ListConfig)
-    places = [
-        local_path("checkpoint", str(one)).expanduser()
-        for one in (config.checkpoint if several else [config.checkpoint])
-    ]
+    given = config.checkpoint if several else [config.checkpoint]
+    places = [place_of(str(one)) for one in given]
     folder = _output(config, places)
     check_writable(folder, "output=DIR")
     module, preprocessing, form = _module(config, places)

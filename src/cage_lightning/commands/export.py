@@ -18,7 +18,8 @@ from cage_lightning.data.module import ExpressionData
 from cage_lightning.deploy.card import card
 from cage_lightning.deploy.folder import CARD
 from cage_lightning.deploy.forms import FORMS, GRAPH, FormName, make
-from cage_lightning.deploy.loading import Loaded, load
+from cage_lightning.deploy.hub import push, repository_of
+from cage_lightning.deploy.loading import Loaded, load, place_of
 from cage_lightning.deploy.networks import Networks, Predictor
 from cage_lightning.deploy.writing import members, write_config, write_weights
 from cage_lightning.errors import ConfigError, check_between, check_choice, check_seed
@@ -50,7 +51,9 @@ def export(config: DictConfig) -> Path:
     forms = _forms(config)
     output = _output(config)
     several = isinstance(config.checkpoint, ListConfig)
-    places = [str(one) for one in (config.checkpoint if several else [config.checkpoint])]
+    given = config.checkpoint if several else [config.checkpoint]
+    places = [place_of(str(one)) for one in given]
+    repository = repository_of(config.push_to_hub) if config.push_to_hub else None
     plain = load(places)
     networks = members(plain)
     origin = origin_of(places)
@@ -79,6 +82,8 @@ def export(config: DictConfig) -> Path:
         write_atomic(folder / CARD, text)
         write_config(folder, loaded, described, tests.content, made_by)
     print_results(tests.content, str(output))
+    if repository is not None:
+        log.info("uploaded to %s", push(output, repository, config.private))
     _refuse(tests, left_out, output)
     return output
 

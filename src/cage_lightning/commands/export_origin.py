@@ -86,13 +86,13 @@ class Origin:
         }
 
 
-def origin_of(places: Sequence[str]) -> Origin:
+def origin_of(places: Sequence[Path]) -> Origin:
     """What the checkpoints at these places say of their training.
 
     Raises:
         CheckpointError: One of them is not what it seems.
     """
-    found = [_of_one(Path(place).expanduser()) for place in places]
+    found = [_of_one(place) for place in places]
     choices, _, _ = found[0]
     return Origin(
         choices, [one[1] for one in found], [digest for one in found for digest in one[2]]
