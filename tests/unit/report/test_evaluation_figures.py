@@ -314,7 +314,7 @@ def test_captions_do_not_overlap(file: Predictions) -> None:
         assert many.category is not None
         crowded = replace(crowded, category=~many.category)
     figure = worst_samples(crowded, picture)[0]
-    figure.canvas.draw()
+    figure.draw_without_rendering()
     assert len(figure.axes) == 24
     boxes = [axes.xaxis.label.get_window_extent() for axes in figure.axes]
     boxes += [axes.get_window_extent() for axes in figure.axes]
