@@ -25,6 +25,7 @@ from cage_lightning.commands.prepare import prepare as run_prepare
 from cage_lightning.data.module import ExpressionData, FaceDataset
 from cage_lightning.data.preparation import checking
 from cage_lightning.errors import ConfigError, DataError
+from tests.affectnet_layouts import copy_faces
 from tests.conftest import TINY, Command, composed, environment, forks, locked_elsewhere
 
 Prepare = Callable[..., dict[str, Any]]
@@ -35,7 +36,7 @@ SMALL = ("data=affectnet8", "workers=2")
 def release(demo_root: Path, tmp_path: Path) -> Path:
     """A copy of the tiny faces to do with as one likes, in the layout of AffectNet."""
     root = tmp_path / "faces"
-    shutil.copytree(demo_root / "demo_faces" / "tiny", root)
+    copy_faces(demo_root, root)
     (root / "release.json").unlink()
     return root
 
@@ -307,6 +308,7 @@ def test_the_command_and_a_release_that_changes_after_it(
     assert "# Data card: affectnet8" in done.stdout
     assert (tmp_path / "faces.store" / "affectnet8" / "train.arrow").is_file()
     label = next((release / "train_set" / "annotations").glob("*_val.npy"))
+    label.unlink()
     np.save(label, np.array("0.125"))
     changed = command("train", *trained_on(release), check=False)
     assert changed.returncode == 1
