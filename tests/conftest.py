@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import subprocess
@@ -38,6 +39,8 @@ Train = Callable[..., RunFolder]
 
 def pytest_configure() -> None:
     """Prepare the process of the tests."""
+    # By default Python looks for garbage some thousand times while modules are imported.
+    gc.set_threshold(50_000, 20, 50)
     # Commands under test hear Ctrl-C, although what a shell starts in the background ignores it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     remember_compositions()
