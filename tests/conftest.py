@@ -45,7 +45,7 @@ def pytest_configure() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     remember_compositions()
     # However busy the machine is.
-    hypothesis.settings.register_profile("untimed", deadline=None)
+    hypothesis.settings.register_profile("untimed", deadline=None, max_examples=50)
     hypothesis.settings.load_profile("untimed")
 
 
@@ -68,6 +68,15 @@ def demo_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("data")
     write_release(root / "demo_faces" / "tiny", "tiny")
     return root
+
+
+@pytest.fixture(scope="session")
+def demo_persons(demo_root: Path) -> Path:
+    """The tiny demo EMOTIC below `demo_root`, drawn once."""
+    from cage_lightning.demo.emotic import write_release
+
+    write_release(demo_root / "demo_emotic" / "tiny", "tiny")
+    return demo_root / "demo_emotic" / "tiny"
 
 
 @pytest.fixture

@@ -99,12 +99,11 @@ def picture(row: int) -> Image.Image | np.ndarray:
 
 @pytest.fixture
 def saved(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """The rows of each figure, which is laid out and drawn, but coarsely and not written."""
+    """The rows of each figure, which is laid out and drawn, but in no pixels, and not written."""
     rows_of = {}
 
     def save(_folder: Path, name: str, figure: Figure, rows: Any) -> None:
-        figure.set_dpi(40)
-        figure.canvas.draw()
+        figure.draw_without_rendering()
         rows_of[name] = rows
 
     monkeypatch.setattr("cage_lightning.report.evaluation_figures.save", save)
