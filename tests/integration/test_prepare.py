@@ -72,7 +72,9 @@ def pictures(root: Path, split: str) -> list[Path]:
     return sorted((root / f"{split}_set" / "images").iterdir(), key=lambda p: int(p.stem))
 
 
-@pytest.mark.parametrize("name", ["demo8", "demo7", "demo_emotic"])
+@pytest.mark.parametrize(
+    "name", ["demo8", pytest.param("demo7", marks=pytest.mark.slow), "demo_emotic"]
+)
 def test_samples_from_the_store_are_those_of_the_release(
     name: str, demo_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
