@@ -162,7 +162,8 @@ def train_here(tmp_path: Path, demo_root: Path) -> Iterator[Train]:
 
 @pytest.fixture
 def only_png(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Figures are saved as PNG alone; the tests of the report save them in every format."""
+    """Figures are saved coarsely, and as PNG alone; the tests of the report save every format."""
+    monkeypatch.setattr("cage_lightning.report.figures._DPI", 40)
     monkeypatch.setattr("cage_lightning.report.figures.FORMATS", ("png",))
 
 
