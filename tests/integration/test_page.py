@@ -11,7 +11,6 @@ import pytest
 
 from tests.fabricated_runs import draw_figures, write_run
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="pip install 'cage-lightning[page]'")
 CHROMIUM = shutil.which("chromium")
 pytestmark = [
     pytest.mark.slow,
@@ -50,6 +49,8 @@ def grid(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[object]:
+    lacking = "pip install 'cage-lightning[page]'"
+    sync_api = pytest.importorskip("playwright.sync_api", reason=lacking)
     with sync_api.sync_playwright() as playwright:
         # Its sandbox does not work for root.
         started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])

@@ -3,6 +3,7 @@
 Nodes with a `_target_` stay untyped: their signature is their schema, and a test binds them.
 """
 
+import functools
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -175,6 +176,7 @@ def name_choices(config: DictConfig) -> None:
             config.choices[group] = choice
 
 
+@functools.cache
 def register() -> None:
     """Make the schemas known to Hydra; calling it again changes nothing."""
     store = ConfigStore.instance()
