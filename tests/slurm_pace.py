@@ -57,10 +57,14 @@ class Hold(Callback):
         with heard, wakes:
             wakes.setblocking(False)
             before = signal.set_wakeup_fd(wakes.fileno())
-            here.touch()
+            self._ready(here)
             while not Path(f"{self.name}-go").exists() and not _heard(heard):
                 pass
             signal.set_wakeup_fd(before)
+
+    def _ready(self, here: Path) -> None:
+        """Every signal from now on is heard."""
+        here.touch()
 
 
 class NearLimit(Hold):
@@ -72,9 +76,12 @@ class NearLimit(Hold):
     """
 
     def _wait(self, here: Path) -> None:
-        _set_limit(10)
         super()._wait(here)
         _set_limit(60)
+
+    def _ready(self, here: Path) -> None:
+        _set_limit(10)
+        super()._ready(here)
 
 
 def _heard(signals: socket.socket) -> bool:
@@ -85,4 +92,6 @@ def _heard(signals: socket.socket) -> bool:
 
 def _set_limit(minutes: int) -> None:
     job = os.environ["SLURM_JOB_ID"]
-    subprocess.run(["scontrol", "update", f"JobId={job}", f"TimeLimit={minutes}"], check=True)
+    command = ["scontrol", "update", f"JobId={job}", f"TimeLimit={minutes}"]
+    # In a session of its own: what SLURM signals is the group of the training.
+    subprocess.run(command, check=True, start_new_session=True)
