@@ -190,7 +190,7 @@ def test_a_sweep_through_limits_and_a_lost_node(
     process = sweep("limited", "lost", "two", "plain")
     runs = {tag: run_folder(tmp_path / "runs", tag) for tag in ("limited", "lost", "two", "plain")}
     hit = [tmp_path / "lost-5", tmp_path / "two-5"]
-    until(lambda: process.poll() is not None or all(map(Path.is_file, hit)), 300)
+    until(lambda: process.poll() is not None or all(map(Path.is_file, hit)), 600)
     assert (runs["lost"] / "checkpoints/last.ckpt").is_file()
     assert (runs["two"] / "checkpoints/last.ckpt").is_file()
     cluster.lose_node("n2")
@@ -222,13 +222,13 @@ def test_two_nodes_leave_at_the_same_step(
     process = sweep("two_quick")
     run = run_folder(tmp_path / "runs", "quick")
     for step in (3, 11):
-        until((tmp_path / f"quick-{step}").is_file, 300)
+        until((tmp_path / f"quick-{step}").is_file, 600)
         assert (run / "checkpoints/last.ckpt").is_file()
         (job,) = cluster.queue()
         cluster.run("scancel", "--signal=USR1", job)
         until(lambda: "RUNNING" not in cluster.queue().values(), 120)
     expected = undisturbed("two")
-    assert process.wait(300) == 0, said(tmp_path)
+    assert process.wait(600) == 0, said(tmp_path)
     assert starts(run) == 3
     got = weights(run)
     assert all(torch.equal(got[name], value) for name, value in expected.items())
@@ -243,7 +243,7 @@ def test_failures_are_named_and_stop_no_other_job(
     (taken / "checkpoints/last.ckpt").touch()
     (taken / "config.yaml").write_text("seed: 5")
     process = sweep("never", "plain", "wrong", "taken", "long")
-    until(lambda: said(tmp_path).count("has left") == 4 or process.poll() is not None, 300)
+    until(lambda: said(tmp_path).count("has left") == 4 or process.poll() is not None, 600)
     (left,) = cluster.queue()
     cluster.run("scancel", left)
     assert process.wait(120) == 1
@@ -272,7 +272,7 @@ def test_the_next_command_finds_the_jobs_of_one_that_was_killed(
     again = sweep("after", "lost", "plain")
     until(lambda: "submitted" in said(tmp_path) or again.poll() is not None, 120)
     (tmp_path / "lost-go").touch()
-    assert again.wait(300) == 0, said(tmp_path)
+    assert again.wait(600) == 0, said(tmp_path)
     assert said(tmp_path).count("in the queue already") == 2
     assert said(tmp_path).count("submitted") == 1
     runs = {tag: run_folder(tmp_path / "runs", tag) for tag in ("lost", "after", "plain")}
