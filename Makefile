@@ -4,6 +4,9 @@ BIN := .venv/bin
 READY := .venv/.ready
 SUDO := $(shell test "$$(id -u)" = 0 || echo sudo --preserve-env=PATH,OMP_NUM_THREADS)
 
+# Where it is set, every start of Python compiles the whole package again, a second and a half each.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo table6-demo test test-slow test-page test-slurm lint types format static wheel clean
 
@@ -35,10 +38,10 @@ test-page: $(READY) ## Check the page of an experiment in Chromium; installs it 
 	command -v chromium > /dev/null || { $(SUDO) apt-get update --quiet && $(SUDO) apt-get install --yes --no-install-recommends chromium; }
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m browser tests/integration/test_page.py
 
-test-slurm: $(READY) ## Run sweeps on two real SLURMs of two nodes each on this machine (Debian, as root or with sudo)
+test-slurm: $(READY) ## Run sweeps on three real SLURMs of two nodes each on this machine (Debian, as root or with sudo)
 	command -v slurmctld > /dev/null && command -v munged > /dev/null || { $(SUDO) apt-get update --quiet && $(SUDO) apt-get install --yes --no-install-recommends slurm-wlm munge; }
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,slurm]'
-	OMP_NUM_THREADS=1 $(SUDO) $(BIN)/python -m pytest -m slurm -n 2 --dist worksteal tests/slurm
+	OMP_NUM_THREADS=1 $(SUDO) $(BIN)/python -m pytest -m slurm -n 3 --dist loadgroup tests/slurm
 
 lint: $(READY) ## Check style and imports between rooms
 	$(BIN)/ruff format --check .

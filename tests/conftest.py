@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import gc
+import importlib.metadata
 import os
 import signal
 import subprocess
@@ -44,9 +46,15 @@ def pytest_configure() -> None:
     # Commands under test hear Ctrl-C, although what a shell starts in the background ignores it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     remember_compositions()
+    _remember_packages()
     # However busy the machine is.
     hypothesis.settings.register_profile("untimed", deadline=None, max_examples=50)
     hypothesis.settings.load_profile("untimed")
+
+
+def _remember_packages() -> None:
+    """Look only once for what installed packages offer; Lightning does for each of its trainers."""
+    vars(importlib.metadata)["entry_points"] = functools.cache(importlib.metadata.entry_points)
 
 
 def composed(*overrides: str, config_name: str = "train") -> DictConfig:
