@@ -17,7 +17,6 @@ from cage_lightning.commands.preflight import check_limits
 from cage_lightning.commands.results import FIGURES, draw_figures, gather, results, save_results
 from cage_lightning.errors import CheckpointError, ConfigError, check_seed
 from cage_lightning.labels import LABEL_SPACES
-from cage_lightning.models import read_state_dict
 from cage_lightning.modules import ExpressionModule
 from cage_lightning.predictions.table import common_space
 from cage_lightning.report.summary import print_results
@@ -111,8 +110,6 @@ def _module(config: DictConfig, file: Path) -> tuple[ExpressionModule, int]:
         return module, module.config["model"]["image_size"]
     if config.model is None or config.module is None:
         raise CheckpointError("a plain state_dict needs both model=... and loss=...")
-    if "head_dropout" in config.model and "classifier.6.weight" in read_state_dict(file):
-        config.model.head_dropout = 0.0  # a published valence-arousal model has the layer
     space = LABEL_SPACES[config.data.label_space]
     return build.module_for_weights(config, space, file), config.model.image_size
 
