@@ -32,14 +32,19 @@ def write(tmp_path: Path) -> None:
     torch.save({"model": theirs, "epoch": 3}, tmp_path / "theirs.pth")
 
 
-def test_outputs_are_put_into_the_order_of_the_data(command: Command, tmp_path: Path) -> None:
+def test_outputs_are_put_into_the_order_of_the_data(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write(tmp_path)
+    found = "the 20 samples predicted as Happiness have a mean true valence of -0.50"
+    monkeypatch.setattr("cage_lightning.commands.evaluate.contradictions", lambda _: [found])
     command("evaluate", "checkpoint=ours.pt", *SETTINGS, "loss=combined", "output=ours")
     order = f"categories={ALPHABETICAL}"
     theirs = ("checkpoint=theirs.pth", *SETTINGS, "loss=combined")
     done = command("evaluate", *theirs, order, "output=theirs")
     said = done.stdout + done.stderr
     assert "the weights are those of its entry 'model'" in said
+    assert f"{found}: if its outputs are in another order than those of the data, name it" in said
     assert said.count("all names begin with 'module.', which is left out") == 1
 
     tables = [pq.read_table(tmp_path / name / "predictions.parquet") for name in ("ours", "theirs")]
@@ -68,3 +73,24 @@ def test_an_order_that_is_none_is_refused(
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert message in done.stderr
+
+
+def test_score_notices_numbers_in_another_order(command: Command, tmp_path: Path) -> None:
+    valence = {"Happiness": 0.8, "Sadness": -0.7}
+    names = sorted(AFFECTNET_8.categories) * 10
+    rows = [
+        f"{k % 8},{k % 8},{valence.get(name, -0.2) + k / 1000},0.1,0,0"
+        for k, name in enumerate(names)
+    ]
+    header = "cat_true,cat_pred,val_true,val_pred,aro_true,aro_pred"
+    (tmp_path / "p.csv").write_text("\n".join([header, *rows]))
+    arguments = ("predictions=p.csv", "resamples=10")
+    said = command("score", *arguments).stderr
+    assert "the 10 samples predicted as Happiness have a mean true valence of -0.1" in said
+    assert "are its categories in another order?" in said
+    said = command("score", *arguments, f"categories={ALPHABETICAL}").stderr
+    assert "valence of" not in said
+    scores = json.loads((tmp_path / "metrics.json").read_text())
+    assert scores["test/recall_Happiness"] == 1
+    done = command("score", *arguments, "categories=[happy,glad]", check=False)
+    assert "categories: 'glad' is no category" in done.stderr
