@@ -150,7 +150,11 @@ def _load(path: Path) -> FileContent | None:
 def _read_zip(path: Path) -> FileContent:
     with zipfile.ZipFile(path) as archive:
         names = archive.namelist()
-    [pickled] = [name for name in names if re.fullmatch(r"[^/]+/data\.pkl", name)]
+    pickled = next((name for name in names if re.fullmatch(r"[^/]+/data\.pkl", name)), None)
+    if pickled is None:
+        raise CheckpointError(
+            f"{path} is a zip archive that neither torch.save nor torch.jit.save wrote: unpack it"
+        )
     script = f"{pickled.removesuffix('data.pkl')}constants.pkl" in names
     return (None if script else _load(path)) or _inert_zip(path, pickled, script)
 

@@ -7,6 +7,7 @@ import io
 import logging
 import tarfile
 import warnings
+import zipfile
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
@@ -195,6 +196,11 @@ def tar(path: Path) -> None:
         archive.addfile(tarfile.TarInfo("sys_info"), io.BytesIO())
 
 
+def zipped(path: Path) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("model.pth", "")
+
+
 OTHERS: dict[str, tuple[Callable[[Path], object], str]] = {
     "tar": (tar, r"is an archive \(tar\), or of a PyTorch before 0.1.10"),
     "pointer": (
@@ -202,6 +208,7 @@ OTHERS: dict[str, tuple[Callable[[Path], object], str]] = {
         "git lfs pull",
     ),
     "page": (lambda path: path.write_text("<!DOCTYPE html><title>404</title>"), "page of HTML"),
+    "zip": (zipped, "is a zip archive that neither torch.save nor"),
     "keras": (lambda path: path.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(99)), "HDF5"),
     "frozen": (
         lambda path: scripted(path, lambda net: torch.jit.freeze(torch.jit.script(net))),
