@@ -16,13 +16,13 @@ from cage_lightning.callbacks import progress_bar
 from cage_lightning.commands.preflight import check_limits
 from cage_lightning.commands.results import FIGURES, draw_figures, gather, results, save_results
 from cage_lightning.errors import CheckpointError, ConfigError, check_seed
-from cage_lightning.labels import LABEL_SPACES
-from cage_lightning.models import read_state_dict
+from cage_lightning.labels import LABEL_SPACES, LabelSpace, space_in_order
 from cage_lightning.modules import ExpressionModule
 from cage_lightning.predictions.table import common_space
 from cage_lightning.report.summary import print_results
 from cage_lightning.runs.log import start_logging
 from cage_lightning.runs.provenance import provenance
+from cage_lightning.scores.circumplex import contradictions
 from cage_lightning.system.paths import local_path, refuse_outside
 from cage_lightning.system.storage import check_writable
 
@@ -35,6 +35,9 @@ _OF_TRAINING = {
     "warmup": {""},
 }
 _ONLY_TRAINING = ("loss", "optimizer")
+_ANOTHER_ORDER = (
+    ": if its outputs are in another order than those of the data, name it with categories=[...]"
+)
 
 
 def evaluate(config: DictConfig) -> dict[str, Any] | None:
@@ -60,7 +63,7 @@ def evaluate(config: DictConfig) -> dict[str, Any] | None:
         config.data.image_size = image_size
     data = build.build_data(config)
     shared = common_space(module.label_space, data.label_space)  # else an error before the work
-    if module.label_space != data.label_space:
+    if shared != data.label_space:
         log.info(
             "scored is what the model and the data both know: %d of the %d categories of %s, %s",
             *(len(shared.categories), len(data.label_space.categories), data.label_space.name),
@@ -75,6 +78,8 @@ def evaluate(config: DictConfig) -> dict[str, Any] | None:
     predictions = gather(module, data.test, config.clip)
     if not trainer.is_global_zero:
         return None
+    for contradiction in contradictions(predictions):
+        log.warning("%s%s", contradiction, "" if config.module is None else _ANOTHER_ORDER)
     if config.trainer.fast_dev_run:
         log.info("fast_dev_run: it works; nothing was kept")
         return None
@@ -106,15 +111,28 @@ def _refuse_settings_of_training() -> None:
 def _module(config: DictConfig, file: Path) -> tuple[ExpressionModule, int]:
     """The module, and the image size it was made for."""
     if config.model is None and config.module is None:
+        if config.categories is not None:
+            raise ConfigError("categories is for a plain state_dict: a run names its own")
         module = build.load_module(file)
         assert module.config is not None
         return module, module.config["model"]["image_size"]
     if config.model is None or config.module is None:
         raise CheckpointError("a plain state_dict needs both model=... and loss=...")
-    if "head_dropout" in config.model and "classifier.6.weight" in read_state_dict(file):
-        config.model.head_dropout = 0.0  # a published valence-arousal model has the layer
+    module = build.module_for_weights(config, _space(config), file)
+    if config.categories is not None and not module.predicts_categories:
+        raise ConfigError("categories has no effect, because this loss has none: leave it out")
+    return module, config.model.image_size
+
+
+def _space(config: DictConfig) -> LabelSpace:
+    """What the outputs of a plain state_dict mean."""
     space = LABEL_SPACES[config.data.label_space]
-    return build.module_for_weights(config, space, file), config.model.image_size
+    if config.categories is None:
+        return space
+    try:
+        return space_in_order(config.categories, space)
+    except ValueError as error:
+        raise ConfigError(f"categories: {error}") from error
 
 
 def _output(config: DictConfig, file: Path) -> Path:
