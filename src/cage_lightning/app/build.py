@@ -28,10 +28,11 @@ from cage_lightning.data.module import ExpressionData
 from cage_lightning.data.source import Source
 from cage_lightning.deploy import loading
 from cage_lightning.deploy.checkpoints import describe
+from cage_lightning.deploy.loading import Loaded
 from cage_lightning.errors import ConfigError, check_between, check_not_negative, check_seed
 from cage_lightning.labels import LabelSpace
 from cage_lightning.models import load_weights, read_state_dict
-from cage_lightning.modules import ExpressionModule
+from cage_lightning.modules import MODES, ExpressionModule
 from cage_lightning.system.paths import local_path
 
 
@@ -209,6 +210,17 @@ def load_module(file: Path) -> ExpressionModule:
     return described.mode(
         network, description.label_space, config=described.config, training=description.training
     )
+
+
+def module_of(loaded: Loaded) -> ExpressionModule:
+    """A module for evaluation whose network is a trained model in any form."""
+    layout = loaded.description.layout
+    mode = next(
+        mode
+        for mode in MODES
+        if (mode.predicts_categories, mode.predicts_affect) == (layout.categories, layout.affect)
+    )
+    return mode(loaded.predictor, layout.space, training=loaded.description.training)
 
 
 def module_for_weights(config: DictConfig, space: LabelSpace, file: Path) -> ExpressionModule:

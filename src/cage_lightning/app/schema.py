@@ -74,7 +74,7 @@ class TrainConfig:
 class EvaluateConfig:
     """Top-level keys of conf/evaluate.yaml."""
 
-    checkpoint: str = MISSING
+    checkpoint: Any = MISSING  # a path, or a list of paths
     categories: list[str] | None = None  # of the outputs of a plain state_dict, in their order
     output: str | None = None
     data: Any = MISSING
@@ -93,6 +93,26 @@ class EvaluateConfig:
     choices: dict[str, str | None] = field(default_factory=dict)
     starts: dict[str, str] = field(default_factory=dict)  # the checkpoint, by data
     at: dict[str, str] = field(default_factory=dict)  # what the sweeps run on
+    local: Local = field(default_factory=Local)
+
+
+@dataclass
+class ExportConfig:
+    """Top-level keys of conf/export.yaml."""
+
+    checkpoint: Any = MISSING  # a path, or a list of paths
+    output: str = MISSING
+    data: Any = None
+    augment: Any = MISSING
+    forms: list[str] = field(default_factory=list)
+    calibrate: bool = False
+    max_loss: float = MISSING
+    force: bool = False
+    quantisation_samples: int = MISSING
+    push_to_hub: str | None = None
+    private: bool = True
+    seed: int = MISSING
+    choices: dict[str, str | None] = field(default_factory=dict)
     local: Local = field(default_factory=Local)
 
 
@@ -152,12 +172,15 @@ class DashboardConfig:
     local: Local = field(default_factory=Local)
 
 
-CommandName = Literal["train", "evaluate", "prepare", "analyze", "score", "collect", "dashboard"]
+CommandName = Literal[
+    "train", "evaluate", "export", "prepare", "analyze", "score", "collect", "dashboard"
+]
 """What stands after `python -m cage_lightning.`"""
 
 SCHEMAS: dict[str, type] = {
     "train": TrainConfig,
     "evaluate": EvaluateConfig,
+    "export": ExportConfig,
     "prepare": PrepareConfig,
     "analyze": AnalyzeConfig,
     "score": ScoreConfig,
