@@ -1,0 +1,95 @@
+"""Tables of rows as parquet, CSV or JSON lines, with what they are of."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+
+from cage_lightning.errors import ConfigError, first_line
+from cage_lightning.system.atomic import replacing, write_atomic
+
+METADATA_KEY = b"cage_lightning"
+ENDINGS = (".parquet", ".csv", ".jsonl")
+_SEPARATOR = ";"  # of the categories of a face in a CSV file, where several may apply
+
+Write = Callable[[pa.Table], None]
+
+
+@contextmanager
+def replacing_table(path: Path, schema: pa.Schema) -> Iterator[Write]:
+    """Replace a file atomically by a table that is written piece by piece.
+
+    What it is of is in the metadata of a parquet file, and beside the others in a file
+    ``<name>.meta.json``.
+
+    Args:
+        path: The file; its ending is one of `ENDINGS`.
+        schema: Of the table; its metadata hold JSON under `METADATA_KEY`.
+
+    Yields:
+        What writes a piece.
+    """
+    with replacing(path) as part:
+        if path.suffix == ".parquet":
+            with pq.ParquetWriter(part, schema) as writer:
+                yield writer.write_table
+        elif path.suffix == ".csv":
+            flat = _flat(schema.empty_table()).schema
+            with pa.csv.CSVWriter(part, flat) as writer:
+                yield lambda table: writer.write_table(_flat(table))
+        else:
+            with part.open("w", encoding="utf-8") as file:
+                yield lambda table: file.writelines(_lines(table))
+        if path.suffix != ".parquet":
+            write_atomic(_beside(path), schema.metadata[METADATA_KEY])
+
+
+def read_about(path: Path) -> Any:
+    """What a table is of; None where that is not known.
+
+    Raises:
+        ConfigError: The file is damaged, or no table.
+    """
+    try:
+        if path.suffix == ".parquet":
+            metadata = pq.read_schema(path).metadata or {}
+            return json.loads(metadata.get(METADATA_KEY, b"null"))
+        beside = _beside(path)
+        return json.loads(beside.read_text(encoding="utf-8")) if beside.is_file() else None
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise ConfigError(
+            f"{path} is there already, and no result of this command ({first_line(error)}): "
+            "choose another output=FILE"
+        ) from error
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f"{path.name}.meta.json")
+
+
+def _flat(table: pa.Table) -> pa.Table:
+    """The table without lists, for CSV."""
+    for n, field in enumerate(table.schema):
+        if pa.types.is_list(field.type):
+            texts = [None if v is None else _SEPARATOR.join(v) for v in table[n].to_pylist()]
+            table = table.set_column(n, field.name, pa.array(texts, pa.string()))
+    return table
+
+
+def _lines(table: pa.Table) -> Iterator[str]:
+    single = [field.name for field in table.schema if pa.types.is_float32(field.type)]
+    for row in table.to_pylist():
+        yield json.dumps(row | {name: _shown(row[name]) for name in single}) + "\n"
+
+
+def _shown(value: float | None) -> float | None:
+    """A float32 with the digits that it has; JSON knows no NaN."""
+    return None if value is None or math.isnan(value) else float(f"{value:.9g}")
