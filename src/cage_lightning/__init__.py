@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cage_lightning.app.build import load_module
+    from cage_lightning.deploy.expressions import Expression, Expressions
+    from cage_lightning.deploy.model import ExpressionModel
     from cage_lightning.errors import CageError
     from cage_lightning.labels import (
         AFFECTNET_7,
@@ -38,7 +40,10 @@ __all__ = [
     "CageError",
     "CombinedLoss",
     "DiscreteLoss",
+    "Expression",
     "ExpressionMetrics",
+    "ExpressionModel",
+    "Expressions",
     "LabelSpace",
     "Prediction",
     "Predictions",
@@ -56,6 +61,8 @@ __all__ = [
 # Which module each public name is defined in.
 _MODULES = {
     "app.build": ("load_module",),
+    "deploy.expressions": ("Expression", "Expressions"),
+    "deploy.model": ("ExpressionModel",),
     "errors": ("CageError",),
     "labels": ("AFFECTNET_7", "AFFECTNET_8", "EMOTIC", "Batch", "LabelSpace", "Prediction"),
     "losses": ("CombinedLoss", "DiscreteLoss", "ValenceArousalLoss"),

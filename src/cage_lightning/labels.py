@@ -152,6 +152,38 @@ EMOTIC = LabelSpace(
 LABEL_SPACES = {space.name: space for space in (AFFECTNET_8, AFFECTNET_7, EMOTIC)}
 
 
+@dataclass(frozen=True)
+class OutputLayout:
+    """What the columns of a network's output are: logits of the categories, then affect.
+
+    Attributes:
+        space: The categories and affect dimensions.
+        categories: Whether there is a logit for each category.
+        affect: Whether there is a value for each affect dimension.
+    """
+
+    space: LabelSpace
+    categories: bool
+    affect: bool
+
+    @property
+    def logits(self) -> int:
+        """The number of logits: K, or 0."""
+        return len(self.space.categories) if self.categories else 0
+
+    @property
+    def width(self) -> int:
+        """The number of columns: K logits and D affect values, as far as they are predicted."""
+        return self.logits + (len(self.space.dimensions) if self.affect else 0)
+
+    def read(self, outputs: Any) -> Prediction:
+        """Split outputs ``[B, width]``, a tensor or an array, by their meaning."""
+        return Prediction(
+            logits=outputs[:, : self.logits] if self.categories else None,
+            affect=outputs[:, self.logits :] if self.affect else None,
+        )
+
+
 class Batch(NamedTuple):
     """A batch of samples, which every data set yields and every loss and metric reads.
 

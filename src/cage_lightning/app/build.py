@@ -18,7 +18,6 @@ from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
-from cage_lightning.app.checkpoints import describe
 from cage_lightning.app.cli import typed_settings
 from cage_lightning.app.data_nodes import data_nodes
 from cage_lightning.app.lightning_settings import check_callbacks, check_trainer
@@ -27,18 +26,13 @@ from cage_lightning.app.signatures import check_settings, shown
 from cage_lightning.callbacks import AtomicCheckpointIO
 from cage_lightning.data.module import ExpressionData
 from cage_lightning.data.source import Source
-from cage_lightning.errors import (
-    CheckpointError,
-    ConfigError,
-    check_between,
-    check_not_negative,
-    check_seed,
-    first_line,
-)
+from cage_lightning.deploy import loading
+from cage_lightning.deploy.checkpoints import describe
+from cage_lightning.errors import ConfigError, check_between, check_not_negative, check_seed
 from cage_lightning.labels import LabelSpace
 from cage_lightning.models import load_weights
 from cage_lightning.modules import ExpressionModule
-from cage_lightning.system.paths import local_path, refuse_outside
+from cage_lightning.system.paths import local_path
 
 
 def build(node: Any, **arguments: Any) -> Any:
@@ -192,20 +186,13 @@ def build_loggers(config: DictConfig) -> list[Logger]:
 
 
 def checkpoint_of(path: str, key: str = "checkpoint") -> Path:
-    """The checkpoint that `path` means: a file itself, or the best one of a run folder.
+    """The checkpoint that a setting means: a file itself, or the best one of a run folder.
 
     Raises:
         CheckpointError: There is none.
         DataError: It is a link that leads out of the run folder.
     """
-    place = local_path(key, path).expanduser()
-    file = place / "checkpoints" / "best.ckpt" if place.is_dir() else place
-    if not file.is_file():
-        hint = ": that run has no best epoch yet" if place.is_dir() else ""
-        raise CheckpointError(f"there is no checkpoint {file}{hint}")
-    if file != place:
-        refuse_outside(place, file)
-    return file
+    return loading.checkpoint_of(local_path(key, path).expanduser())
 
 
 def load_module(file: Path) -> ExpressionModule:
@@ -216,13 +203,11 @@ def load_module(file: Path) -> ExpressionModule:
             one's own may ask for.
     """
     described = describe(file)
-    try:
-        network = described.build(num_outputs=described.mode.num_outputs(described.space))
-    except Exception as error:  # torchvision's or timm's, about a size that no network has
-        raise CheckpointError(f"{file} is refused: {first_line(error)}") from error
+    description = described.description
+    network = description.build(str(file))
     load_weights(network, file, strict=True)
     return described.mode(
-        network, described.space, config=described.config, training=described.training
+        network, description.label_space, config=described.config, training=description.training
     )
 
 

@@ -10,9 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from rich.console import Console
-from rich.progress import track
-
 from cage_lightning.errors import DataError
 
 Name = TypeVar("Name")
@@ -44,6 +41,9 @@ def map_files(read: Callable[[Name], Value], names: Sequence[Name], title: str) 
         The values in the order of `names`. If `read` raises, the error of the first name in that
         order is raised and files not yet begun are not read.
     """
+    from rich.console import Console
+    from rich.progress import track
+
     chunks = [names[i : i + CHUNK] for i in range(0, len(names), CHUNK)]
     with ThreadPoolExecutor(THREADS) as pool:
         values = track(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +11,7 @@ import torch
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
-from cage_lightning.data.annotations import Annotations
-from cage_lightning.data.files import map_files, read_file
+from cage_lightning.data.files import read_file
 from cage_lightning.errors import DataError
 
 # None of them needs a program beside Pillow: what only looks like a picture, such as EPS, would.
@@ -54,14 +52,25 @@ def decode_image(
     name = name or (f"of {len(picture)} bytes" if isinstance(picture, bytes) else str(picture))
     try:
         with open_picture(picture) as stored:
-            rgb = to_rgb(stored)
-        if box is not None:
-            rgb = rgb.crop(widened(box, margin, rgb.size))
+            return square(stored, size, box, margin)
     except Exception as error:  # Pillow's format readers let all kinds of errors through.
         raise DataError(
             f"Cannot decode the picture {name}: {type(error).__name__}: {error}. "
             f"Restore the file, or leave such pictures out with data.on_error=skip."
         ) from error
+
+
+def square(
+    picture: Image.Image, size: int, box: Sequence[float] | None = None, margin: float = 0.0
+) -> Tensor:
+    """Make an open picture square; see `decode_image`.
+
+    Raises:
+        ValueError: The box lies outside the picture, or the picture's values have no known range.
+    """
+    rgb = to_rgb(picture)
+    if box is not None:
+        rgb = rgb.crop(widened(box, margin, rgb.size))
     if rgb.size != (size, size):
         rgb = rgb.resize((size, size), Image.Resampling.BILINEAR)
     return torch.from_numpy(np.array(rgb)).permute(2, 0, 1).contiguous()
@@ -131,30 +140,3 @@ def to_rgb(picture: Image.Image) -> Image.Image:
     if "transparency" in picture.info:  # a transparent palette entry: keep its colour
         picture = picture.convert("RGBA")
     return picture.convert("RGB")
-
-
-def without_broken(table: Annotations) -> Annotations:
-    """The rows whose picture can be decoded; the others are counted as ``broken picture``.
-
-    So are rows whose box lies outside their picture. Every row's picture is decoded once to find
-    out, in threads (a progress bar is shown for large tables).
-
-    Raises:
-        DataError: No row is left.
-    """
-
-    def is_whole(row: int) -> bool:
-        box = None if table.box is None else table.box[row].tolist()
-        try:
-            decode_image(table.root / table.path[row], 1, box)
-        except DataError:
-            return False
-        return True
-
-    whole = np.array(map_files(is_whole, range(len(table)), "Checking pictures"), dtype=bool)
-    if whole.all():
-        return table
-    if not whole.any():
-        raise DataError(f"{table.root}: none of the {len(table)} pictures can be decoded.")
-    left_out = {**table.left_out, "broken picture": int((~whole).sum())}
-    return replace(table.select(whole), left_out=left_out)

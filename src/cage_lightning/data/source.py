@@ -7,8 +7,8 @@ from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Literal
 
 from cage_lightning.data.annotations import Annotations
+from cage_lightning.data.broken_pictures import without_broken
 from cage_lightning.data.files import OnError
-from cage_lightning.data.images import without_broken
 from cage_lightning.data.store import Store
 from cage_lightning.errors import check_choice
 from cage_lightning.labels import LABEL_SPACES, LabelSpace

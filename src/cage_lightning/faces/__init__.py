@@ -1,4 +1,1 @@
-"""Faces in pictures and videos: detectors, crops, tracks, sources, rows, and drawing.
-
-Packages of the extra ``faces`` are imported where they are used, by whoever uses them.
-"""
+"""Faces in pictures and videos: detectors, crops, tracking, and drawing on pictures."""

@@ -16,7 +16,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from cage_lightning.errors import DivergedError
-from cage_lightning.labels import Batch, LabelSpace, Prediction
+from cage_lightning.labels import Batch, LabelSpace, OutputLayout, Prediction
 from cage_lightning.metrics import ExpressionMetrics
 from cage_lightning.schedules import with_warmup
 from cage_lightning.training_statistics import TrainingStatistics
@@ -80,18 +80,18 @@ class ExpressionModule(pl.LightningModule):
         self._last_loss: float | None = None
 
     @classmethod
+    def layout(cls, space: LabelSpace) -> OutputLayout:
+        """What the columns of the network's output are."""
+        return OutputLayout(space, cls.predicts_categories, cls.predicts_affect)
+
+    @classmethod
     def num_outputs(cls, space: LabelSpace) -> int:
         """The width of the network's output: K logits and D affect values, as far as predicted."""
-        logits = len(space.categories) if cls.predicts_categories else 0
-        return logits + (len(space.dimensions) if cls.predicts_affect else 0)
+        return cls.layout(space).width
 
     def read(self, outputs: Tensor) -> Prediction:
         """Outputs ``[B, num_outputs]`` by meaning: logits ``[B, K]``, then affect ``[B, D]``."""
-        k = len(self.label_space.categories) if self.predicts_categories else 0
-        return Prediction(
-            logits=outputs[:, :k] if self.predicts_categories else None,
-            affect=outputs[:, k:] if self.predicts_affect else None,
-        )
+        return self.layout(self.label_space).read(outputs)
 
     def forward(self, image: Tensor) -> Prediction:
         """Predict from normalised images ``[B, 3, H, W]``."""

@@ -15,7 +15,8 @@ from PIL import Image
 from torchvision.transforms.v2 import functional as tv
 
 from cage_lightning.data.annotations import Annotations
-from cage_lightning.data.images import decode_image, without_broken
+from cage_lightning.data.broken_pictures import without_broken
+from cage_lightning.data.images import decode_image
 from cage_lightning.errors import DataError
 from cage_lightning.labels import AFFECTNET_8
 

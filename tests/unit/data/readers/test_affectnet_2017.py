@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cage_lightning.data.images import without_broken
+from cage_lightning.data.broken_pictures import without_broken
 from cage_lightning.data.module import FaceDataset
 from cage_lightning.data.readers.affectnet import read_affectnet
 from cage_lightning.errors import DataError

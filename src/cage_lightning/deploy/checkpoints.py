@@ -6,19 +6,18 @@ called, which path is read, or what a ``${...}`` stands for.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from reprlib import Repr
 from types import NoneType
 from typing import Any, TypeVar
 
 import torch
-from torch import nn
 
 from cage_lightning import modules
+from cage_lightning.deploy.description import Backbone, Description
+from cage_lightning.deploy.preprocessing import Preprocessing
 from cage_lightning.errors import CheckpointError
 from cage_lightning.labels import LabelSpace
 from cage_lightning.models import build_network
@@ -26,9 +25,7 @@ from cage_lightning.modules import ExpressionModule
 from cage_lightning.training_statistics import TrainingStatistics
 
 # What `model` and `module` of a checkpoint's config may name, by the `_target_` in conf/.
-BUILDERS: Mapping[str, Callable[..., nn.Module]] = {
-    "cage_lightning.models.build_network": build_network,
-}
+BUILDERS: Mapping[str, Any] = {"cage_lightning.models.build_network": build_network}
 MODES: Mapping[str, type[ExpressionModule]] = {
     f"cage_lightning.modules.{mode.__name__}": mode for mode in modules.MODES
 }
@@ -41,32 +38,29 @@ _MODEL_KEYS: Mapping[str, tuple[type, ...]] = {
     "image_size": (int,),
     "head_dropout": (float, int, NoneType),
 }
-_LARGEST_IMAGE = 2048  # pixels; a batch of larger ones would fill the memory
+
+# Where a config says what is done to a picture.
+_PARTS = {"image_size": "model", "mean": "augment", "std": "augment", "margin": "data"}
 
 _T = TypeVar("_T")
-_NAME = re.compile(r"[\w.-]{1,100}", re.ASCII)  # of a network: no path, no address
 
 
 @dataclass(frozen=True)
-class Description:
+class Described:
     """What a checkpoint says of the module that it is a state of.
 
     Attributes:
-        build: Number of outputs to the network, its weights random.
+        description: The network and what its outputs mean.
         mode: How the outputs are read.
-        space: What they mean.
-        training: What the training split was like; None if the file does not say.
         config: The config of the run as plain containers; nothing in it is to be built or resolved.
     """
 
-    build: Callable[..., nn.Module]
+    description: Description
     mode: type[ExpressionModule]
-    space: LabelSpace
-    training: TrainingStatistics | None
     config: dict[str, Any]
 
 
-def describe(file: Path) -> Description:
+def describe(file: Path) -> Described:
     """Read what one of our checkpoints says of its module.
 
     Raises:
@@ -83,15 +77,17 @@ def describe(file: Path) -> Description:
         ) from error
     try:
         label_space = LabelSpace.from_dict(space)
-        return Description(
-            build=_network(_entry(config, "model")),
-            mode=_mode(_entry(config, "module")),
-            space=label_space,
+        mode = _mode(_entry(config, "module"))
+        model = _model(_entry(config, "model"))
+        description = Description(
+            layout=mode.layout(label_space),
+            backbone=_checked(Backbone, name=model["name"], head_dropout=model.get("head_dropout")),
+            preprocessing=_preprocessing(config),
             training=None
             if training is None
             else TrainingStatistics.from_dict(training, label_space),
-            config=config,
         )
+        return Described(description, mode, config)
     except ValueError as error:
         raise CheckpointError(
             f"{file} is refused: {error}; a network of your own needs model=... and loss=... "
@@ -99,7 +95,8 @@ def describe(file: Path) -> Description:
         ) from error
 
 
-def _network(node: Any) -> Callable[..., nn.Module]:
+def _model(node: Any) -> dict[str, Any]:
+    """The settings of the network; `weights` are those that the training began with."""
     for key, value in node.items():
         if key not in _MODEL_KEYS:
             raise ValueError(f"its config.model has the key {_shown(key)}")
@@ -107,19 +104,27 @@ def _network(node: Any) -> Callable[..., nn.Module]:
             raise ValueError(f"its config.model.{key} is {_shown(value)}")
     if missing := {"name", "image_size"} - node.keys():
         raise ValueError(f"its config.model has no {' and no '.join(sorted(missing))}")
-    build = _choice(BUILDERS, node)
-    if not 0 < node["image_size"] <= _LARGEST_IMAGE:
-        raise ValueError(
-            f"its config.model.image_size is {_shown(node['image_size'])}, not 1 to "
-            f"{_LARGEST_IMAGE} pixels"
-        )
-    if not _NAME.fullmatch(node["name"]):
-        raise ValueError(
-            f"its config.model.name is {_shown(node['name'])}, not the name of a network"
-        )
-    # The weights that the training began with: maybe a file of another machine, and not needed.
-    settings = {k: node[k] for k in ("name", "image_size", "head_dropout") if k in node}
-    return partial(build, weights="none", **settings)
+    _choice(BUILDERS, node)
+    return dict(node)
+
+
+def _preprocessing(config: dict[Any, Any]) -> Preprocessing:
+    """What the evaluation of the run does to a picture; the configs of older runs lack parts."""
+    found = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, part in _PARTS.items()
+        if isinstance(node := config.get(part), dict) and (value := node.get(name)) is not None
+    }
+    return _checked(Preprocessing, **found)
+
+
+def _checked(make: Callable[..., _T], **values: Any) -> _T:
+    """Make something of values of the config; an error names the part of it."""
+    try:
+        return make(**values)
+    except ValueError as error:
+        name = str(error).partition(" ")[0]
+        raise ValueError(f"its config.{_PARTS.get(name, 'model')}.{error}") from error
 
 
 def _mode(node: Any) -> type[ExpressionModule]:

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from cage_lightning.app.build import load_module
-from cage_lightning.app.checkpoints import BUILDERS, MODES
 from cage_lightning.app.schema import CONF_DIR
+from cage_lightning.deploy.checkpoints import BUILDERS, MODES
 from cage_lightning.errors import CheckpointError
 from cage_lightning.labels import AFFECTNET_8
 from cage_lightning.models import build_network

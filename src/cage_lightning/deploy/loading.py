@@ -1,0 +1,102 @@
+"""From a path to a model: a checkpoint, a run folder, or an export in any of its forms."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cage_lightning.deploy.description import Description
+from cage_lightning.deploy.folder import WEIGHTS, checked, is_export, read_export
+from cage_lightning.deploy.networks import Networks, Predictor, Several
+from cage_lightning.errors import CheckpointError
+from cage_lightning.models import load_weights, read_state_dict
+from cage_lightning.system.paths import local_path, refuse_outside
+
+MEMBER = "members."  # of the names of an ensemble's tensors, before the number of the network
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model that was read from a file.
+
+    Attributes:
+        description: What it is.
+        predictor: The model itself, in evaluation mode, on the CPU.
+    """
+
+    description: Description
+    predictor: Predictor
+
+
+def load(path: str | Path | Sequence[str | Path]) -> Loaded:
+    """Load a model.
+
+    Args:
+        path: A run folder (its best checkpoint), a checkpoint, the folder of an export, or a file
+            in one; or several of them, whose predictions are averaged.
+
+    Raises:
+        CheckpointError: There is no such file, it is damaged, it asks for something that no model
+            has, or several do not fit together.
+    """
+    if isinstance(path, str | Path):
+        return _load(local_path("checkpoint", str(path)).expanduser())
+    if not path:
+        raise CheckpointError("there is no checkpoint: an empty list was given")
+    loaded = [_load(local_path("checkpoint", str(one)).expanduser()) for one in path]
+    first = loaded[0].description
+    for one, name in zip(loaded, path, strict=True):
+        for part in ("layout", "preprocessing"):
+            if getattr(one.description, part) != getattr(first, part):
+                raise CheckpointError(
+                    f"{name} and {path[0]} cannot be averaged: their {part} differs"
+                )
+    return Loaded(
+        first, Several([one.predictor for one in loaded]) if loaded[1:] else loaded[0].predictor
+    )
+
+
+def checkpoint_of(place: Path) -> Path:
+    """The checkpoint that a path means: a file itself, or the best one of a run folder.
+
+    Raises:
+        CheckpointError: There is none.
+        DataError: It is a link that leads out of the run folder.
+    """
+    file = place / "checkpoints" / "best.ckpt" if place.is_dir() else place
+    if not file.is_file():
+        hint = ": that run has no best epoch yet" if place.is_dir() else ""
+        raise CheckpointError(f"there is no checkpoint {file}{hint}")
+    if file != place:
+        refuse_outside(place, file)
+    return file
+
+
+def _load(place: Path) -> Loaded:
+    if is_export(place):
+        return _load_export(place)
+    from cage_lightning.deploy.checkpoints import describe  # imports Lightning
+
+    file = checkpoint_of(place)
+    description = describe(file).description
+    network = description.build(str(file))
+    load_weights(network, file, strict=True)
+    return Loaded(description, Networks([network], description.layout).eval())
+
+
+def _load_export(place: Path) -> Loaded:
+    folder, name = (place, WEIGHTS) if place.is_dir() else (place.parent, place.name)
+    export = read_export(folder)
+    file = checked(folder, name, export)
+    description = export.description
+    tensors = read_state_dict(file)
+    members = []
+    for number in range(export.members):
+        prefix = f"{MEMBER}{number}."
+        own = {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
+        network = description.build(str(folder))
+        load_weights(network, own, strict=True)
+        members.append(network)
+    predictor = Networks(members, description.layout, description.calibration)
+    return Loaded(description, predictor.eval())

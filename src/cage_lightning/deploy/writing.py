@@ -1,0 +1,92 @@
+"""Writing the folder of an export."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+
+from cage_lightning.deploy.folder import CONFIG, WEIGHTS, Export, checksum
+from cage_lightning.deploy.loading import MEMBER, Loaded
+from cage_lightning.deploy.networks import Networks, Several
+from cage_lightning.errors import CheckpointError
+from cage_lightning.system.atomic import replacing, write_atomic
+
+_PACKAGES = ("cage_lightning", "torch", "torchvision", "timm", "numpy", "pillow")
+
+
+def write_weights(folder: Path, loaded: Loaded) -> None:
+    """Write the weights of a model, of each member of an ensemble, as ``model.safetensors``.
+
+    Raises:
+        CheckpointError: The model is no network of PyTorch.
+        OutputError: The file cannot be written.
+    """
+    tensors = {
+        f"{MEMBER}{number}.{name}": tensor.contiguous().clone()
+        for number, network in enumerate(members(loaded))
+        for name, tensor in network.state_dict().items()
+    }
+    with replacing(folder / WEIGHTS) as part:
+        save_file(tensors, part)
+
+
+def members(loaded: Loaded) -> list[torch.nn.Module]:
+    """The networks of a model.
+
+    Raises:
+        CheckpointError: One of them is no network of PyTorch.
+    """
+    whole = loaded.predictor
+    parts = list(whole.parts) if isinstance(whole, Several) else [whole]
+    found = [n for part in parts if isinstance(part, Networks) for n in part.members]
+    if len(found) < len(parts):
+        raise CheckpointError("only networks of PyTorch can be exported: give a run or its export")
+    return found
+
+
+def write_config(
+    folder: Path,
+    loaded: Loaded,
+    forms: Mapping[str, Mapping[str, Any]],
+    scores: Mapping[str, Any],
+    made_by: Mapping[str, Any],
+) -> Export:
+    """Write config.json, the last file of an export: with it the folder is one.
+
+    Args:
+        folder: Holds the weights and every file of `forms` already.
+        loaded: The model.
+        forms: By the name of the form: its ``file``, and what was measured of it.
+        scores: Those of metrics.json.
+        made_by: Where the model comes from; the versions of the packages are added.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
+    names = [WEIGHTS, *(str(form["file"]) for form in forms.values())]
+    export = Export(
+        loaded.description,
+        len(members(loaded)),
+        {name: checksum(folder / name) for name in names},
+        forms,
+        scores,
+        dict(made_by) | {"versions": _versions()},
+    )
+    write_atomic(folder / CONFIG, export.to_json())
+    return export
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
