@@ -111,7 +111,7 @@ def _expressions(
     crops: Iterable[Tensor], infer: Callable[[Tensor], Inferred], batch_size: int
 ) -> Iterator[Row]:
     for batch in _batches(crops, batch_size):
-        yield from expression_rows(infer(torch.stack(batch)), len(batch))
+        yield from expression_rows(infer(torch.stack(batch)))
 
 
 def _batches(values: Iterable[T], size: int) -> Iterator[list[T]]:

@@ -12,7 +12,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from cage_lightning.errors import ConfigError, DataError, first_line
 from cage_lightning.faces.pipeline import BEGIN, Position
 from cage_lightning.faces.rows import Row
-from cage_lightning.faces.tables import METADATA_KEY, read_about, replacing_table
+from cage_lightning.faces.tables import read_about, replacing_table
 from cage_lightning.system.atomic import Held, locked, replacing, write_atomic
 
 _NEXT = b"next"
@@ -54,24 +54,25 @@ class Results:
 
     def __init__(self, output: Path, schema: pa.Schema, about: Mapping[str, Any]) -> None:
         self.output, self.about = output, dict(about)
-        self.schema = schema.with_metadata({METADATA_KEY: json.dumps(self.about).encode()})
+        self.schema = schema
         self.folder = output.with_name(f"{output.name}.parts")
         self.partial = output.with_name(f"{output.stem}.partial{output.suffix}")
 
-    def is_finished(self) -> bool:
-        """Whether the job is done.
+    def finished(self) -> Counts | None:
+        """What is in the output, if the job is done.
 
         Raises:
             ConfigError: The output is there, and of something else.
         """
         if not self.output.exists():
-            return False
-        if read_about(self.output) != self.about:
+            return None
+        found = read_about(self.output)
+        if found.get("job") != self.about:
             raise ConfigError(
                 f"{self.output} is there already, of other settings or another source: delete it, "
                 "or choose another output=FILE"
             )
-        return True
+        return Counts(**found["counts"])
 
     @contextmanager
     def opened(self) -> Iterator[Position]:
@@ -110,11 +111,13 @@ class Results:
         """Write what was found, part after part, and unless it is partial delete the parts."""
         target = self.partial if partial else self.output
         counts, seen = Counts(), ""
-        with replacing_table(target, self.schema) as write:
+        about = {"job": self.about}
+        with replacing_table(target, self.schema, about) as write:
             for part in self._parts():
                 rows = list(completed(_read(part).to_pylist()))
                 write(pa.Table.from_pylist(rows, self.schema))
                 counts, seen = _counted(counts, rows, seen)
+            about["counts"] = asdict(counts)
         if not partial:
             self.partial.unlink(missing_ok=True)
             shutil.rmtree(self.folder)

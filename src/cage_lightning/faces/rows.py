@@ -18,8 +18,6 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, Protocol
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from cage_lightning.faces.face import Face, Faces
@@ -28,17 +26,8 @@ from cage_lightning.faces.tracking import Filter, Smoothing, Tracker, make_filte
 from cage_lightning.labels import LabelSpace
 
 Row = dict[str, Any]
-Floats = npt.NDArray[np.float32]
-
 _BOX = ("left", "top", "right", "bottom")
 _FRAMES_PER_S = 25.0  # where a video has no timestamps
-
-
-class _One(Protocol):
-    @property
-    def category(self) -> str | tuple[str, ...] | None:
-        """Its category, or categories."""
-        ...
 
 
 class Inferred(Protocol):
@@ -49,28 +38,8 @@ class Inferred(Protocol):
         """Of the categories and dimensions."""
         ...
 
-    @property
-    def probability(self) -> Floats | None:
-        """``[N, K]``."""
-        ...
-
-    @property
-    def affect(self) -> Floats | None:
-        """``[N, D]``."""
-        ...
-
-    @property
-    def probability_spread(self) -> Floats | None:
-        """``[N, K]``, of an ensemble."""
-        ...
-
-    @property
-    def affect_spread(self) -> Floats | None:
-        """``[N, D]``, of an ensemble."""
-        ...
-
-    def __getitem__(self, index: int, /) -> _One:
-        """About one face."""
+    def columns(self) -> dict[str, list[Any]]:
+        """``category``, ``prob_<category>``, ``<dimension>`` and their spreads, N values each."""
         ...
 
 
@@ -96,12 +65,11 @@ def make_rows(found: Sequence[tuple[Frame, Faces]], expressions: Iterable[Row]) 
     return rows
 
 
-def expression_rows(inferred: Inferred, count: int) -> list[Row]:
-    """What a model says about each of `count` faces, by column."""
-    columns = dict(_numbers(inferred))
+def expression_rows(inferred: Inferred) -> list[Row]:
+    """What a model says about each face, by column."""
+    columns = inferred.columns()
     return [
-        {"category": inferred[n].category} | {key: float(of[n]) for key, of in columns.items()}
-        for n in range(count)
+        dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)
     ]
 
 
@@ -109,41 +77,29 @@ def _of_face(face: Face) -> Row:
     return dict(zip(_BOX, face.box, strict=True)) | {"detector_score": face.score}
 
 
-def _numbers(inferred: Inferred) -> Iterator[tuple[str, Floats]]:
-    """The columns of numbers, ``[N]`` each."""
-    names = [f"prob_{category}" for category in inferred.space.categories]
-    for columns, values, ending in (
-        (names, inferred.probability, ""),
-        (inferred.space.dimensions, inferred.affect, ""),
-        (names, inferred.probability_spread, "_spread"),
-        (inferred.space.dimensions, inferred.affect_spread, "_spread"),
-    ):
-        if values is not None:
-            yield from ((f"{name}{ending}", values[:, k]) for k, name in enumerate(columns))
-
-
 def make_schema(inferred: Inferred, smoothing: Smoothing) -> pa.Schema:
     """The columns of the rows.
 
     Args:
-        inferred: By the same model, about any faces.
+        inferred: By the same model, about any faces or none.
         smoothing: Of affect.
     """
     columns = {"file": pa.string(), "frame": pa.int64(), "time_s": pa.float64()}
     columns |= {"faces": pa.int32(), "face": pa.int32()}
     columns |= {edge: pa.float32() for edge in _BOX}
     columns |= {"detector_score": pa.float32(), "track": pa.int32()}
-    if inferred.probability is not None:
+    columns |= {name: pa.float32() for name in inferred.columns()}
+    if "category" in columns:
         several = inferred.space.multi_label
         columns["category"] = pa.list_(pa.string()) if several else pa.string()
-    columns |= {key: pa.float32() for key, _ in _numbers(inferred)}
     if smoothing != "none":
-        columns |= {f"{key}_smoothed": pa.float32() for key in _dimensions(inferred)}
+        columns |= {f"{name}_smoothed": pa.float32() for name in dimensions_of(inferred)}
     return pa.schema(columns | {"fault": pa.string()})
 
 
-def _dimensions(inferred: Inferred) -> tuple[str, ...]:
-    return () if inferred.affect is None else inferred.space.dimensions
+def dimensions_of(inferred: Inferred) -> tuple[str, ...]:
+    """The dimensions of affect that a model infers."""
+    return tuple(name for name in inferred.space.dimensions if name in inferred.columns())
 
 
 @dataclass

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from cage_lightning.errors import ConfigError, first_line
 from cage_lightning.system.atomic import replacing, write_atomic
 
-METADATA_KEY = b"cage_lightning"
+_KEY = b"cage_lightning"
 ENDINGS = (".parquet", ".csv", ".jsonl")
 _SEPARATOR = ";"  # of the categories of a face in a CSV file, where several may apply
 
@@ -24,15 +24,14 @@ Write = Callable[[pa.Table], None]
 
 
 @contextmanager
-def replacing_table(path: Path, schema: pa.Schema) -> Iterator[Write]:
+def replacing_table(path: Path, schema: pa.Schema, about: dict[str, Any]) -> Iterator[Write]:
     """Replace a file atomically by a table that is written piece by piece.
-
-    What it is of is in the metadata of a parquet file, and beside the others in a file
-    ``<name>.meta.json``.
 
     Args:
         path: The file; its ending is one of `ENDINGS`.
-        schema: Of the table; its metadata hold JSON under `METADATA_KEY`.
+        schema: Of the table.
+        about: What it is of, as JSON values that may change until the end: in the metadata of a
+            parquet file, and beside the others in a file ``<name>.meta.json``.
 
     Yields:
         What writes a piece.
@@ -41,30 +40,30 @@ def replacing_table(path: Path, schema: pa.Schema) -> Iterator[Write]:
         if path.suffix == ".parquet":
             with pq.ParquetWriter(part, schema) as writer:
                 yield writer.write_table
+                writer.add_key_value_metadata({_KEY: json.dumps(about)})
         elif path.suffix == ".csv":
-            flat = _flat(schema.empty_table()).schema
-            with pa.csv.CSVWriter(part, flat) as writer:
+            with pa.csv.CSVWriter(part, _flat(schema.empty_table()).schema) as writer:
                 yield lambda table: writer.write_table(_flat(table))
         else:
             with part.open("w", encoding="utf-8") as file:
                 yield lambda table: file.writelines(_lines(table))
         if path.suffix != ".parquet":
-            write_atomic(_beside(path), schema.metadata[METADATA_KEY])
+            write_atomic(_beside(path), json.dumps(about, indent=2))
 
 
-def read_about(path: Path) -> Any:
-    """What a table is of; None where that is not known.
+def read_about(path: Path) -> dict[str, Any]:
+    """What a table is of; nothing where that is not known.
 
     Raises:
         ConfigError: The file is damaged, or no table.
     """
     try:
         if path.suffix == ".parquet":
-            metadata = pq.read_schema(path).metadata or {}
-            return json.loads(metadata.get(METADATA_KEY, b"null"))
-        beside = _beside(path)
-        return json.loads(beside.read_text(encoding="utf-8")) if beside.is_file() else None
-    except (pa.ArrowException, OSError, ValueError) as error:
+            text = (pq.read_metadata(path).metadata or {}).get(_KEY, b"{}")
+        else:
+            text = _beside(path).read_bytes() if _beside(path).is_file() else b"{}"
+        return dict(json.loads(text))
+    except (pa.ArrowException, OSError, ValueError, TypeError, RecursionError) as error:
         raise ConfigError(
             f"{path} is there already, and no result of this command ({first_line(error)}): "
             "choose another output=FILE"
