@@ -16,10 +16,11 @@ from cage_lightning.commands.prediction_job import Job, plain
 from cage_lightning.deploy.model import ExpressionModel
 from cage_lightning.errors import ConfigError, check_between, check_choice
 from cage_lightning.faces.pipeline import BEGIN, Position
+from cage_lightning.faces.rendering import check_renderable, render
 from cage_lightning.faces.results import Counts, Results
 from cage_lightning.faces.rows import Row
 from cage_lightning.faces.sources import Item, list_items
-from cage_lightning.faces.tables import ENDINGS
+from cage_lightning.faces.tables import ENDINGS, read_rows
 from cage_lightning.faces.tracking import Smoothing
 from cage_lightning.system.output import say
 from cage_lightning.system.paths import local_path
@@ -44,6 +45,8 @@ def predict(config: DictConfig) -> Counts:
     check_between("batch_size", config.batch_size, 1, 100_000)
     source = plain(config.source)
     items = list_items(source)
+    if config.render:
+        check_renderable(items)
     output = _output(config.output, items, source)
     model = ExpressionModel.load(plain(config.checkpoint), device=config.device)
     job = Job(config, items, model)
@@ -53,7 +56,22 @@ def predict(config: DictConfig) -> Counts:
         say(f"{output}: {_said(counts)}")
     else:
         say(f"{output} is complete already: {_said(counts)}")
+    if config.render:
+        _render(results, job)
     return counts
+
+
+def _render(results: Results, job: Job) -> None:
+    folder = results.output.with_name(f"{results.output.stem}-annotated")
+    drawn = render(
+        job.items,
+        read_rows(results.output, job.schema),
+        folder,
+        job.model.label_space,
+        every=job.config.every,
+        about=results.about,
+    )
+    say(f"{folder}: {'what was found, drawn' if drawn else 'drawn already'}")
 
 
 def _look(results: Results, job: Job) -> Counts:

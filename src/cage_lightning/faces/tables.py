@@ -92,3 +92,28 @@ def _lines(table: pa.Table) -> Iterator[str]:
 def _shown(value: float | None) -> float | None:
     """A float32 with the digits that it has; JSON knows no NaN."""
     return None if value is None or math.isnan(value) else float(f"{value:.9g}")
+
+
+def read_rows(path: Path, schema: pa.Schema) -> Iterator[dict[str, Any]]:
+    """The rows of a file that `replacing_table` wrote, one after the other.
+
+    Args:
+        path: The file.
+        schema: Its columns.
+    """
+    if path.suffix == ".parquet":
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches():
+                yield from batch.to_pylist()
+    elif path.suffix == ".csv":
+        flat = _flat(schema.empty_table()).schema
+        options = pa.csv.ConvertOptions(
+            column_types={field.name: field.type for field in flat}, strings_can_be_null=True
+        )
+        parsing = pa.csv.ParseOptions(newlines_in_values=True)
+        with pa.csv.open_csv(path, convert_options=options, parse_options=parsing) as reader:
+            for batch in reader:
+                yield from batch.to_pylist()
+    else:
+        with path.open(encoding="utf-8") as lines:
+            yield from map(json.loads, lines)
