@@ -51,6 +51,8 @@ def predict(config: DictConfig) -> Counts:
     model = ExpressionModel.load(plain(config.checkpoint), device=config.device)
     job = Job(config, items, model)
     results = Results(output, job.schema, job.about)
+    if job.is_live and output.exists():
+        raise ConfigError(f"{output} is there already: choose another output=FILE")
     if (counts := results.finished()) is None:
         counts = _look(results, job)
         say(f"{output}: {_said(counts)}")
@@ -75,9 +77,8 @@ def _render(results: Results, job: Job) -> None:
 
 
 def _look(results: Results, job: Job) -> Counts:
-    live = job.items[0].is_live
     with results.opened() as start:
-        if live and start != BEGIN:
+        if job.is_live and start != BEGIN:
             raise ConfigError(
                 f"{results.folder} holds an unfinished recording, which cannot go on: delete it, "
                 "or choose another output=FILE"
@@ -85,7 +86,7 @@ def _look(results: Results, job: Job) -> Counts:
         try:
             _write_parts(results, job, start)
         except KeyboardInterrupt:
-            if not live:
+            if not job.is_live:
                 counts = results.write(job.follower.follow, partial=True)
                 say(
                     f"{results.partial}: {_said(counts)} so far. The same command goes on; "
