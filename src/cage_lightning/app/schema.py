@@ -153,6 +153,27 @@ class ScoreConfig:
 
 
 @dataclass
+class PredictConfig:
+    """Top-level keys of conf/predict.yaml."""
+
+    checkpoint: Any = MISSING  # of one model, or a list
+    source: Any = MISSING  # one, or a list
+    output: str | None = None
+    faces: str | None = None
+    threshold: float | None = None
+    smallest_face: float = MISSING
+    longest_side: int = MISSING
+    detector_weights: str | None = None
+    align: bool = False
+    boxes: str | None = None
+    every: int = MISSING
+    smoothing: str = MISSING
+    render: bool = False
+    batch_size: int = MISSING
+    device: str = MISSING
+
+
+@dataclass
 class CollectConfig:
     """Top-level keys of conf/collect.yaml."""
 
@@ -173,13 +194,22 @@ class DashboardConfig:
 
 
 CommandName = Literal[
-    "train", "evaluate", "export", "prepare", "analyze", "score", "collect", "dashboard"
+    "train",
+    "evaluate",
+    "predict",
+    "export",
+    "prepare",
+    "analyze",
+    "score",
+    "collect",
+    "dashboard",
 ]
 """What stands after `python -m cage_lightning.`"""
 
 SCHEMAS: dict[str, type] = {
     "train": TrainConfig,
     "evaluate": EvaluateConfig,
+    "predict": PredictConfig,
     "export": ExportConfig,
     "prepare": PrepareConfig,
     "analyze": AnalyzeConfig,
