@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import time
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
@@ -40,6 +41,13 @@ def predict(config: DictConfig) -> Counts:
         KeyboardInterrupt: After a partial result was written. Of a camera or stream, the end.
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s", force=True)
+    with warnings.catch_warnings():
+        # Of a picture that is read anyway, or whose fault is in its row.
+        warnings.filterwarnings("ignore", module=r"PIL\.")
+        return _predict(config)
+
+
+def _predict(config: DictConfig) -> Counts:
     check_choice("smoothing", config.smoothing, get_args(Smoothing))
     check_between("every", config.every, 1, 1_000_000)
     check_between("batch_size", config.batch_size, 1, 100_000)
