@@ -151,6 +151,23 @@ class PredictConfig:
 
 
 @dataclass
+class ServeConfig:
+    """Top-level keys of conf/serve.yaml."""
+
+    checkpoint: Any = MISSING  # of one model, or a list
+    host: str = MISSING
+    port: int = MISSING
+    upload_mb: float = MISSING
+    faces: str | None = None
+    threshold: float | None = None
+    smallest_face: float = MISSING
+    longest_side: int = MISSING
+    detector_weights: str | None = None
+    align: bool = False
+    device: str = MISSING
+
+
+@dataclass
 class CollectConfig:
     """Top-level keys of conf/collect.yaml."""
 
@@ -171,7 +188,7 @@ class DashboardConfig:
 
 
 CommandName = Literal[
-    "train", "evaluate", "predict", "prepare", "analyze", "score", "collect", "dashboard"
+    "train", "evaluate", "predict", "serve", "prepare", "analyze", "score", "collect", "dashboard"
 ]
 """What stands after `python -m cage_lightning.`"""
 
@@ -179,6 +196,7 @@ SCHEMAS: dict[str, type] = {
     "train": TrainConfig,
     "evaluate": EvaluateConfig,
     "predict": PredictConfig,
+    "serve": ServeConfig,
     "prepare": PrepareConfig,
     "analyze": AnalyzeConfig,
     "score": ScoreConfig,
