@@ -70,7 +70,7 @@ def _scene(
 
 
 def _blocks(picture: Picture) -> npt.NDArray[np.uint8]:
-    """``[N, BLOCK, BLOCK, 3]``"""
+    """uint8 ``[N, BLOCK, BLOCK, 3]``."""
     rows, columns = picture.shape[0] // BLOCK, picture.shape[1] // BLOCK
     whole = picture[: rows * BLOCK, : columns * BLOCK]
     parts = whole.reshape(rows, BLOCK, columns, BLOCK, 3).transpose(0, 2, 1, 3, 4)
@@ -131,13 +131,12 @@ def _report(name: DetectorName, kinds: dict[str, list[Scene]], weights: Path | N
         print(f"| {name} | {error} |")
         return
     results = {kind: searched(detector, scenes) for kind, scenes in kinds.items()}
-    times = [time for _, time in results.values()]
+    times = [f"{time:.0f}" for _, time in results.values()]
     for threshold in tried:
         cells = [counted(kinds[kind], faces, threshold) for kind, (faces, _) in results.items()]
         mark = " (default)" if threshold == THRESHOLDS[name] else ""
-        print(
-            f"| {name} | {threshold}{mark} | {' | '.join(cells)} | {times[0]:.0f}, {times[-1]:.0f} |"
-        )
+        cells += [f"{times[0]}, {times[-1]}"]
+        print(f"| {name} | {threshold}{mark} | {' | '.join(cells)} |")
 
 
 def _one_thread() -> None:

@@ -50,8 +50,8 @@ class Job:
         self.detector = detector_name(config.faces, model)
         self.schema = make_schema(nothing, config.smoothing)
         self.follower = Follower(config.smoothing, dimensions_of(nothing))
-        self.about = self._about()
         self.find = self._find()
+        self.about = self._about()
 
     def look(self, start: Position) -> Iterator[Looked]:
         """See `pipeline.look`."""

@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from cage_lightning.errors import ConfigError, DataError, first_line
 from cage_lightning.faces.pipeline import BEGIN, Position
 from cage_lightning.faces.rows import Row
-from cage_lightning.faces.tables import read_about, replacing_table
+from cage_lightning.faces.tables import delete_table, read_about, replacing_table
 from cage_lightning.system.atomic import Held, locked, replacing, write_atomic
 
 _NEXT = b"next"
@@ -119,7 +119,7 @@ class Results:
                 counts, seen = _counted(counts, rows, seen)
             about["counts"] = asdict(counts)
         if not partial:
-            self.partial.unlink(missing_ok=True)
+            delete_table(self.partial)
             shutil.rmtree(self.folder)
         return counts
 

@@ -70,6 +70,12 @@ def read_about(path: Path) -> dict[str, Any]:
         ) from error
 
 
+def delete_table(path: Path) -> None:
+    """Delete a table that may be there, and what is beside it."""
+    path.unlink(missing_ok=True)
+    _beside(path).unlink(missing_ok=True)
+
+
 def _beside(path: Path) -> Path:
     return path.with_name(f"{path.name}.meta.json")
 
