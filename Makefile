@@ -36,9 +36,9 @@ test: $(READY) ## Run the test suite
 test-slow: $(READY) ## Run the slow tests: kills and resumes, two processes, every backbone, the wheel
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'slow and not browser' -n auto --maxprocesses 8 --dist worksteal
 
-test-page: $(READY) ## Check the page of an experiment in Chromium; installs it (Debian, as root) if it is missing
+test-page: $(READY) ## Check the pages of `collect` and `serve` in Chromium; installs it (Debian, as root) if it is missing
 	command -v chromium > /dev/null || { $(SUDO) apt-get update --quiet && $(SUDO) apt-get install --yes --no-install-recommends chromium; }
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m browser tests/integration/test_page.py
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m browser tests/integration/test_page.py tests/integration/test_serve_page.py
 
 test-slurm: $(READY) ## Run sweeps on two real SLURMs of two nodes each on this machine (Debian, as root or with sudo)
 	command -v slurmctld > /dev/null && command -v munged > /dev/null || { $(SUDO) apt-get update --quiet && $(SUDO) apt-get install --yes --no-install-recommends slurm-wlm munge; }

@@ -10,6 +10,7 @@ const COLOURS = [
   "#56b4e9", "#f0e442", "#e69f00", "#cc79a7", "#00be8c", "#ff8a5c", "#aa8cff", "#c8c8c8",
 ];
 const LONGEST_SIDE = 1280; // pixels of a frame that is sent
+const SMALL = 320; // CSS pixels: a smaller picture is shown enlarged
 const TRAIL = 25; // points behind the one that moves
 const NARROW = 110; // CSS pixels: a narrower box has only its number beside it
 
@@ -219,8 +220,7 @@ function clear() {
   video.load();
   if (address) URL.revokeObjectURL(address);
   address = null;
-  byId("boxes").replaceChildren();
-  byId("points").replaceChildren();
+  for (const id of ["boxes", "trails", "points"]) byId(id).replaceChildren();
   for (const id of ["stage", "results", "clear"]) byId(id).hidden = true;
   byId("file").value = "";
 }
@@ -251,6 +251,8 @@ async function takePicture(file) {
     open(picture);
     const visible = await picture.decode().then(() => true, () => false);
     if (mine !== source) return;
+    const enlarged = SMALL / Math.max(found.width, found.height);
+    picture.style.width = enlarged > 1 ? `${enlarged * found.width}px` : "";
     if (!visible) stage.hidden = true;
     show(found);
     if (!visible) say("This browser cannot show such a file; what was found in it is below.");
