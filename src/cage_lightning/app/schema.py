@@ -174,6 +174,23 @@ class PredictConfig:
 
 
 @dataclass
+class ServeConfig:
+    """Top-level keys of conf/serve.yaml."""
+
+    checkpoint: Any = MISSING  # of one model, or a list
+    host: str = MISSING
+    port: int = MISSING
+    upload_mb: float = MISSING
+    faces: str | None = None
+    threshold: float | None = None
+    smallest_face: float = MISSING
+    longest_side: int = MISSING
+    detector_weights: str | None = None
+    align: bool = False
+    device: str = MISSING
+
+
+@dataclass
 class CollectConfig:
     """Top-level keys of conf/collect.yaml."""
 
@@ -197,6 +214,7 @@ CommandName = Literal[
     "train",
     "evaluate",
     "predict",
+    "serve",
     "export",
     "prepare",
     "analyze",
@@ -210,6 +228,7 @@ SCHEMAS: dict[str, type] = {
     "train": TrainConfig,
     "evaluate": EvaluateConfig,
     "predict": PredictConfig,
+    "serve": ServeConfig,
     "export": ExportConfig,
     "prepare": PrepareConfig,
     "analyze": AnalyzeConfig,

@@ -16,6 +16,7 @@ from cage_lightning.deploy.model import ExpressionModel
 from cage_lightning.errors import ConfigError, check_choice
 from cage_lightning.faces.boxes import read_boxes
 from cage_lightning.faces.detectors import DetectorName, make_detector
+from cage_lightning.faces.face import Detector
 from cage_lightning.faces.pipeline import FRAMES, Find, Looked, Position, finding, look
 from cage_lightning.faces.rows import Follower, dimensions_of, make_schema
 from cage_lightning.faces.sources import Item
@@ -45,7 +46,9 @@ class Job:
     def __init__(self, config: DictConfig, items: Sequence[Item], model: ExpressionModel) -> None:
         self.config, self.items, self.model = config, items, model
         nothing = model.predict([])  # tells the columns
-        self.detector = _detector(config, model)
+        if config.boxes is not None and config.faces is not None:
+            raise ConfigError("faces=... finds boxes and boxes=... gives them: leave one out")
+        self.detector = detector_name(config.faces, model)
         self.schema = make_schema(nothing, config.smoothing)
         self.follower = Follower(config.smoothing, dimensions_of(nothing))
         self.find = self._find()
@@ -74,16 +77,7 @@ class Job:
         config = self.config
         if config.boxes is not None:
             return read_boxes(local_path("boxes", config.boxes), self.items).find
-        weights = config.detector_weights
-        return finding(
-            make_detector(
-                self.detector,
-                config.threshold,
-                config.smallest_face,
-                config.longest_side,
-                None if weights is None else local_path("detector_weights", weights),
-            )
-        )
+        return finding(detector_of(config, self.model))
 
     def _about(self) -> dict[str, Any]:
         """What tells this job from another one, and what readers of the rows want to know."""
@@ -103,6 +97,22 @@ class Job:
         }
 
 
+def detector_of(config: DictConfig, model: ExpressionModel) -> Detector:
+    """The detector that the settings of a command name.
+
+    Raises:
+        ConfigError: A setting is wrong, a package missing, or the model looks at whole persons.
+    """
+    weights = config.detector_weights
+    return make_detector(
+        detector_name(config.faces, model),
+        config.threshold,
+        config.smallest_face,
+        config.longest_side,
+        None if weights is None else local_path("detector_weights", weights),
+    )
+
+
 def plain(value: Any) -> str | list[str]:
     """A setting that is one name or a list of them; a number stands for itself."""
     return [str(one) for one in value] if isinstance(value, ListConfig) else str(value)
@@ -114,19 +124,22 @@ def listed(value: Any) -> list[str]:
     return [names] if isinstance(names, str) else names
 
 
-def _detector(config: DictConfig, model: ExpressionModel) -> DetectorName:
+def detector_name(faces: str | None, model: ExpressionModel) -> DetectorName:
+    """The detector that `faces=` names, or by default the one that suits the model.
+
+    Raises:
+        ConfigError: There is none of that name, or the model looks at whole persons.
+    """
     persons = model.label_space.name == EMOTIC.name
-    if config.faces is None:
+    if faces is None:
         return "none" if persons else "centerface"
-    check_choice("faces", config.faces, get_args(DetectorName))
-    if config.boxes is not None:
-        raise ConfigError("faces=... finds boxes and boxes=... gives them: leave one out")
-    if persons and config.faces != "none":
+    check_choice("faces", faces, get_args(DetectorName))
+    if persons and faces != "none":
         raise ConfigError(
-            f"faces={config.faces}: a model of EMOTIC looks at whole persons, not at faces; give "
-            "their boxes with boxes=FILE, or faces=none for the whole picture"
+            f"faces={faces}: a model of EMOTIC looks at whole persons, not at faces; take "
+            "faces=none for the whole picture, or in predict their boxes with boxes=FILE"
         )
-    return cast(DetectorName, config.faces)
+    return cast(DetectorName, faces)
 
 
 def _fingerprint(place: Path) -> str:

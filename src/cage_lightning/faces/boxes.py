@@ -18,9 +18,9 @@ _EDGES = ("left", "top", "right", "bottom")
 
 @dataclass(frozen=True)
 class GivenBoxes:
-    """The boxes of each file, by the name of its item."""
+    """The boxes, by the name of an item and the number of a frame (None for a picture)."""
 
-    faces: Mapping[str, Faces]
+    faces: Mapping[tuple[str, int | None], Faces]
 
     def find(self, frames: Sequence[Frame]) -> list[tuple[Frame, Faces]]:
         """Each frame and its faces or persons, in the order of the file.
@@ -33,7 +33,7 @@ class GivenBoxes:
         if frame.picture is None:
             return frame, ()
         height, width = frame.picture.shape[:2]
-        for face in (faces := self.faces.get(frame.file, ())):
+        for face in (faces := self.faces.get((frame.file, frame.number), ())):
             left, top, right, bottom = face.box
             inside = (min(right, width) - max(left, 0), min(bottom, height) - max(top, 0))
             if min(inside) < SMALLEST_BOX:
@@ -43,21 +43,22 @@ class GivenBoxes:
 
 
 def read_boxes(path: Path, items: Sequence[Item]) -> GivenBoxes:
-    """Read a CSV file with the columns file, left, top, right and bottom.
+    """Read a CSV file with the columns file, left, top, right and bottom, and for videos frame.
 
     Args:
         path: The file. What ``file`` names is a path as `source=` names it, or one relative to the
-            folder of this file. Edges are in pixels of the upright picture.
-        items: Pictures.
+            folder of this file; ``frame`` is the number of a frame, from 0, and empty for a
+            picture. Edges are in pixels of the upright picture.
+        items: Pictures and videos.
 
     Raises:
-        ConfigError: An item is no picture.
-        DataError: A column is missing, an edge is no number, or a row names no item.
+        ConfigError: An item is a camera or a stream.
+        DataError: A column is missing, an edge or frame is no number, or a row names no item.
     """
-    if any(item.kind != "picture" for item in items):
-        raise ConfigError(f"boxes={path}: boxes are for pictures, and source= names something else")
-    known = {key: item.name for item in items for key in (item.place, _whole(Path(item.place)))}
-    found: dict[str, Faces] = {}
+    if any(item.is_live for item in items):
+        raise ConfigError(f"boxes={path}: nobody knows the boxes of a camera or stream beforehand")
+    known = {key: item for item in items for key in (item.place, _whole(Path(item.place)))}
+    found: dict[tuple[str, int | None], Faces] = {}
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file)
@@ -65,10 +66,11 @@ def read_boxes(path: Path, items: Sequence[Item]) -> GivenBoxes:
                 raise DataError(f"{path} has no column {', '.join(sorted(missing))}")
             for number, row in enumerate(reader, 2):
                 where = f"{path}, line {number}"
-                name = known.get(row["file"]) or known.get(_whole(path.parent / row["file"]))
-                if name is None:
-                    raise DataError(f"{where}: source= has no picture {row['file']!r}")
-                found[name] = (*found.get(name, ()), _face(row, where))
+                item = known.get(row["file"]) or known.get(_whole(path.parent / row["file"]))
+                if item is None:
+                    raise DataError(f"{where}: source= has no file {row['file']!r}")
+                place = (item.name, _frame(row, item, where))
+                found[place] = (*found.get(place, ()), _face(row, where))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ConfigError(f"boxes={path} cannot be read: {error}") from error
     return GivenBoxes(found)
@@ -76,6 +78,18 @@ def read_boxes(path: Path, items: Sequence[Item]) -> GivenBoxes:
 
 def _whole(path: Path) -> str:
     return str(path.absolute())
+
+
+def _frame(row: Mapping[str, str], item: Item, where: str) -> int | None:
+    text = row.get("frame") or ""
+    if item.kind == "picture" and not text:
+        return None
+    if item.kind == "video" and text.isascii() and text.isdigit():
+        return int(text)
+    raise DataError(
+        f"{where}: the column frame holds the number of a frame of a video, and nothing for a "
+        f"picture; here it is {text!r}"
+    )
 
 
 def _face(row: Mapping[str, str], where: str) -> Face:
