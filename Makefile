@@ -25,7 +25,6 @@ demo: $(READY) ## Draw the demo faces, train on them on the CPU, evaluate: a few
 	$(BIN)/python -m cage_lightning.train data=demo8 model=tiny loss=combined trainer=cpu group=demo
 
 demo-predict: demo ## Predict on drawn pictures and a drawn film; look into runs/demo/predicted/faces-annotated
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,faces]'
 	$(BIN)/python -c 'from pathlib import Path; from cage_lightning.demo.scenes import write_scenes; write_scenes(Path("runs/demo/drawn"))'
 	$(BIN)/python -m cage_lightning.predict checkpoint=runs/demo/demo8-tiny-combined-s0 source=runs/demo/drawn/scenes boxes=runs/demo/drawn/boxes.csv output=runs/demo/predicted/faces.parquet render=true
 

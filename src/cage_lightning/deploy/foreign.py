@@ -7,8 +7,8 @@ The file has the name of the model with the ending ``.yaml``, or the name ``mode
       size: 224             # height and width in pixels
       colors: RGB           # or BGR
       scale: 1              # what a channel's highest value becomes: 1 or 255
-      mean: [0.485, 0.456, 0.406]   # subtracted afterwards, in the order of `colors`
-      std: [0.229, 0.224, 0.225]    # divided by; both may be left out
+      mean: [0.5, 0.5, 0.5]   # subtracted afterwards, in the order of `colors`
+      std: [0.5, 0.5, 0.5]    # divided by; both may be left out
       margin: 0             # added to each side of a face's box; may be left out
     outputs:                # columns from left to right, of the model's outputs in their order
       - columns: [Anger, Contempt, Disgust, Fear, Happiness, Neutral, Sadness, Surprise,
@@ -17,7 +17,7 @@ The file has the name of the model with the ending ``.yaml``, or the name ``mode
         range: [-1, 1]      # of affect; may be left out
     multi_label: false      # whether several categories may apply at once; may be left out
 
-A column ``_`` is left out. This example describes the networks of EmotiEffLib. Categories in any
+A column ``_`` is left out. The columns are those of the networks of EmotiEffLib. Categories in any
 order and capitalisation become those of AffectNet or EMOTIC where they are the same ones.
 """
 
