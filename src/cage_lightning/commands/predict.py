@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import time
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
@@ -40,6 +41,13 @@ def predict(config: DictConfig) -> Counts:
         KeyboardInterrupt: After a partial result was written. Of a camera or stream, the end.
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s", force=True)
+    with warnings.catch_warnings():
+        # Of a picture that is read anyway, or whose fault is in its row.
+        warnings.filterwarnings("ignore", module=r"PIL\.")
+        return _predict(config)
+
+
+def _predict(config: DictConfig) -> Counts:
     check_choice("smoothing", config.smoothing, get_args(Smoothing))
     check_between("every", config.every, 1, 1_000_000)
     check_between("batch_size", config.batch_size, 1, 100_000)
@@ -51,6 +59,8 @@ def predict(config: DictConfig) -> Counts:
     model = ExpressionModel.load(plain(config.checkpoint), device=config.device)
     job = Job(config, items, model)
     results = Results(output, job.schema, job.about)
+    if job.is_live and output.exists():
+        raise ConfigError(f"{output} is there already: choose another output=FILE")
     if (counts := results.finished()) is None:
         counts = _look(results, job)
         say(f"{output}: {_said(counts)}")
@@ -75,9 +85,8 @@ def _render(results: Results, job: Job) -> None:
 
 
 def _look(results: Results, job: Job) -> Counts:
-    live = job.items[0].is_live
     with results.opened() as start:
-        if live and start != BEGIN:
+        if job.is_live and start != BEGIN:
             raise ConfigError(
                 f"{results.folder} holds an unfinished recording, which cannot go on: delete it, "
                 "or choose another output=FILE"
@@ -85,7 +94,7 @@ def _look(results: Results, job: Job) -> Counts:
         try:
             _write_parts(results, job, start)
         except KeyboardInterrupt:
-            if not live:
+            if not job.is_live:
                 counts = results.write(job.follower.follow, partial=True)
                 say(
                     f"{results.partial}: {_said(counts)} so far. The same command goes on; "

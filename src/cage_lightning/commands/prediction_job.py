@@ -17,7 +17,7 @@ from cage_lightning.errors import ConfigError, check_choice
 from cage_lightning.faces.boxes import read_boxes
 from cage_lightning.faces.detectors import DetectorName, make_detector
 from cage_lightning.faces.face import Detector
-from cage_lightning.faces.pipeline import Find, Looked, Position, finding, look
+from cage_lightning.faces.pipeline import FRAMES, Find, Looked, Position, finding, look
 from cage_lightning.faces.rows import Follower, dimensions_of, make_schema
 from cage_lightning.faces.sources import Item
 from cage_lightning.faces.tracking import SMOOTHING_CONSTANTS, Smoothing
@@ -28,6 +28,7 @@ from cage_lightning.system.paths import local_path
 _SETTINGS = (
     "threshold", "smallest_face", "longest_side", "align", "every", "smoothing", "batch_size",
 )  # fmt: skip
+_LIVE_FRAMES = 8  # of a camera that are looked at together: fewer, so that none waits for long
 
 
 class Job:
@@ -64,7 +65,13 @@ class Job:
             every=self.config.every,
             align=self.config.align,
             batch_size=self.config.batch_size,
+            frames=_LIVE_FRAMES if self.is_live else FRAMES,
         )
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it is a camera or a stream that is looked at, which cannot be looked at again."""
+        return self.items[0].is_live
 
     def _find(self) -> Find:
         config = self.config
@@ -78,7 +85,9 @@ class Job:
         smoothing = cast(Smoothing, self.config.smoothing)
         return {
             "label_space": self.model.label_space.to_dict(),
-            "model": [_fingerprint(Path(one)) for one in listed(self.config.checkpoint)],
+            "model": [
+                _fingerprint(Path(one).expanduser()) for one in listed(self.config.checkpoint)
+            ],
             "source": _digest_of(self.items),
             "faces": self.detector if boxes is None else "boxes",
             "boxes": None if boxes is None else _digest(Path(boxes)),

@@ -25,7 +25,7 @@ _GRID = 4  # pixels from one cell to the next
 _SIDES = 32  # both sides of what the network sees are multiples of it
 _SAME = 0.3  # intersection over union above which two boxes are of one face, as published
 _MOST = 1_000  # boxes of a picture, the most likely ones: a picture of noise has one per cell
-_PIXELS = 4 * 1_280 * 1_280  # in one pass through the network
+_PIXELS = 1_280 * 1_280  # in one pass through the network: more is not faster, and takes memory
 
 Floats = npt.NDArray[np.float32]
 
@@ -143,6 +143,7 @@ def _session(network: Path, threads: int | None) -> Any:
     onnx, runtime = of_extra("onnx", _SETTING), of_extra("onnxruntime", _SETTING)
     options = runtime.SessionOptions()
     options.intra_op_num_threads = threads or 0
+    options.enable_mem_pattern = False  # it would keep one for every size of picture
     options.log_severity_level = 3  # the file lists its weights as inputs: a warning for each
     return runtime.InferenceSession(
         _of_any_size(onnx.load(network)), options, providers=["CPUExecutionProvider"]

@@ -17,7 +17,7 @@ LONGEST_SIDE = 640
 
 # Measured by benchmarks/detectors.py.
 THRESHOLDS: dict[DetectorName, float] = {
-    "centerface": 0.5,
+    "centerface": 0.35,
     "haar": 0.0,
     "yunet": 0.8,
     "mtcnn": 0.9,

@@ -21,6 +21,7 @@ VIDEOS = (
 """A file with one of these endings is a video; every other one is taken for a picture."""
 
 _STREAM = re.compile(r"(?:rtsps?|rtmps?|https?|udp|tcp|srt)://", re.IGNORECASE)
+_PASSWORD = re.compile(r"^(\w+://)[^/@]*@")
 _LARGEST_LIST = 1 << 28  # bytes
 _EXAMPLES = (
     "a picture, a folder, a glob, a list file (.txt), a video, a camera's number or a stream"
@@ -41,8 +42,9 @@ class Item:
 
     @property
     def name(self) -> str:
-        """What rows call it: `place`, with what is no text escaped."""
-        return os.fsencode(self.place).decode("utf-8", "backslashreplace")
+        """What rows call it: `place` without a password, and with what is no text escaped."""
+        place = _PASSWORD.sub(r"\1", self.place) if self.kind == "stream" else self.place
+        return os.fsencode(place).decode("utf-8", "backslashreplace")
 
     @property
     def is_live(self) -> bool:

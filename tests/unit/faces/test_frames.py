@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
+from typing import ClassVar
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from cage_lightning.errors import ConfigError
 from cage_lightning.faces.frames import Frame, read_frames
 from cage_lightning.faces.sources import Item
 from tests.faulty_pictures import pictures
@@ -106,6 +110,41 @@ def test_a_video_opens_no_other_file(tmp_path: Path) -> None:
         (frame,) = read(tmp_path / name)
         assert frame.fault
         assert frame.picture is None
+
+
+class Camera:
+    """Three grey frames in BGR, 0.1 s apart, and no more."""
+
+    opened: ClassVar[list[int]] = []
+
+    def __init__(self, number: int) -> None:
+        self.opened.append(number)
+        self.left = 3
+
+    def isOpened(self) -> bool:
+        return self.left > 0
+
+    def read(self) -> tuple[bool, np.ndarray]:
+        self.left -= 1
+        return self.left >= 0, np.full((2, 3, 3), (self.left, 0, 9), np.uint8)
+
+    def release(self) -> None:
+        self.opened.clear()
+
+
+def test_a_camera_is_read_in_rgb_and_released(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cv2", SimpleNamespace(VideoCapture=Camera))
+    frames = list(read_frames(Item("7", "camera")))
+    assert [frame.number for frame in frames] == [0, 1, 2]
+    assert [f.picture[0, 0].tolist() for f in frames if f.picture is not None] == [
+        [9, 0, 2],
+        [9, 0, 1],
+        [9, 0, 0],
+    ]
+    assert not Camera.opened
+    monkeypatch.setattr(Camera, "isOpened", lambda self: False)
+    with pytest.raises(ConfigError, match="source=7: there is no such camera"):
+        list(read_frames(Item("7", "camera")))
 
 
 def test_a_video_of_too_many_pixels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -75,5 +75,10 @@ def test_a_list_that_is_no_text(folder: Path) -> None:
         list_items("list.txt")
 
 
+def test_a_password_is_in_no_name() -> None:
+    assert Item("rtsp://me:secret@host:554/a@b", "stream").name == "rtsp://host:554/a@b"
+    assert Item("http://host/a@b", "stream").name == "http://host/a@b"
+
+
 def test_a_name_that_is_no_text_is_escaped() -> None:
     assert Item("a\udcff.jpg", "picture").name == r"a\xff.jpg"
