@@ -20,7 +20,12 @@ from PIL import Image, ImageDraw
 from cage_lightning.demo.drawn import write_once
 from cage_lightning.demo.faces.geometry import Identity, Pose
 from cage_lightning.demo.faces.head import Colour, Sketch, draw_head
-from cage_lightning.demo.faces.labels import ActionUnits, Label, draw_action_units, draw_affect
+from cage_lightning.demo.faces.labels import (
+    CATEGORY_MEANS,
+    ActionUnits,
+    Label,
+    draw_action_units,
+)
 from cage_lightning.errors import ConfigError
 
 SIZE = (1280, 720)  # width and height in pixels
@@ -30,6 +35,7 @@ FOLDER, FILM, BOXES = "scenes", "film.mp4", "boxes.csv"
 _FILM_SIZE = (640, 360)
 _VERSION = 1  # of the drawing
 _SUPERSAMPLING = 2  # Pillow draws without anti-aliasing
+_CLEAR = 1.2  # how far from neutral faces are, as a share of the mean of their category
 _TURNED = 0.5  # how far heads turn, of what they do in the release
 
 # Of each picture: the brightness of its background in [0, 1], and for each face its category, where
@@ -171,10 +177,10 @@ def _person(seed: tuple[int, ...], category: int, box: Box) -> _Person:
 
 
 def _expression(seed: tuple[int, ...], category: int) -> tuple[ActionUnits, float]:
-    """The face of a category, and its arousal."""
+    """A clear expression of a category, and its arousal."""
     rng = np.random.default_rng([*seed, category])
-    label = Label(category, *draw_affect(rng, category))
-    return draw_action_units(rng, label), label.arousal
+    valence, arousal = (_CLEAR * CATEGORY_MEANS[category]).tolist()
+    return draw_action_units(rng, Label(category, valence, arousal)), arousal
 
 
 def _actor(seed: int, number: int, share: float) -> _Person:
