@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -122,3 +124,81 @@ def test_weights_outside_an_onnx_file_are_not_read(exported: Path, tmp_path: Pat
     (folder / "model.onnx").write_bytes(b"no model")
     with pytest.raises(CheckpointError, match="is not the file that was exported"):
         ExpressionModel.load(folder / "model.onnx")
+
+
+BARE = """
+import sys
+
+for name in %r:
+    sys.modules[name] = None  # as if it were not installed
+from cage_lightning import ExpressionModel
+
+model = ExpressionModel.load(sys.argv[1], device="cpu")
+print(model.predict(sys.argv[2])[0].category)
+"""
+# What pyproject.toml asks for, but torch, torchvision, safetensors, numpy and Pillow; and what
+# would bring it.
+OTHERS = [
+    *("lightning", "pytorch_lightning", "hydra", "omegaconf", "torchmetrics", "wandb", "timm"),
+    *("scipy", "pyarrow", "pandas", "matplotlib", "rich", "yaml", "jinja2", "huggingface_hub"),
+    *("onnx", "onnxruntime", "openvino", "cv2"),
+]
+
+
+@pytest.mark.slow
+def test_an_export_predicts_where_hardly_anything_is_installed(
+    exported: Path, faces: list[Path], tmp_path: Path
+) -> None:
+    arguments = [sys.executable, "-c", BARE % OTHERS, str(exported), str(faces[0])]
+    done = subprocess.run(arguments, capture_output=True, text=True, cwd=tmp_path, timeout=240)
+    assert done.returncode == 0, done.stderr
+    expected = ExpressionModel.load(exported, device="cpu").predict(faces[0])[0].category
+    assert done.stdout.strip() == expected
+
+
+@pytest.mark.slow
+def test_all_forms_of_an_ensemble(
+    trained: Path, command: Command, tmp_path: Path, faces: list[Path]
+) -> None:
+    for name in ("openvino", "nncf"):
+        pytest.importorskip(name, reason="needs the extra export")
+    run = trained / RUN
+    forms = "forms=[onnx_pixels,openvino,openvino_bf16,openvino_int8,torch_export]"
+    arguments = (f"checkpoint=[{run},{run}]", *DATA, "output=export", forms, "force=true")
+    command("export", *arguments, process="started")  # nncf keeps the streams that it finds
+    folder = tmp_path / "export"
+    content = json.loads((folder / "config.json").read_text())
+    whole = ExpressionModel.load(folder, device="cpu").predict(faces)
+    assert whole.probability is not None
+    assert whole.probability_spread is not None
+    for name, form in content["forms"].items():
+        largest = {"float32": 1e-4, "bfloat16": 0.05, "int8": 0.5}[form["precision"]]
+        assert form["largest_difference"] < largest, name
+        if name == "torch_export":
+            with pytest.raises(CheckpointError, match="unpickles parts"):
+                ExpressionModel.load(folder / form["file"])
+            continue
+        found = ExpressionModel.load(folder / form["file"], device="cpu").predict(faces)
+        np.testing.assert_allclose(found.probability, whole.probability, atol=largest)  # type: ignore[arg-type]
+        assert found.affect_spread is not None
+        np.testing.assert_allclose(found.affect_spread, 0, atol=1e-6)  # the same run twice
+    for file in folder.iterdir():
+        assert str(Path(__file__).parents[2]).encode() not in file.read_bytes()
+
+
+@pytest.mark.slow
+def test_a_form_that_loses_too_much_is_left_out(
+    trained: Path, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("onnxruntime", reason="needs the extra export")
+    monkeypatch.setattr("cage_lightning.commands.export_tests.MOST_IN_FLOAT32", 0.0)
+    arguments = (f"checkpoint={trained / RUN}", *DATA, "forms=[onnx_batch1]")
+    done = command("export", *arguments, "output=export", check=False)
+    assert done.returncode == 1
+    assert "onnx_batch1 differs from PyTorch by" in done.stderr
+    assert "left out of export" in done.stderr
+    names = {file.name for file in (tmp_path / "export").iterdir()}
+    assert names == {"README.md", "config.json", "model.safetensors"}
+    assert json.loads((tmp_path / "export/config.json").read_text())["forms"] == {}
+    command("export", *arguments, "output=forced", "force=true")
+    assert (tmp_path / "forced/model_batch1.onnx").is_file()

@@ -7,8 +7,8 @@ The file has the name of the model with the ending ``.yaml``, or the name ``mode
       size: 224             # height and width in pixels
       colors: RGB           # or BGR
       scale: 1              # what a channel's highest value becomes: 1 or 255
-      mean: [0.5, 0.5, 0.5]   # subtracted afterwards, in the order of `colors`
-      std: [0.5, 0.5, 0.5]    # divided by; both may be left out
+      mean: [0.5, 0.5, 0.5] # subtracted afterwards, in the order of `colors`; may be left out
+      std: [0.5, 0.5, 0.5]  # divided by; may be left out
       margin: 0             # added to each side of a face's box; may be left out
     outputs:                # columns from left to right, of the model's outputs in their order
       - columns: [Anger, Contempt, Disgust, Fear, Happiness, Neutral, Sadness, Surprise,
@@ -17,8 +17,8 @@ The file has the name of the model with the ending ``.yaml``, or the name ``mode
         range: [-1, 1]      # of affect; may be left out
     multi_label: false      # whether several categories may apply at once; may be left out
 
-A column ``_`` is left out. The columns are those of the networks of EmotiEffLib. Categories in any
-order and capitalisation become those of AffectNet or EMOTIC where they are the same ones.
+A column ``_`` is left out (docs/export.md has the networks of EmotiEffLib). Categories are
+known by the names of `labels.canonical_category`, in any order.
 """
 
 from __future__ import annotations
@@ -38,7 +38,14 @@ from cage_lightning.deploy.forms.graphs import Foreign
 from cage_lightning.deploy.forms.onnx_form import open_session
 from cage_lightning.deploy.preprocessing import Preprocessing
 from cage_lightning.errors import CheckpointError
-from cage_lightning.labels import AFFECTNET_8, EMOTIC, LABEL_SPACES, LabelSpace, OutputLayout
+from cage_lightning.labels import (
+    AFFECTNET_8,
+    EMOTIC,
+    LABEL_SPACES,
+    LabelSpace,
+    OutputLayout,
+    canonical_category,
+)
 from cage_lightning.system.paths import refuse_outside
 
 _LEFT_OUT = "_"
@@ -213,12 +220,8 @@ def meaning_of(content: Any, name: str) -> Meaning:
         raise ValueError("multi_label is true or false")
     if not isinstance(parts["outputs"], list) or not parts["outputs"]:
         raise ValueError("outputs is a list with an entry for each output of the model")
-    stated = [_output(one) for one in parts["outputs"]]
-    layout = _layout([name for one in stated for name in one.columns], several, name)
-    outputs = tuple(
-        Output(tuple(_ours(x, layout.space) for x in one.columns), one.probabilities, one.range)
-        for one in stated
-    )
+    outputs = tuple(map(_output, parts["outputs"]))
+    layout = _layout([name for one in outputs for name in one.columns], several, name)
     channels_last, bgr, preprocessing = _input(parts["input"])
     return Meaning(channels_last, bgr, outputs, layout, preprocessing)
 
@@ -228,7 +231,7 @@ def _output(content: Any) -> Output:
     columns = parts["columns"]
     if not isinstance(columns, list) or not all(isinstance(x, str) for x in columns):
         raise ValueError("columns is a list of names")
-    plain = tuple(x.lower() if x.lower() in _AFFECT else x for x in columns)
+    plain = tuple(map(_known, columns))
     values = parts.get("values")
     if values is None and all(x in (*_AFFECT, _LEFT_OUT) for x in plain):
         values = "logits"
@@ -245,8 +248,7 @@ def _layout(columns: list[str], several: bool, name: str) -> OutputLayout:
     used = [x for x in columns if x != _LEFT_OUT]
     categories = [x for x in used if x not in _AFFECT]
     dimensions = tuple(x for x in _AFFECT if x in used)
-    folded = {x.casefold() for x in categories}
-    if len(folded) + len(dimensions) < len(used):
+    if len(set(used)) < len(used):
         raise ValueError("columns has a name twice")
     if not used:
         raise ValueError("columns names neither categories nor valence nor arousal")
@@ -255,13 +257,13 @@ def _layout(columns: list[str], several: bool, name: str) -> OutputLayout:
         if dimensions == space.dimensions:
             return OutputLayout(space, categories=False, affect=True)
     for space in LABEL_SPACES.values():
-        same = folded == {x.casefold() for x in space.categories} and space.multi_label == several
+        same = {*categories} == {*space.categories} and space.multi_label == several
         if same and dimensions in ((), space.dimensions):
             return OutputLayout(space, categories=True, affect=bool(dimensions))
     own = LabelSpace.from_dict(
         {
             "name": name,
-            "categories": [_known(x) for x in categories],
+            "categories": categories,
             "multi_label": several,
             "dimensions": list(dimensions),
             "native_range": [-1.0, 1.0],
@@ -271,14 +273,9 @@ def _layout(columns: list[str], several: bool, name: str) -> OutputLayout:
 
 
 def _known(name: str) -> str:
-    """A category as one of our label spaces writes it, where one does."""
-    known = {x.casefold(): x for space in LABEL_SPACES.values() for x in space.categories}
-    return known.get(name.casefold(), name)
-
-
-def _ours(name: str, space: LabelSpace) -> str:
-    """A column as the label space writes it."""
-    return next((x for x in space.categories if x.casefold() == name.casefold()), name)
+    """A column as our label spaces write it, where one of them has it (`happy`: Happiness)."""
+    dimension = name.casefold()
+    return dimension if dimension in _AFFECT else canonical_category(name) or name
 
 
 def _input(content: Any) -> tuple[bool, bool, Preprocessing]:

@@ -32,7 +32,7 @@ def called(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> Called:
     """Call a command in this process: its exit code, and what it printed on both streams."""
-    monkeypatch.setenv(cli.FULL_ERROR, "0")  # so that what a command sets is taken back
+    monkeypatch.delenv(cli.FULL_ERROR, raising=False)
     monkeypatch.chdir(tmp_path)
     before = HydraConfig.instance().cfg
 
@@ -56,7 +56,7 @@ def test_help_shows_what_the_command_takes_and_no_more(name: str, called: Called
     code, out, wrong = called(name, "--help")
     assert (code, wrong) == (0, "")
     own = Command(name)
-    groups = {"train": 15, "evaluate": 6, "prepare": 1, "analyze": 1, "export": 1}.get(name, 0)
+    groups = {"train": 15, "evaluate": 6, "export": 1, "prepare": 1, "analyze": 1}.get(name, 0)
     assert len(own.groups) == groups
     for group, choices in own.groups.items():
         assert f"\n{group}: {choices[0]}" in out
@@ -268,7 +268,7 @@ def test_a_job_in_the_process_of_a_launcher_fails(monkeypatch: pytest.MonkeyPatc
     refused: list[Exception] = []
     job = cli._collecting(task, refused)
     monkeypatch.setattr(cli, "_process", lambda: ("a node", 1))
-    monkeypatch.setenv(cli.FULL_ERROR, "0")
+    monkeypatch.delenv(cli.FULL_ERROR, raising=False)
     with pytest.raises(ConfigError, match="lower it"):
         job(DictConfig({}))
     assert not refused
