@@ -4,8 +4,11 @@ BIN := .venv/bin
 READY := .venv/.ready
 SUDO := $(shell test "$$(id -u)" = 0 || echo sudo --preserve-env=PATH,OMP_NUM_THREADS)
 
+# Where it is set, every start of Python compiles the whole package again, a second and a half each.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
-.PHONY: help setup demo table6-demo test test-slow test-page test-slurm lint types format static wheel clean
+.PHONY: help setup demo demo-predict table6-demo test test-slow test-page test-slurm lint types format static wheel clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,6 +24,10 @@ $(READY): pyproject.toml constraints.txt
 demo: $(READY) ## Draw the demo faces, train on them on the CPU, evaluate: a few minutes, no data needed
 	$(BIN)/python -m cage_lightning.train data=demo8 model=tiny loss=combined trainer=cpu group=demo
 
+demo-predict: demo ## Predict on drawn pictures and a drawn film; look into runs/demo/predicted/faces-annotated
+	$(BIN)/python -c 'from pathlib import Path; from cage_lightning.demo.scenes import write_scenes; write_scenes(Path("runs/demo/drawn"))'
+	$(BIN)/python -m cage_lightning.predict checkpoint=runs/demo/demo8-tiny-combined-s0 source=runs/demo/drawn/scenes boxes=runs/demo/drawn/boxes.csv output=runs/demo/predicted/faces.parquet render=true
+
 table6-demo: $(READY) ## The grid of Table 6 on drawn faces, on two cores, ending in its table and page
 	$(BIN)/python -m cage_lightning.train sweep=table6 at=demo hydra.launcher.cpu_slots=2
 	$(BIN)/python -m cage_lightning.collect table=table6 runs=runs/table6_demo output=runs/table6_demo/report
@@ -31,14 +38,14 @@ test: $(READY) ## Run the test suite
 test-slow: $(READY) ## Run the slow tests: kills and resumes, two processes, every backbone, the wheel
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'slow and not browser' -n auto --maxprocesses 8 --dist worksteal
 
-test-page: $(READY) ## Check the page of an experiment in Chromium; installs it (Debian, as root) if it is missing
+test-page: $(READY) ## Check the pages of `collect` and `serve` in Chromium; installs it (Debian, as root) if it is missing
 	command -v chromium > /dev/null || { $(SUDO) apt-get update --quiet && $(SUDO) apt-get install --yes --no-install-recommends chromium; }
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m browser tests/integration/test_page.py
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m browser tests/integration/test_page.py tests/integration/test_serve_page.py
 
-test-slurm: $(READY) ## Run sweeps on two real SLURMs of two nodes each on this machine (Debian, as root or with sudo)
+test-slurm: $(READY) ## Run sweeps on three real SLURMs of two nodes each on this machine (Debian, as root or with sudo)
 	command -v slurmctld > /dev/null && command -v munged > /dev/null || { $(SUDO) apt-get update --quiet && $(SUDO) apt-get install --yes --no-install-recommends slurm-wlm munge; }
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,slurm]'
-	OMP_NUM_THREADS=1 $(SUDO) $(BIN)/python -m pytest -m slurm -n 2 --dist worksteal tests/slurm
+	OMP_NUM_THREADS=1 $(SUDO) $(BIN)/python -m pytest -m slurm -n 3 --dist loadgroup tests/slurm
 
 lint: $(READY) ## Check style and imports between rooms
 	$(BIN)/ruff format --check .

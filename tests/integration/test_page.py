@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 import itertools
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.chromium import NEEDS_CHROMIUM, started
 from tests.fabricated_runs import draw_figures, write_run
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="pip install 'cage-lightning[page]'")
-CHROMIUM = shutil.which("chromium")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.browser,
-    pytest.mark.skipif(
-        CHROMIUM is None, reason="there is no Chromium: `make test-page` installs it"
-    ),
-]
+pytestmark = NEEDS_CHROMIUM
 
 HOSTILE = "<script>document.title='taken-over'</script><img src=x onerror=alert(1)>"
 LONG = "a-very-long-tag-without-any-place-to-break-" + 60 * "x"
@@ -50,11 +42,8 @@ def grid(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[object]:
-    with sync_api.sync_playwright() as playwright:
-        # Its sandbox does not work for root.
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield started
-        started.close()
+    with started() as chromium:
+        yield chromium
 
 
 @pytest.fixture(params=[1400, 400])

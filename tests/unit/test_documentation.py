@@ -179,7 +179,7 @@ def test_the_examples_in_python_run(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert 0 <= names["scores"]["accuracy"] <= 1
     assert names["interval"].low <= names["ccc"] <= names["interval"].high
     assert names["config"].choices.model == "tiny"
-    assert set(names["names"]) <= set(AFFECTNET_8.categories)
+    assert {face.category for face in names["found"]} <= set(AFFECTNET_8.categories)
 
 
 def test_the_table_of_public_names_is_complete() -> None:

@@ -3,6 +3,7 @@
 Nodes with a `_target_` stay untyped: their signature is their schema, and a test binds them.
 """
 
+import functools
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -74,6 +75,7 @@ class EvaluateConfig:
     """Top-level keys of conf/evaluate.yaml."""
 
     checkpoint: Any = MISSING  # a path, or a list of paths
+    categories: list[str] | None = None  # of the outputs of a plain state_dict, in their order
     output: str | None = None
     data: Any = MISSING
     model: Any = None
@@ -141,12 +143,51 @@ class ScoreConfig:
 
     predictions: Any = MISSING  # a file, or a list of files
     label_space: str | None = None
+    categories: list[str] | None = None  # that the numbers of a CSV file mean
     output: str | None = None
     figures: str | None = None
     over_seeds: bool = False
     resamples: int = MISSING
     confidence: float = MISSING
     seed: int = MISSING
+
+
+@dataclass
+class PredictConfig:
+    """Top-level keys of conf/predict.yaml."""
+
+    checkpoint: Any = MISSING  # of one model, or a list
+    source: Any = MISSING  # one, or a list
+    output: str | None = None
+    faces: str | None = None
+    threshold: float | None = None
+    smallest_face: float = MISSING
+    longest_side: int = MISSING
+    detector_weights: str | None = None
+    align: bool = False
+    boxes: str | None = None
+    every: int = MISSING
+    smoothing: str = MISSING
+    render: bool = False
+    batch_size: int = MISSING
+    device: str = MISSING
+
+
+@dataclass
+class ServeConfig:
+    """Top-level keys of conf/serve.yaml."""
+
+    checkpoint: Any = MISSING  # of one model, or a list
+    host: str = MISSING
+    port: int = MISSING
+    upload_mb: float = MISSING
+    faces: str | None = None
+    threshold: float | None = None
+    smallest_face: float = MISSING
+    longest_side: int = MISSING
+    detector_weights: str | None = None
+    align: bool = False
+    device: str = MISSING
 
 
 @dataclass
@@ -170,13 +211,24 @@ class DashboardConfig:
 
 
 CommandName = Literal[
-    "train", "evaluate", "export", "prepare", "analyze", "score", "collect", "dashboard"
+    "train",
+    "evaluate",
+    "predict",
+    "serve",
+    "export",
+    "prepare",
+    "analyze",
+    "score",
+    "collect",
+    "dashboard",
 ]
 """What stands after `python -m cage_lightning.`"""
 
 SCHEMAS: dict[str, type] = {
     "train": TrainConfig,
     "evaluate": EvaluateConfig,
+    "predict": PredictConfig,
+    "serve": ServeConfig,
     "export": ExportConfig,
     "prepare": PrepareConfig,
     "analyze": AnalyzeConfig,
@@ -198,6 +250,7 @@ def name_choices(config: DictConfig) -> None:
             config.choices[group] = choice
 
 
+@functools.cache
 def register() -> None:
     """Make the schemas known to Hydra; calling it again changes nothing."""
     store = ConfigStore.instance()

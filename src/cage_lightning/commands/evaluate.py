@@ -19,13 +19,13 @@ from cage_lightning.deploy.folder import is_export
 from cage_lightning.deploy.loading import checkpoint_of, load, place_of
 from cage_lightning.deploy.preprocessing import Preprocessing
 from cage_lightning.errors import CheckpointError, ConfigError, check_seed
-from cage_lightning.labels import LABEL_SPACES
-from cage_lightning.models import read_state_dict
+from cage_lightning.labels import LABEL_SPACES, LabelSpace, space_in_order
 from cage_lightning.modules import ExpressionModule
 from cage_lightning.predictions.table import common_space
 from cage_lightning.report.summary import print_results
 from cage_lightning.runs.log import start_logging
 from cage_lightning.runs.provenance import provenance
+from cage_lightning.scores.circumplex import contradictions
 from cage_lightning.system.paths import local_path, refuse_outside
 from cage_lightning.system.storage import check_writable
 
@@ -38,6 +38,9 @@ _OF_TRAINING = {
     "warmup": {""},
 }
 _ONLY_TRAINING = ("loss", "optimizer")
+_ANOTHER_ORDER = (
+    ": if its outputs are in another order than those of the data, name it with categories=[...]"
+)
 
 
 def evaluate(config: DictConfig) -> dict[str, Any] | None:
@@ -64,7 +67,7 @@ def evaluate(config: DictConfig) -> dict[str, Any] | None:
     _prepare_data(config, preprocessing)
     data = build.build_data(config)
     shared = common_space(module.label_space, data.label_space)  # else an error before the work
-    if module.label_space != data.label_space:
+    if shared != data.label_space:
         log.info(
             "scored is what the model and the data both know: %d of the %d categories of %s, %s",
             *(len(shared.categories), len(data.label_space.categories), data.label_space.name),
@@ -79,6 +82,8 @@ def evaluate(config: DictConfig) -> dict[str, Any] | None:
     predictions = gather(module, data.test, config.clip)
     if not trainer.is_global_zero:
         return None
+    for contradiction in contradictions(predictions):
+        log.warning("%s%s", contradiction, "" if config.module is None else _ANOTHER_ORDER)
     if config.trainer.fast_dev_run:
         log.info("fast_dev_run: it works; nothing was kept")
         return None
@@ -114,17 +119,29 @@ def _module(
 ) -> tuple[ExpressionModule, Preprocessing | None, str]:
     """The module, what its pictures go through as far as it says so, and what it was read from."""
     if config.model is None and config.module is None:
+        if config.categories is not None:
+            raise ConfigError("categories is for a plain state_dict: a run names its own")
         loaded = load(places)
         return build.module_of(loaded), loaded.description.preprocessing, loaded.form
     if config.model is None or config.module is None:
         raise CheckpointError("a plain state_dict needs both model=... and loss=...")
     if len(places) > 1:
         raise CheckpointError("of plain state_dicts only one can be evaluated: name one file")
-    file = checkpoint_of(places[0])
-    if "head_dropout" in config.model and "classifier.6.weight" in read_state_dict(file):
-        config.model.head_dropout = 0.0  # a published valence-arousal model has the layer
+    module = build.module_for_weights(config, _space(config), checkpoint_of(places[0]))
+    if config.categories is not None and not module.predicts_categories:
+        raise ConfigError("categories has no effect, because this loss has none: leave it out")
+    return module, None, "state_dict"
+
+
+def _space(config: DictConfig) -> LabelSpace:
+    """What the outputs of a plain state_dict mean."""
     space = LABEL_SPACES[config.data.label_space]
-    return build.module_for_weights(config, space, file), None, "state_dict"
+    if config.categories is None:
+        return space
+    try:
+        return space_in_order(config.categories, space)
+    except ValueError as error:
+        raise ConfigError(f"categories: {error}") from error
 
 
 def _prepare_data(config: DictConfig, preprocessing: Preprocessing | None) -> None:

@@ -17,8 +17,8 @@ The file has the name of the model with the ending ``.yaml``, or the name ``mode
         range: [-1, 1]      # of affect; may be left out
     multi_label: false      # whether several categories may apply at once; may be left out
 
-A column ``_`` is left out (docs/python.md has the networks of EmotiEffLib). Categories in any
-order and capitalisation become those of AffectNet or EMOTIC where they are the same ones.
+A column ``_`` is left out (docs/export.md has the networks of EmotiEffLib). Categories are
+known by the names of `labels.canonical_category`, in any order.
 """
 
 from __future__ import annotations
@@ -38,7 +38,14 @@ from cage_lightning.deploy.forms.graphs import Foreign
 from cage_lightning.deploy.forms.onnx_form import open_session
 from cage_lightning.deploy.preprocessing import Preprocessing
 from cage_lightning.errors import CheckpointError
-from cage_lightning.labels import AFFECTNET_8, EMOTIC, LABEL_SPACES, LabelSpace, OutputLayout
+from cage_lightning.labels import (
+    AFFECTNET_8,
+    EMOTIC,
+    LABEL_SPACES,
+    LabelSpace,
+    OutputLayout,
+    canonical_category,
+)
 from cage_lightning.system.paths import refuse_outside
 
 _LEFT_OUT = "_"
@@ -266,9 +273,9 @@ def _layout(columns: list[str], several: bool, name: str) -> OutputLayout:
 
 
 def _known(name: str) -> str:
-    """A column as our label spaces write it, where one of them has it."""
-    names = {x.casefold(): x for space in LABEL_SPACES.values() for x in space.categories}
-    return (names | {x: x for x in _AFFECT}).get(name.casefold(), name)
+    """A column as our label spaces write it, where one of them has it (`happy`: Happiness)."""
+    dimension = name.casefold()
+    return dimension if dimension in _AFFECT else canonical_category(name) or name
 
 
 def _input(content: Any) -> tuple[bool, bool, Preprocessing]:
