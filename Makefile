@@ -4,6 +4,9 @@ BIN := .venv/bin
 READY := .venv/.ready
 SUDO := $(shell test "$$(id -u)" = 0 || echo sudo --preserve-env=PATH,OMP_NUM_THREADS)
 
+# Where it is set, every start of Python compiles the whole package again, a second and a half each.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo demo-predict table6-demo test test-slow test-page test-slurm lint types format static wheel clean
 
@@ -22,7 +25,6 @@ demo: $(READY) ## Draw the demo faces, train on them on the CPU, evaluate: a few
 	$(BIN)/python -m cage_lightning.train data=demo8 model=tiny loss=combined trainer=cpu group=demo
 
 demo-predict: demo ## Predict on drawn pictures and a drawn film; look into runs/demo/predicted/faces-annotated
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,faces]'
 	$(BIN)/python -c 'from pathlib import Path; from cage_lightning.demo.scenes import write_scenes; write_scenes(Path("runs/demo/drawn"))'
 	$(BIN)/python -m cage_lightning.predict checkpoint=runs/demo/demo8-tiny-combined-s0 source=runs/demo/drawn/scenes boxes=runs/demo/drawn/boxes.csv output=runs/demo/predicted/faces.parquet render=true
 
@@ -40,10 +42,10 @@ test-page: $(READY) ## Check the pages of `collect` and `serve` in Chromium; ins
 	command -v chromium > /dev/null || { $(SUDO) apt-get update --quiet && $(SUDO) apt-get install --yes --no-install-recommends chromium; }
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m browser tests/integration/test_page.py tests/integration/test_serve_page.py
 
-test-slurm: $(READY) ## Run sweeps on two real SLURMs of two nodes each on this machine (Debian, as root or with sudo)
+test-slurm: $(READY) ## Run sweeps on three real SLURMs of two nodes each on this machine (Debian, as root or with sudo)
 	command -v slurmctld > /dev/null && command -v munged > /dev/null || { $(SUDO) apt-get update --quiet && $(SUDO) apt-get install --yes --no-install-recommends slurm-wlm munge; }
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,slurm]'
-	OMP_NUM_THREADS=1 $(SUDO) $(BIN)/python -m pytest -m slurm -n 2 --dist worksteal tests/slurm
+	OMP_NUM_THREADS=1 $(SUDO) $(BIN)/python -m pytest -m slurm -n 3 --dist loadgroup tests/slurm
 
 lint: $(READY) ## Check style and imports between rooms
 	$(BIN)/ruff format --check .

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -44,6 +46,18 @@ def picture(suffix: str, red: int = 0, size: tuple[int, int] = (8, 8)) -> bytes:
     file = io.BytesIO()
     Image.new("RGB", size, (red, 0, 0)).save(file, Image.registered_extensions()[suffix.lower()])
     return file.getvalue()
+
+
+def copy_faces(data: Path, place: Path) -> None:
+    """Copy the tiny demo faces; the labels, most of the files, are links to the drawn ones.
+
+    Pictures may be changed where they lie. A label is to be replaced.
+    """
+
+    def copy(source: str, target: str) -> None:
+        (os.link if source.endswith(".npy") else shutil.copyfile)(source, target)
+
+    shutil.copytree(data / "demo_faces" / "tiny", place, copy_function=copy)
 
 
 def write_pictures(root: Path, folder: str, rows: Sequence[Row]) -> None:

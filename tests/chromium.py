@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="pip install 'cage-lightning[page]'")
 CHROMIUM = shutil.which("chromium")
 NEEDS_CHROMIUM = [
     pytest.mark.slow,
@@ -23,6 +22,8 @@ NEEDS_CHROMIUM = [
 @contextmanager
 def started(*options: str) -> Iterator[Any]:
     """Chromium with further options of its command line, closed in the end."""
+    lacking = "pip install 'cage-lightning[page]'"
+    sync_api = pytest.importorskip("playwright.sync_api", reason=lacking)
     with sync_api.sync_playwright() as playwright:
         # Its sandbox does not work for root.
         browser = playwright.chromium.launch(

@@ -7,6 +7,7 @@ groups alone: it is kept for each choice. Hydra applies the other overrides ever
 
 from __future__ import annotations
 
+import copy
 import functools
 import pickle
 from collections.abc import Callable
@@ -14,10 +15,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hydra._internal import config_loader_impl
+from hydra._internal import config_loader_impl, defaults_list
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from hydra._internal.config_repository import ConfigRepository, IConfigRepository
+from hydra._internal.config_repository import (
+    CachingConfigRepository,
+    ConfigRepository,
+    IConfigRepository,
+)
+from hydra.core.default_element import InputDefault
 from hydra.core.override_parser.types import Override
+from omegaconf import DictConfig
 
 from cage_lightning.app import command
 from cage_lightning.app.schema import CONF_DIR
@@ -30,6 +37,8 @@ def remember_compositions() -> None:
     for owner, name, remembering in (
         (ConfigRepository, "load_config", _remember_source),
         (config_loader_impl, "create_defaults_list", _remember_files),
+        (CachingConfigRepository, "__init__", _copy_lightly),
+        (defaults_list, "_create_interpolation_map", _where_it_is_asked),
         (ConfigLoaderImpl, "_compose_config_from_defaults_list", _remember_content),
         (command, "_content", _remember_file),
     ):
@@ -51,6 +60,17 @@ def _remember_source(load: _Function) -> _Function:
     return load_config
 
 
+def _copy_lightly(make: _Function) -> _Function:
+    """Copy of a repository what a composition replaces, its list of sources, not all schemas."""
+
+    @functools.wraps(make)
+    def initialize(self: CachingConfigRepository, delegate: IConfigRepository) -> None:
+        self.delegate = copy.copy(delegate)
+        self.cache = {}
+
+    return initialize
+
+
 def _remember_files(create: _Function) -> _Function:
     """Keep which files make up a config."""
     known: dict[tuple[Any, ...], Any] = {}
@@ -69,6 +89,21 @@ def _remember_files(create: _Function) -> _Function:
         return replace(known[key], config_overrides=known[key].config_overrides + values)
 
     return create_defaults_list
+
+
+def _where_it_is_asked(create: _Function) -> _Function:
+    """Tell which choices are known only to a file whose list of defaults refers to them."""
+
+    @functools.wraps(create)
+    def create_interpolation_map(
+        overrides: Any, of_a_file: list[InputDefault], self_added: bool
+    ) -> DictConfig:
+        if not any(default.is_interpolation() for default in of_a_file):
+            return DictConfig({})
+        known: DictConfig = create(overrides, of_a_file, self_added)
+        return known
+
+    return create_interpolation_map
 
 
 def _remember_content(compose: _Function) -> _Function:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import gc
+import importlib.metadata
 import os
 import signal
 import subprocess
@@ -38,12 +41,20 @@ Train = Callable[..., RunFolder]
 
 def pytest_configure() -> None:
     """Prepare the process of the tests."""
+    # By default Python looks for garbage some thousand times while modules are imported.
+    gc.set_threshold(50_000, 20, 50)
     # Commands under test hear Ctrl-C, although what a shell starts in the background ignores it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     remember_compositions()
+    _remember_packages()
     # However busy the machine is.
-    hypothesis.settings.register_profile("untimed", deadline=None)
+    hypothesis.settings.register_profile("untimed", deadline=None, max_examples=50)
     hypothesis.settings.load_profile("untimed")
+
+
+def _remember_packages() -> None:
+    """Look only once for what installed packages offer; Lightning does for each of its trainers."""
+    vars(importlib.metadata)["entry_points"] = functools.cache(importlib.metadata.entry_points)
 
 
 def composed(*overrides: str, config_name: str = "train") -> DictConfig:
@@ -65,6 +76,15 @@ def demo_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("data")
     write_release(root / "demo_faces" / "tiny", "tiny")
     return root
+
+
+@pytest.fixture(scope="session")
+def demo_persons(demo_root: Path) -> Path:
+    """The tiny demo EMOTIC below `demo_root`, drawn once."""
+    from cage_lightning.demo.emotic import write_release
+
+    write_release(demo_root / "demo_emotic" / "tiny", "tiny")
+    return demo_root / "demo_emotic" / "tiny"
 
 
 @pytest.fixture
@@ -150,7 +170,8 @@ def train_here(tmp_path: Path, demo_root: Path) -> Iterator[Train]:
 
 @pytest.fixture
 def only_png(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Figures are saved as PNG alone; the tests of the report save them in every format."""
+    """Figures are saved coarsely, and as PNG alone; the tests of the report save every format."""
+    monkeypatch.setattr("cage_lightning.report.figures._DPI", 40)
     monkeypatch.setattr("cage_lightning.report.figures.FORMATS", ("png",))
 
 

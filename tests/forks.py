@@ -2,11 +2,11 @@
 
 To start Python and import torch, Lightning and timm costs six to eight seconds of the processor,
 most of what a small training takes. While `forks()` holds, a `subprocess.Popen` of
-`python -m cage_lightning.<command>`, or of the launcher's guard around one, forks this process
-where it would execute Python. All else is as after an execution: the process has an id, a session
-or a group, standard streams, folder, environment and signal handlers of its own, no other open
-file, and it ends by an exit code or a signal. What it starts in turn is forked in the same way:
-the jobs of a sweep, the ranks of a training.
+`python -m cage_lightning.<command>`, of a command of the tests, or of the launcher's guard around
+one, forks this process where it would execute Python. All else is as after an execution: the
+process has an id, a session or a group, standard streams, folder, environment and signal handlers
+of its own, no other open file, and it ends by an exit code or a signal. What it starts in turn is
+forked in the same way: the jobs of a sweep, the ranks of a training.
 
 /proc/<id>/cmdline alone is still that of the tests. Where the start itself matters, such as which
 modules are imported, a test starts Python.
@@ -59,7 +59,7 @@ def forks() -> Iterator[None]:
 def _is_ours(command: Sequence[str]) -> bool:
     match command:
         case [sys.executable, "-m", module, *_]:
-            return module.startswith("cage_lightning.")
+            return module.startswith(("cage_lightning.", "tests."))
         case [sys.executable, "-IS", _guard.__file__, _, *guarded]:
             return _is_ours(guarded)
     return False

@@ -149,7 +149,8 @@ def _logging() -> Iterator[None]:
             handler.close()
         for logger, handlers, level, propagate, disabled in kept:
             logger.handlers[:] = handlers
-            logger.setLevel(level)
+            if logger.level != level:  # to set it empties a memory of every logger
+                logger.setLevel(level)
             logger.propagate, logger.disabled = propagate, disabled
 
 

@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from wandb.proto import wandb_internal_pb2
-
 BLOCK = 32768
 
 
 def records(file: Path) -> Iterator[Any]:
     """The records of a .wandb file: LevelDB framing with plain CRC-32, protobuf inside."""
+    from wandb.proto import wandb_internal_pb2  # takes a second, and few tests read such a file
+
     data = file.read_bytes()
     assert data[:4] == b":W&B"
     position, parts = 7, []

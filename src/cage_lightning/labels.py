@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -150,6 +151,76 @@ EMOTIC = LabelSpace(
 )
 
 LABEL_SPACES = {space.name: space for space in (AFFECTNET_8, AFFECTNET_7, EMOTIC)}
+
+SYNONYMS = {
+    "Neutral": ("neutral", "neutrality"),
+    "Happiness": ("happiness", "happy", "joy", "joyful"),
+    "Sadness": ("sadness", "sad"),
+    "Surprise": ("surprise", "surprised"),
+    "Fear": ("fear", "fearful", "afraid", "scared"),
+    "Disgust": ("disgust", "disgusted"),
+    "Anger": ("anger", "angry"),
+    "Contempt": ("contempt", "contemptuous"),
+}
+"""What people call the categories: in class folders, prediction files and lists of outputs."""
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\W_]+", " ", name.casefold()).strip()
+
+
+_CANONICAL = {_plain(name): name for space in LABEL_SPACES.values() for name in space.categories}
+_CANONICAL |= {synonym: name for name, synonyms in SYNONYMS.items() for synonym in synonyms}
+
+
+def canonical_category(name: str) -> str | None:
+    """The name that the label spaces give to a category; None if nothing is called so.
+
+    Case, blanks and punctuation do not matter.
+
+    >>> canonical_category("Happy"), canonical_category("doubt_confusion"), canonical_category("0")
+    ('Happiness', 'Doubt/Confusion', None)
+    """
+    return _CANONICAL.get(_plain(name))
+
+
+def canonical_categories(names: Sequence[str]) -> tuple[str, ...]:
+    """The canonical names of several categories, in the same order.
+
+    Raises:
+        ValueError: A name is unknown, or two of them mean the same category.
+    """
+    found: dict[str, str] = {}
+    for name in names:
+        category = canonical_category(name)
+        if category is None:
+            raise ValueError(
+                f"{name!r} is no category: known are {', '.join(AFFECTNET_8.categories)}, names "
+                "such as happy, sad or afraid for them, and the categories of EMOTIC"
+            )
+        if category in found:
+            raise ValueError(f"{found[category]!r} and {name!r} both mean {category}")
+        found[category] = name
+    return tuple(found)
+
+
+def space_in_order(names: Sequence[str], like: LabelSpace) -> LabelSpace:
+    """A label space with the given categories in the given order.
+
+    Args:
+        names: What the outputs of a network of somebody else are called.
+        like: Dimensions and scale of a space whose categories no label space has.
+
+    Returns:
+        The label space with these categories, in this order; or `like` with them.
+
+    Raises:
+        ValueError: A name is unknown, or two of them mean the same category.
+    """
+    categories = canonical_categories(names)
+    same = (s for s in LABEL_SPACES.values() if set(s.categories) == set(categories))
+    space = next(same, None) or replace(like, name=f"{len(categories)} categories")
+    return replace(space, categories=categories)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ EXPECTED = {
 }
 
 
-@pytest.mark.parametrize("data", EXPECTED)
+@pytest.mark.parametrize("data", ["demo8", pytest.param("demo_emotic", marks=pytest.mark.slow)])
 def test_every_figure_and_table_of_the_own_splits(
     data: str, command: Command, tmp_path: Path
 ) -> None:
@@ -51,6 +51,7 @@ def test_a_release_without_valence_and_arousal(command: Command, tmp_path: Path)
     assert "| Sadness | 0 |  | 0.046078 |" in (folder / "table4.md").read_text()
 
 
+@pytest.mark.usefixtures("only_png")
 def test_the_output_folder_and_a_missing_release(command: Command, tmp_path: Path) -> None:
     command("analyze", "data=demo8", "data.size=tiny", "output=figures/faces")
     assert (tmp_path / "figures" / "faces" / "figure3.png").is_file()

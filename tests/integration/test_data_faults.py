@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.affectnet_layouts import copy_faces
 from tests.conftest import TINY, Command
 
 SETTINGS = ("data=affectnet8", "data.root=affectnet", *TINY[2:])
@@ -18,7 +19,7 @@ SETTINGS = ("data=affectnet8", "data.root=affectnet", *TINY[2:])
 def release(tmp_path: Path, demo_root: Path) -> Path:
     """The drawn faces as a copy of the real release's layout, without our marks."""
     place = tmp_path / "affectnet"
-    shutil.copytree(demo_root / "demo_faces/tiny", place)
+    copy_faces(demo_root, place)
     (place / "release.json").unlink()
     shutil.rmtree(place / "affectnet_annotations")
     return place
@@ -30,6 +31,13 @@ def picture(release: Path) -> Path:
 
 def label(release: Path, suffix: str) -> Path:
     return release / f"train_set/annotations/{picture(release).stem}_{suffix}.npy"
+
+
+def write_label(release: Path, suffix: str, value: str) -> str:
+    file = label(release, suffix)
+    file.unlink()
+    np.save(file, np.array(value))
+    return file.name
 
 
 def missing_picture(release: Path) -> str:
@@ -45,18 +53,15 @@ def truncated_picture(release: Path) -> str:
 
 
 def label_that_is_no_number(release: Path) -> str:
-    np.save(label(release, "val"), np.array("much"))
-    return label(release, "val").name
+    return write_label(release, "val", "much")
 
 
 def category_out_of_range(release: Path) -> str:
-    np.save(label(release, "exp"), np.array("11"))
-    return label(release, "exp").name
+    return write_label(release, "exp", "11")
 
 
 def valence_out_of_range(release: Path) -> str:
-    np.save(label(release, "val"), np.array("1.5"))
-    return label(release, "val").name
+    return write_label(release, "val", "1.5")
 
 
 FAULTS = (

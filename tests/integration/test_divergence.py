@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from cage_lightning.commands.evaluate import evaluate
 from cage_lightning.errors import ConfigError, DivergedError
 from cage_lightning.predictions.files import read_predictions, write_predictions
 from cage_lightning.report.runs import read_runs, read_unfinished
+from cage_lightning.runs.folder import RunFolder
 from tests.conftest import TINY, Train, composed
 
 
@@ -73,7 +75,14 @@ def test_the_validation_finds_what_the_last_step_broke(train_here: Train, tmp_pa
     assert not list(tmp_path.rglob("*.ckpt"))
 
 
-@pytest.mark.parametrize("loss", ["discrete", "combined", "va"])
+@pytest.mark.parametrize(
+    "loss",
+    [
+        pytest.param("discrete", marks=pytest.mark.slow),
+        "combined",
+        pytest.param("va", marks=pytest.mark.slow),
+    ],
+)
 def test_weights_that_are_not_finite_evaluate_to_nothing(
     train_here: Train, tmp_path: Path, loss: str
 ) -> None:
@@ -96,10 +105,11 @@ def test_weights_that_are_not_finite_evaluate_to_nothing(
 
 @pytest.mark.parametrize("column", ["probability", "affect_pred"])
 def test_a_run_whose_file_holds_outputs_that_are_not_finite_is_in_no_table(
-    train_here: Train, column: str
+    trained: Path, tmp_path: Path, column: str
 ) -> None:
     """Written before a training stopped at its first such loss."""
-    folder = train_here()
+    shutil.copytree(trained / "runs", tmp_path / "runs")
+    folder = RunFolder(tmp_path / "runs/default/demo8-tiny-combined-s0")
     predictions = read_predictions(folder.path / "predictions.parquet")
     assert len(read_runs(folder.path)) == 1
     getattr(predictions, column)[3] = float("nan")

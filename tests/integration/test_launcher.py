@@ -9,53 +9,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from omegaconf import OmegaConf
 
 from hydra_plugins.cage_launcher import _guard
-from tests.conftest import TINY, Command, environment
+from tests.conftest import TINY, Command, environment, forks
 from tests.wandb_files import read_run
 
-# A command whose jobs cost no training. A job holds each of its devices exclusively for a while; it
-# fails where another job holds one too. `victim` waits to be killed, together with a worker.
-PLAY_PY = """
-import json, os, signal, subprocess, sys, time
-from contextlib import ExitStack
-from pathlib import Path
-from cage_lightning.app.cli import command
-from cage_lightning.errors import CageError
-
-def saves(*_):
-    Path(f"saved-{os.environ['NAME']}").touch()
-    sys.exit(143)
-
-@command("play")
-def main(config):
-    devices = os.environ.get("CUDA_VISIBLE_DEVICES", "none")
-    seen = {"devices": devices, "rank": os.environ.get("LOCAL_RANK"), "argv": sys.argv[1:]}
-    seen["threads"] = os.environ.get("OMP_NUM_THREADS")
-    if config.act == "fail":
-        raise CageError("this one fails")
-    if config.act == "victim":
-        os.environ["NAME"] = str(config.name)
-        signal.signal(signal.SIGTERM, saves)
-        subprocess.Popen(["sleep", "600"])
-        Path(f"ready-{config.name}").touch()
-        time.sleep(600)
-    held = [Path(f"held-{device}") for device in devices.split(",") if device != "none"]
-    for place in held:
-        place.touch(exist_ok=False)
-    time.sleep(0.3)
-    for place in held:
-        place.unlink()
-    Path(f"ran-{os.getpid()}.json").write_text(json.dumps(seen))
-
-if __name__ == "__main__":
-    main()
-"""
 PLAY = """
 defaults:
   - _self_
@@ -71,26 +35,29 @@ hydra:
 """
 
 Play = Callable[..., subprocess.Popen[str]]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
 def play(tmp_path: Path) -> Play:
-    """Start `python -m play -m ...` in tmp_path."""
-    (tmp_path / "play.py").write_text(PLAY_PY)
+    """Start `python -m tests.play -m ...` in tmp_path; it and its jobs are forks by default."""
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere/play.yaml").write_text(PLAY)
 
-    def start(*arguments: str, **env: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, "-m", "play", "--config-dir=elsewhere", "-m", *arguments],
-            cwd=tmp_path,
-            env=environment(tmp_path) | env,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
+    def start(
+        *arguments: str, process: Literal["forked", "started"] = "forked", **env: str
+    ) -> subprocess.Popen[str]:
+        with forks() if process == "forked" else nullcontext():
+            return subprocess.Popen(
+                [sys.executable, "-m", "tests.play", "--config-dir=elsewhere", "-m", *arguments],
+                cwd=tmp_path,
+                env=environment(tmp_path) | {"PYTHONPATH": str(ROOT)} | env,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                start_new_session=True,
+            )
 
     return start
 
@@ -132,7 +99,9 @@ def test_no_two_jobs_hold_one_device(play: Play, tmp_path: Path) -> None:
 
 
 def test_jobs_on_the_cpu_take_cpu_slots(play: Play, tmp_path: Path) -> None:
-    process = play("+again=0,1", "trainer.accelerator=cpu", "hydra.launcher.devices=[0]")
+    process = play(
+        "+again=0,1", "trainer.accelerator=cpu", "hydra.launcher.devices=[0]", process="started"
+    )
     out, err = process.communicate(timeout=120)
     assert process.returncode == 0, out + err
     assert out.count(" on cpu\n") == 2
@@ -154,7 +123,7 @@ def test_a_failure_stops_no_other_job(play: Play, tmp_path: Path) -> None:
         "    sweep/1.log",
     ]
     log = (tmp_path / "sweep/0.log").read_text().splitlines()
-    assert log[0].startswith(f"$ {sys.executable} -m play ")
+    assert log[0].startswith(f"$ {sys.executable} -m tests.play ")
     assert log[-1] == "error: this one fails"
 
 

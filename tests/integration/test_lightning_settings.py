@@ -310,7 +310,7 @@ def test_what_is_said_to_work_is_shown_to() -> None:
     assert all((ROOT / file).is_file() for file in ELSEWHERE.values())
 
 
-QUICK = ("max_time", "overfit_batches", "precision", "min_steps", "num_sanity_val_steps")
+QUICK = ("max_time", "overfit_batches", "min_steps")
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ from cage_lightning.commands.prepare import prepare as run_prepare
 from cage_lightning.data.module import ExpressionData, FaceDataset
 from cage_lightning.data.preparation import checking
 from cage_lightning.errors import ConfigError, DataError
+from tests.affectnet_layouts import copy_faces
 from tests.conftest import TINY, Command, composed, environment, forks, locked_elsewhere
 
 Prepare = Callable[..., dict[str, Any]]
@@ -35,7 +36,7 @@ SMALL = ("data=affectnet8", "workers=2")
 def release(demo_root: Path, tmp_path: Path) -> Path:
     """A copy of the tiny faces to do with as one likes, in the layout of AffectNet."""
     root = tmp_path / "faces"
-    shutil.copytree(demo_root / "demo_faces" / "tiny", root)
+    copy_faces(demo_root, root)
     (root / "release.json").unlink()
     return root
 
@@ -71,7 +72,9 @@ def pictures(root: Path, split: str) -> list[Path]:
     return sorted((root / f"{split}_set" / "images").iterdir(), key=lambda p: int(p.stem))
 
 
-@pytest.mark.parametrize("name", ["demo8", "demo7", "demo_emotic"])
+@pytest.mark.parametrize(
+    "name", ["demo8", pytest.param("demo7", marks=pytest.mark.slow), "demo_emotic"]
+)
 def test_samples_from_the_store_are_those_of_the_release(
     name: str, demo_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -307,6 +310,7 @@ def test_the_command_and_a_release_that_changes_after_it(
     assert "# Data card: affectnet8" in done.stdout
     assert (tmp_path / "faces.store" / "affectnet8" / "train.arrow").is_file()
     label = next((release / "train_set" / "annotations").glob("*_val.npy"))
+    label.unlink()
     np.save(label, np.array("0.125"))
     changed = command("train", *trained_on(release), check=False)
     assert changed.returncode == 1

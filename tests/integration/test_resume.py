@@ -18,8 +18,8 @@ EPOCHS = 2
 SETTINGS = (
     *TINY,
     f"trainer.max_epochs={EPOCHS}",
-    "data.batch_size=8",
-    "callbacks.last.every_n_steps=4",
+    "data.batch_size=16",
+    "callbacks.last.every_n_steps=2",
     # Stochastic depth and dropout must come back as well.
     "model=maxvit_mini",
 )
@@ -29,7 +29,7 @@ def weights(runs: Path) -> dict[str, torch.Tensor]:
     checkpoint = torch.load(
         runs / "default/demo8-maxvit_mini-combined-s0/checkpoints/last.ckpt", weights_only=True
     )
-    assert checkpoint["global_step"] == EPOCHS * 29
+    assert checkpoint["global_step"] == EPOCHS * 15
     return checkpoint["state_dict"]  # type: ignore[no-any-return]
 
 
@@ -73,7 +73,7 @@ def test_interrupted_equals_undisturbed(
         # Strike some time after the process has got further than its predecessor.
         while process.poll() is None and (not last.exists() or last.stat().st_mtime_ns == seen):
             time.sleep(0.02)
-        time.sleep(moments.uniform(0, 0.4))
+        time.sleep(moments.uniform(0, 0.3))
         process.send_signal(blow)
         code = process.wait(60)
         if code == 0:

@@ -10,7 +10,7 @@ import pytest
 from cage_lightning.errors import ConfigError
 
 _jobs = pytest.importorskip("hydra_plugins.cage_slurm._jobs", reason="needs the extra slurm")
-pytestmark = pytest.mark.slurm
+pytestmark = [pytest.mark.slurm, pytest.mark.xdist_group("failures")]
 
 
 @pytest.mark.parametrize("squeue", ["exit 1", "sleep 30"], ids=["an error", "no answer"])

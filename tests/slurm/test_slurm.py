@@ -1,4 +1,8 @@
-"""Sweeps on a real SLURM: time limits, a lost node, two nodes, failures, an abort."""
+"""Sweeps on a real SLURM: time limits, a lost node, two nodes, failures, an abort.
+
+The tests wait much and work little: those of a group share a process and its cluster, and the
+groups, which take about as long as each other, run side by side.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +11,9 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -23,37 +26,36 @@ from tests.slurm_cluster import Cluster, missing, until
 pytestmark = [
     pytest.mark.slurm,
     pytest.mark.skipif(missing() is not None, reason=str(missing())),
-    pytest.mark.timeout(600),
+    pytest.mark.timeout(1200),
 ]
 
 # Stochastic depth must come back as well; two steps at most are lost with a node.
-SETTINGS = (*TINY, "model=maxvit_mini", "data.batch_size=8", "callbacks.last.every_n_steps=2")
-STEPS = 2 * 29
+SETTINGS = (*TINY, "model=maxvit_mini", "data.batch_size=32", "callbacks.last.every_n_steps=2")
+STEPS = 2 * 8
 TRAIN = (sys.executable, "-m", "cage_lightning.train")
 TWO = ("trainer=ddp", "trainer.accelerator=cpu")
 
 # In the jobs of a sweep, so that each may have settings of its own: `+job=NAME`.
-PACE = "callbacks: {pace: {_target_: tests.slurm_pace.Pace, seconds: %s}}"
+HOLD = "callbacks: {hold: {_target_: tests.slurm_pace.%s, name: %s, steps: [%s]}}"
 JOBS = {
-    # SLURM signals half a minute after the start: at most 26 of its 58 steps.
     "limited": f"""
 tag: limited
-{PACE % 1}
-hydra: {{launcher: {{timeout_min: 1, signal_delay_s: 12, nodelist: n1}}}}
+{HOLD % ("NearLimit", "limited", "3, 10")}
+hydra: {{launcher: {{timeout_min: 60, signal_delay_s: 600, nodelist: n1}}}}
 """,
     "lost": f"""
 tag: lost
-{PACE % 0.3}
+{HOLD % ("Hold", "lost", 5)}
 hydra: {{launcher: {{nodelist: n2}}}}
 """,
     "two": f"""
 tag: two
-{PACE % 0.3}
+{HOLD % ("Hold", "two", 5)}
 trainer: {{strategy: ddp, num_nodes: 2}}
 """,
     "two_quick": f"""
 tag: quick
-{PACE % 0.1}
+{HOLD % ("Hold", "quick", "3, 11")}
 trainer: {{strategy: ddp, num_nodes: 2}}
 """,
     "plain": "tag: plain",
@@ -62,10 +64,10 @@ trainer: {{strategy: ddp, num_nodes: 2}}
     "taken": "{tag: taken, trainer: {strategy: ddp, num_nodes: 2}}",
     "after": "{tag: after, init_from: '${runs}/default/demo8-maxvit_mini-combined-s0-lost'}",
     "never": "{tag: never, init_from: '${runs}/default/demo8-maxvit_mini-combined-s0-wrong'}",
-    "long": f"""
+    "long": """
 tag: long
-{PACE % 60}
-hydra: {{launcher: {{nodelist: n1}}}}
+callbacks: {pace: {_target_: tests.slurm_pace.Pace, seconds: 60}}
+hydra: {launcher: {nodelist: n1}}
 """,
     # No node has a GPU.
     "gpus": "{tag: gpus, trainer: {accelerator: gpu, devices: 2}}",
@@ -84,11 +86,18 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 
 Sweep = Callable[..., subprocess.Popen[bytes]]
+Undisturbed = Callable[[str], dict[str, torch.Tensor]]
 
 
 @pytest.fixture
-def sweep(cluster: Cluster, tmp_path: Path, demo_root: Path) -> Iterator[Sweep]:
-    """Start a sweep of the given JOBS."""
+def sweep(
+    cluster: Cluster, tmp_path: Path, demo_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Sweep]:
+    """Start a sweep of the given JOBS: a fork of this process. Its jobs SLURM starts."""
+    from hydra_plugins.cage_slurm import _jobs
+
+    monkeypatch.setattr(_jobs, "_POLL_S", 0.5)
+    monkeypatch.setattr(_jobs, "_VISIBLE_S", 1)  # there are no files of other nodes
     for name, text in JOBS.items():
         file = tmp_path / f"more/job/{name}.yaml"
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -97,7 +106,7 @@ def sweep(cluster: Cluster, tmp_path: Path, demo_root: Path) -> Iterator[Sweep]:
 
     def start(*jobs: str) -> subprocess.Popen[bytes]:
         path = os.pathsep.join([str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")])
-        with (tmp_path / "sweep.log").open("w") as output:
+        with (tmp_path / "sweep.log").open("w") as output, forks():
             process = subprocess.Popen(
                 [
                     *(*TRAIN, "--config-dir=more", "-m"),
@@ -138,66 +147,94 @@ def weights(run: Path) -> dict[str, torch.Tensor]:
     return checkpoint["state_dict"]  # type: ignore[no-any-return]
 
 
+def options(script: Path) -> set[str]:
+    """What the script of a job asks SLURM for."""
+    return set(re.findall("#SBATCH --(.*)", script.read_text(encoding="utf-8")))
+
+
 def starts(run: Path) -> int:
     return (run / "train.log").read_text().count("resuming from") + 1
 
 
+def submitted(folder: Path) -> dict[str, str]:
+    """The numbers of the jobs, in the order of their submission."""
+    lines = [line.split() for line in said(folder).splitlines() if "submitted" in line]
+    return {line[-1].removeprefix("+job="): line[0] for line in lines}
+
+
 @pytest.fixture(scope="session")
-def undisturbed(
-    tmp_path_factory: pytest.TempPathFactory, demo_root: Path
-) -> dict[str, dict[str, torch.Tensor]]:
-    """The weights after one process, and after two, without SLURM."""
-    runs = tmp_path_factory.mktemp("undisturbed")
-    for tag, settings in {"one": (), "two": (*TWO, "trainer.devices=2")}.items():
-        command = [*TRAIN, *SETTINGS, *settings, f"tag={tag}", f"runs={runs}"]
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, demo_root: Path) -> Undisturbed:
+    """The weights after one process, or after two, without SLURM."""
+    settings = {"one": (), "two": (*TWO, "trainer.devices=2")}
+
+    @cache
+    def train(processes: str) -> dict[str, torch.Tensor]:
+        runs = tmp_path_factory.mktemp("undisturbed")
+        more = (*settings[processes], f"tag={processes}", f"runs={runs}")
         with forks():
-            subprocess.run(command, env=environment(demo_root), check=True, capture_output=True)
-    return {tag: weights(run_folder(runs, tag)) for tag in ("one", "two")}
+            subprocess.run(
+                [*TRAIN, *SETTINGS, *more],
+                env=environment(demo_root),
+                check=True,
+                capture_output=True,
+            )
+        return weights(run_folder(runs, processes))
+
+    return train
 
 
+@pytest.mark.xdist_group("a long sweep")
 def test_a_sweep_through_limits_and_a_lost_node(
-    sweep: Sweep, undisturbed: dict[str, Any], cluster: Cluster, tmp_path: Path
+    sweep: Sweep, undisturbed: Undisturbed, cluster: Cluster, tmp_path: Path
 ) -> None:
     process = sweep("limited", "lost", "two", "plain")
     runs = {tag: run_folder(tmp_path / "runs", tag) for tag in ("limited", "lost", "two", "plain")}
-    hit = [runs["lost"] / "checkpoints/last.ckpt", runs["two"] / "checkpoints/last.ckpt"]
-    until(lambda: process.poll() is not None or all(map(Path.is_file, hit)), 120)
+    hit = [tmp_path / "lost-5", tmp_path / "two-5"]
+    until(lambda: process.poll() is not None or all(map(Path.is_file, hit)), 600)
+    assert (runs["lost"] / "checkpoints/last.ckpt").is_file()
+    assert (runs["two"] / "checkpoints/last.ckpt").is_file()
     cluster.lose_node("n2")
-    until(lambda: "down" in cluster.run("sinfo", "-h", "-n", "n2", "-o", "%T"), 90)
+    until(lambda: "down" in cluster.run("sinfo", "-h", "-n", "n2", "-o", "%T"), 120)
+    for name in ("lost", "two"):
+        (tmp_path / f"{name}-go").touch()
     cluster.start_node("n2")
-    assert process.wait(300) == 0, said(tmp_path)
+    expected = {processes: undisturbed(processes) for processes in ("one", "two")}
+    assert process.wait(600) == 0, said(tmp_path)
 
     assert not cluster.queue()
     for tag, run in runs.items():
-        expected, got = undisturbed["two" if tag == "two" else "one"], weights(run)
-        assert expected.keys() == got.keys()
-        assert all(torch.equal(expected[name], got[name]) for name in expected), tag
+        want, got = expected["two" if tag == "two" else "one"], weights(run)
+        assert want.keys() == got.keys()
+        assert all(torch.equal(want[name], got[name]) for name in want), tag
         assert (run / "metrics.json").is_file()
-    assert starts(runs["limited"]) > 2
+    assert starts(runs["limited"]) == 3
     assert starts(runs["lost"]) == starts(runs["two"]) == 2
     assert starts(runs["plain"]) == 1
     assert not list(tmp_path.rglob("hpc_ckpt_*"))
+    (script,) = tmp_path.rglob(f"{submitted(tmp_path)['limited']}_submission.sh")
+    assert {"time=60", "signal=USR1@600"} <= options(script)
 
 
+@pytest.mark.xdist_group("two nodes")
 def test_two_nodes_leave_at_the_same_step(
-    sweep: Sweep, undisturbed: dict[str, Any], cluster: Cluster, tmp_path: Path
+    sweep: Sweep, undisturbed: Undisturbed, cluster: Cluster, tmp_path: Path
 ) -> None:
     process = sweep("two_quick")
     run = run_folder(tmp_path / "runs", "quick")
-    for _ in range(2):
-        until(lambda: "RUNNING" in cluster.queue().values(), 60)
-        last = run / "checkpoints/last.ckpt"
-        seen = last.stat().st_mtime_ns if last.is_file() else 0
-        until(lambda: last.is_file() and last.stat().st_mtime_ns != seen, 90)  # noqa: B023
+    for step in (3, 11):
+        until((tmp_path / f"quick-{step}").is_file, 600)
+        assert (run / "checkpoints/last.ckpt").is_file()
         (job,) = cluster.queue()
         cluster.run("scancel", "--signal=USR1", job)
-        until(lambda: "RUNNING" not in cluster.queue().values(), 30)
-    assert process.wait(120) == 0, said(tmp_path)
+        until(lambda: "RUNNING" not in cluster.queue().values(), 120)
+    expected = undisturbed("two")
+    assert process.wait(600) == 0, said(tmp_path)
     assert starts(run) == 3
     got = weights(run)
-    assert all(torch.equal(got[name], value) for name, value in undisturbed["two"].items())
+    assert all(torch.equal(got[name], value) for name, value in expected.items())
 
 
+@pytest.mark.xdist_group("failures")
 def test_failures_are_named_and_stop_no_other_job(
     sweep: Sweep, cluster: Cluster, tmp_path: Path
 ) -> None:
@@ -206,43 +243,46 @@ def test_failures_are_named_and_stop_no_other_job(
     (taken / "checkpoints/last.ckpt").touch()
     (taken / "config.yaml").write_text("seed: 5")
     process = sweep("never", "plain", "wrong", "taken", "long")
-    until(lambda: said(tmp_path).count("has left") == 4 or process.poll() is not None, 120)
+    until(lambda: said(tmp_path).count("has left") == 4 or process.poll() is not None, 600)
     (left,) = cluster.queue()
     cluster.run("scancel", left)
-    assert process.wait(60) == 1
+    assert process.wait(120) == 1
     assert "4 of 5 jobs failed" in said(tmp_path)
     assert "there is no checkpoint missing.ckpt" in said(tmp_path)
     assert "holds a run with another config" in said(tmp_path)
     assert "s0-wrong, from which this run starts, failed: see" in said(tmp_path)
     assert said(tmp_path).count("left the queue without a result") == 1
     assert (run_folder(tmp_path / "runs", "plain") / "metrics.json").is_file()
-    numbers = [line.split()[0] for line in said(tmp_path).splitlines() if "submitted" in line]
-    states = [cluster.job(number)["JobState"] for number in numbers]
+    states = [cluster.job(number)["JobState"] for number in submitted(tmp_path).values()]
     # In the order of submission: what another starts from comes first.
     assert states == ["COMPLETED", "FAILED", "FAILED", "FAILED", "CANCELLED"]
 
 
+@pytest.mark.xdist_group("failures")
 def test_the_next_command_finds_the_jobs_of_one_that_was_killed(
     sweep: Sweep, cluster: Cluster, tmp_path: Path
 ) -> None:
     first = sweep("after", "lost")
-    until(lambda: said(tmp_path).count("submitted") == 2, 60)
-    until(lambda: sorted(cluster.queue().values()) == ["PENDING", "RUNNING"], 60)
-    time.sleep(5)
-    assert len(cluster.queue()) == 2  # there are two idle nodes; one waits for the other
+    until(lambda: said(tmp_path).count("submitted") == 2, 120)
+    until(lambda: sorted(cluster.queue().values()) == ["PENDING", "RUNNING"], 120)
+    cluster.run("sbatch", "--wait", "--output=/dev/null", "--wrap=true")
+    assert sorted(cluster.queue().values()) == ["PENDING", "RUNNING"]  # one waits for the other
     first.kill()
     first.wait()
     again = sweep("after", "lost", "plain")
-    assert again.wait(180) == 0, said(tmp_path)
+    until(lambda: "submitted" in said(tmp_path) or again.poll() is not None, 120)
+    (tmp_path / "lost-go").touch()
+    assert again.wait(600) == 0, said(tmp_path)
     assert said(tmp_path).count("in the queue already") == 2
     assert said(tmp_path).count("submitted") == 1
     runs = {tag: run_folder(tmp_path / "runs", tag) for tag in ("lost", "after", "plain")}
     assert [starts(run) for run in runs.values()] == [1, 1, 1]
     assert "the weights to start from" in (runs["after"] / "train.log").read_text()
-    assert sweep("after", "lost", "plain").wait(60) == 0
+    assert sweep("after", "lost", "plain").wait(120) == 0
     assert "3 jobs, 3 finished before" in said(tmp_path)
 
 
+@pytest.mark.xdist_group("failures")
 def test_a_job_of_an_earlier_command_with_other_settings_is_no_success(tmp_path: Path) -> None:
     from hydra_plugins.cage_launcher._plan import Planned
     from hydra_plugins.cage_slurm._jobs import Submitted, _problem
@@ -258,30 +298,32 @@ def test_a_job_of_an_earlier_command_with_other_settings_is_no_success(tmp_path:
     )
 
 
+@pytest.mark.xdist_group("two nodes")
 @pytest.mark.parametrize(("blow", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_abort_leaves_nothing_in_the_queue(
     sweep: Sweep, cluster: Cluster, tmp_path: Path, blow: signal.Signals, code: int
 ) -> None:
     process = sweep("long", "waiting")
-    until(lambda: sorted(cluster.queue().values()) == ["PENDING", "RUNNING"], 60)
+    until(lambda: sorted(cluster.queue().values()) == ["PENDING", "RUNNING"], 120)
     process.send_signal(blow)
-    assert process.wait(60) == code, said(tmp_path)
+    assert process.wait(120) == code, said(tmp_path)
     assert not cluster.queue()
 
 
+@pytest.mark.xdist_group("two nodes")
 def test_a_job_that_cannot_run_is_not_waited_for(
     sweep: Sweep, cluster: Cluster, tmp_path: Path
 ) -> None:
     process = sweep("long", "gpus")
-    assert process.wait(60) == 1
+    assert process.wait(120) == 1
     assert "error: sbatch refuses the job" in said(tmp_path)
     assert not cluster.queue()
-    scripts = [file.read_text() for file in tmp_path.rglob("*.sh")]
-    (script,) = [script for script in scripts if "gpus-per-node" in script]
-    wanted = {"nodes=1", "ntasks-per-node=2", "gpus-per-node=2", "cpus-per-task=1", "requeue"}
-    assert wanted <= set(re.findall("#SBATCH --(.*)", script))
+    asked = [options(script) for script in tmp_path.rglob("*.sh")]
+    (script,) = [one for one in asked if "gpus-per-node=2" in one]
+    assert {"nodes=1", "ntasks-per-node=2", "cpus-per-task=1", "requeue"} <= script
 
 
+@pytest.mark.xdist_group("two nodes")
 def test_all_gpus_of_a_node_are_no_number(sweep: Sweep, tmp_path: Path) -> None:
-    assert sweep("all_gpus").wait(60) == 1
+    assert sweep("all_gpus").wait(120) == 1
     assert "error: hydra/launcher=slurm: trainer.devices is -1" in said(tmp_path)

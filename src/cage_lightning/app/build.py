@@ -28,10 +28,11 @@ from cage_lightning.data.module import ExpressionData
 from cage_lightning.data.source import Source
 from cage_lightning.deploy import loading
 from cage_lightning.deploy.checkpoints import describe
+from cage_lightning.deploy.loading import Loaded
 from cage_lightning.errors import ConfigError, check_between, check_not_negative, check_seed
 from cage_lightning.labels import LabelSpace
-from cage_lightning.models import load_weights
-from cage_lightning.modules import ExpressionModule
+from cage_lightning.models import load_weights, read_state_dict
+from cage_lightning.modules import MODES, ExpressionModule
 from cage_lightning.system.paths import local_path
 
 
@@ -211,15 +212,28 @@ def load_module(file: Path) -> ExpressionModule:
     )
 
 
+def module_of(loaded: Loaded) -> ExpressionModule:
+    """A module for evaluation whose network is a trained model in any form."""
+    layout = loaded.description.layout
+    mode = next(
+        mode
+        for mode in MODES
+        if (mode.predicts_categories, mode.predicts_affect) == (layout.categories, layout.affect)
+    )
+    return mode(loaded.predictor, layout.space, training=loaded.description.training)
+
+
 def module_for_weights(config: DictConfig, space: LabelSpace, file: Path) -> ExpressionModule:
     """A module for prediction and evaluation with the weights of `file`, every one of them.
 
     Raises:
         CheckpointError: The weights do not fit the network that the config describes.
     """
-    mode = _mode(config.module)
+    mode, weights = _mode(config.module), read_state_dict(file)
+    if "head_dropout" in config.model and any(x.endswith("classifier.6.weight") for x in weights):
+        config.model.head_dropout = 0.0  # a published valence-arousal model has the layer
     network = build(config.model, weights="none")(num_outputs=mode.num_outputs(space))
-    load_weights(network, file, strict=True)
+    load_weights(network, weights, strict=True, name=str(file))
     plain: Any = OmegaConf.to_container(config, resolve=False)
     return mode(network, space, config=plain)
 

@@ -3,6 +3,7 @@
 Nodes with a `_target_` stay untyped: their signature is their schema, and a test binds them.
 """
 
+import functools
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -73,7 +74,8 @@ class TrainConfig:
 class EvaluateConfig:
     """Top-level keys of conf/evaluate.yaml."""
 
-    checkpoint: str = MISSING
+    checkpoint: Any = MISSING  # a path, or a list of paths
+    categories: list[str] | None = None  # of the outputs of a plain state_dict, in their order
     output: str | None = None
     data: Any = MISSING
     model: Any = None
@@ -91,6 +93,26 @@ class EvaluateConfig:
     choices: dict[str, str | None] = field(default_factory=dict)
     starts: dict[str, str] = field(default_factory=dict)  # the checkpoint, by data
     at: dict[str, str] = field(default_factory=dict)  # what the sweeps run on
+    local: Local = field(default_factory=Local)
+
+
+@dataclass
+class ExportConfig:
+    """Top-level keys of conf/export.yaml."""
+
+    checkpoint: Any = MISSING  # a path, or a list of paths
+    output: str = MISSING
+    data: Any = None
+    augment: Any = MISSING
+    forms: list[str] = field(default_factory=list)
+    calibrate: bool = False
+    max_loss: float = MISSING
+    force: bool = False
+    quantisation_samples: int = MISSING
+    push_to_hub: str | None = None
+    private: bool = True
+    seed: int = MISSING
+    choices: dict[str, str | None] = field(default_factory=dict)
     local: Local = field(default_factory=Local)
 
 
@@ -121,6 +143,7 @@ class ScoreConfig:
 
     predictions: Any = MISSING  # a file, or a list of files
     label_space: str | None = None
+    categories: list[str] | None = None  # that the numbers of a CSV file mean
     output: str | None = None
     figures: str | None = None
     over_seeds: bool = False
@@ -188,7 +211,16 @@ class DashboardConfig:
 
 
 CommandName = Literal[
-    "train", "evaluate", "predict", "serve", "prepare", "analyze", "score", "collect", "dashboard"
+    "train",
+    "evaluate",
+    "predict",
+    "serve",
+    "export",
+    "prepare",
+    "analyze",
+    "score",
+    "collect",
+    "dashboard",
 ]
 """What stands after `python -m cage_lightning.`"""
 
@@ -197,6 +229,7 @@ SCHEMAS: dict[str, type] = {
     "evaluate": EvaluateConfig,
     "predict": PredictConfig,
     "serve": ServeConfig,
+    "export": ExportConfig,
     "prepare": PrepareConfig,
     "analyze": AnalyzeConfig,
     "score": ScoreConfig,
@@ -217,6 +250,7 @@ def name_choices(config: DictConfig) -> None:
             config.choices[group] = choice
 
 
+@functools.cache
 def register() -> None:
     """Make the schemas known to Hydra; calling it again changes nothing."""
     store = ConfigStore.instance()

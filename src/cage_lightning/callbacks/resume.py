@@ -174,7 +174,9 @@ class StepSeed(Callback):
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Seed torch's default generators on every device."""
-        torch.manual_seed(
-            derived_seed(self.seed, trainer.current_epoch, batch_idx, trainer.global_rank)
-        )
+        """Seed torch's default generators on the CPU and on the devices that train."""
+        seed = derived_seed(self.seed, trainer.current_epoch, batch_idx, trainer.global_rank)
+        torch.default_generator.manual_seed(seed)
+        # This prepares seeds for every kind of device, too, which takes longer than a small step.
+        if pl_module.device.type != "cpu":
+            torch.manual_seed(seed)

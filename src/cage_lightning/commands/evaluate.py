@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import seed_everything
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig, ListConfig, open_dict
 
 from cage_lightning.app import build
 from cage_lightning.app.cli import typed_settings
@@ -15,14 +15,17 @@ from cage_lightning.app.lightning_settings import OF_TRAINING
 from cage_lightning.callbacks import progress_bar
 from cage_lightning.commands.preflight import check_limits
 from cage_lightning.commands.results import FIGURES, draw_figures, gather, results, save_results
+from cage_lightning.deploy.folder import is_export
+from cage_lightning.deploy.loading import checkpoint_of, load, place_of
+from cage_lightning.deploy.preprocessing import Preprocessing
 from cage_lightning.errors import CheckpointError, ConfigError, check_seed
-from cage_lightning.labels import LABEL_SPACES
-from cage_lightning.models import read_state_dict
+from cage_lightning.labels import LABEL_SPACES, LabelSpace, space_in_order
 from cage_lightning.modules import ExpressionModule
 from cage_lightning.predictions.table import common_space
 from cage_lightning.report.summary import print_results
 from cage_lightning.runs.log import start_logging
 from cage_lightning.runs.provenance import provenance
+from cage_lightning.scores.circumplex import contradictions
 from cage_lightning.system.paths import local_path, refuse_outside
 from cage_lightning.system.storage import check_writable
 
@@ -35,6 +38,9 @@ _OF_TRAINING = {
     "warmup": {""},
 }
 _ONLY_TRAINING = ("loss", "optimizer")
+_ANOTHER_ORDER = (
+    ": if its outputs are in another order than those of the data, name it with categories=[...]"
+)
 
 
 def evaluate(config: DictConfig) -> dict[str, Any] | None:
@@ -52,15 +58,16 @@ def evaluate(config: DictConfig) -> dict[str, Any] | None:
     start_logging(None)
     _refuse_settings_of_training()
     check_limits(config.trainer)
-    file = build.checkpoint_of(config.checkpoint)
-    folder = _output(config, file)
+    several = isinstance(config.checkpoint, ListConfig)
+    given = config.checkpoint if several else [config.checkpoint]
+    places = [place_of(str(one)) for one in given]
+    folder = _output(config, places)
     check_writable(folder, "output=DIR")
-    module, image_size = _module(config, file)
-    with open_dict(config):
-        config.data.image_size = image_size
+    module, preprocessing, form = _module(config, places)
+    _prepare_data(config, preprocessing)
     data = build.build_data(config)
     shared = common_space(module.label_space, data.label_space)  # else an error before the work
-    if module.label_space != data.label_space:
+    if shared != data.label_space:
         log.info(
             "scored is what the model and the data both know: %d of the %d categories of %s, %s",
             *(len(shared.categories), len(data.label_space.categories), data.label_space.name),
@@ -75,14 +82,18 @@ def evaluate(config: DictConfig) -> dict[str, Any] | None:
     predictions = gather(module, data.test, config.clip)
     if not trainer.is_global_zero:
         return None
+    for contradiction in contradictions(predictions):
+        log.warning("%s%s", contradiction, "" if config.module is None else _ANOTHER_ORDER)
     if config.trainer.fast_dev_run:
         log.info("fast_dev_run: it works; nothing was kept")
         return None
+    names = [str(place if is_export(place) else checkpoint_of(place)) for place in places]
     meta = (
         provenance(trainer)
         | data.provenance()
         | {
-            "checkpoint": str(file),
+            "checkpoint": names if several else names[0],
+            "form": form,
             "trained_on": module.label_space.name,
             "flip": config.flip,
             "clip": config.clip,
@@ -103,29 +114,73 @@ def _refuse_settings_of_training() -> None:
             raise ConfigError(f"{key} says how to train, and evaluate trains nothing: leave it out")
 
 
-def _module(config: DictConfig, file: Path) -> tuple[ExpressionModule, int]:
-    """The module, and the image size it was made for."""
+def _module(
+    config: DictConfig, places: list[Path]
+) -> tuple[ExpressionModule, Preprocessing | None, str]:
+    """The module, what its pictures go through as far as it says so, and what it was read from."""
     if config.model is None and config.module is None:
-        module = build.load_module(file)
-        assert module.config is not None
-        return module, module.config["model"]["image_size"]
+        if config.categories is not None:
+            raise ConfigError("categories is for a plain state_dict: a run names its own")
+        loaded = load(places)
+        return build.module_of(loaded), loaded.description.preprocessing, loaded.form
     if config.model is None or config.module is None:
         raise CheckpointError("a plain state_dict needs both model=... and loss=...")
-    if "head_dropout" in config.model and "classifier.6.weight" in read_state_dict(file):
-        config.model.head_dropout = 0.0  # a published valence-arousal model has the layer
+    if len(places) > 1:
+        raise CheckpointError("of plain state_dicts only one can be evaluated: name one file")
+    module = build.module_for_weights(config, _space(config), checkpoint_of(places[0]))
+    if config.categories is not None and not module.predicts_categories:
+        raise ConfigError("categories has no effect, because this loss has none: leave it out")
+    return module, None, "state_dict"
+
+
+def _space(config: DictConfig) -> LabelSpace:
+    """What the outputs of a plain state_dict mean."""
     space = LABEL_SPACES[config.data.label_space]
-    return build.module_for_weights(config, space, file), config.model.image_size
+    if config.categories is None:
+        return space
+    try:
+        return space_in_order(config.categories, space)
+    except ValueError as error:
+        raise ConfigError(f"categories: {error}") from error
 
 
-def _output(config: DictConfig, file: Path) -> Path:
-    """Where the results go: by default into the run folder, or beside the file.
+def _prepare_data(config: DictConfig, preprocessing: Preprocessing | None) -> None:
+    """Let the data go through what the model says that its pictures went through.
+
+    A plain state_dict says nothing: there the config alone counts. A margin that was typed does so
+    everywhere.
+    """
+    with open_dict(config):
+        if preprocessing is None:
+            config.data.image_size = config.model.image_size
+            return
+        config.data.image_size = preprocessing.image_size
+        if "data.margin" not in typed_settings():
+            config.data.margin = preprocessing.margin
+        config.augment.mean, config.augment.std = (
+            [*preprocessing.mean],
+            [*preprocessing.std],
+        )
+
+
+def _output(config: DictConfig, places: list[Path]) -> Path:
+    """Where the results go: by default into the run folder or export, or beside the file.
 
     Raises:
+        CheckpointError: There is no such file.
+        ConfigError: There are several models, and nothing says where.
         DataError: That would be through a link that leads out of it.
     """
     if config.output:
         return local_path("output", config.output)
+    if len(places) > 1:
+        raise ConfigError("output=DIR is needed: several checkpoints have no folder of their own")
+    [place] = places
     data = str(config.choices.data)
+    if place.is_dir() and is_export(place):
+        refuse_outside(place, place / "evaluations" / data / FIGURES)
+        return place / "evaluations" / data
+    file = checkpoint_of(place)
     if file.parent.name == "checkpoints":  # of a run folder
         around, output = file.parents[1], file.parents[1] / "evaluations" / data
     else:

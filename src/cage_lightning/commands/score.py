@@ -16,9 +16,12 @@ from cage_lightning.predictions.files import read_predictions
 from cage_lightning.predictions.table import Predictions
 from cage_lightning.report.summary import print_comparison, print_results, print_seeds
 from cage_lightning.scores import compare, point_estimate, summarise
+from cage_lightning.scores.circumplex import contradictions
 from cage_lightning.scores.results import results_of, scoring_settings, write_results
 from cage_lightning.system.paths import local_path, refuse_outside
 from cage_lightning.system.storage import check_writable, check_writable_file
+
+log = logging.getLogger(__name__)
 
 
 def score(config: DictConfig) -> dict[str, Any]:
@@ -44,7 +47,10 @@ def score(config: DictConfig) -> dict[str, Any]:
         )
     if config.figures is not None and len(files) > 1:
         raise ConfigError("figures=... draws one prediction file: name one in predictions=...")
-    predictions = [read_predictions(file, config.label_space) for file in files]
+    predictions = [read_predictions(f, config.label_space, config.categories) for f in files]
+    for file, found in zip(files, predictions, strict=True):
+        for contradiction in contradictions(found):
+            log.warning("%s: %s: are its categories in another order?", file, contradiction)
     settings = {key: config[key] for key in ("resamples", "confidence", "seed")}
     where = {"files": {str(file): _digest(file) for file in files}}
     name = "seeds" if config.over_seeds else "comparison" if len(files) == 2 else "metrics"

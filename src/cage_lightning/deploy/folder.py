@@ -19,6 +19,7 @@ from cage_lightning.errors import CheckpointError
 from cage_lightning.system.paths import refuse_outside
 
 CONFIG = "config.json"
+CARD = "README.md"
 WEIGHTS = "model.safetensors"
 FORMAT = "cage_lightning.export"
 VERSION = 1

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cage_lightning.deploy.description import Description
 from cage_lightning.deploy.folder import WEIGHTS, checked, is_export, read_export
+from cage_lightning.deploy.foreign import description_beside, open_foreign
+from cage_lightning.deploy.forms import FORMS, form_of_file, open_form
+from cage_lightning.deploy.hub import SCHEME, fetch
 from cage_lightning.deploy.networks import Networks, Predictor, Several
 from cage_lightning.errors import CheckpointError
 from cage_lightning.models import load_weights, read_state_dict
@@ -23,10 +26,13 @@ class Loaded:
     Attributes:
         description: What it is.
         predictor: The model itself, in evaluation mode, on the CPU.
+        form: What it was read from: ``checkpoint``, ``safetensors``, the name of a form, or
+            ``foreign_onnx`` for one of another system, ``ensemble`` for several.
     """
 
     description: Description
     predictor: Predictor
+    form: str = "checkpoint"
 
 
 def load(path: str | Path | Sequence[str | Path]) -> Loaded:
@@ -34,17 +40,18 @@ def load(path: str | Path | Sequence[str | Path]) -> Loaded:
 
     Args:
         path: A run folder (its best checkpoint), a checkpoint, the folder of an export, or a file
-            in one; or several of them, whose predictions are averaged.
+            in one, an ONNX file with a YAML file that describes it, or an export on the Hugging
+            Face hub as ``hf://USER/NAME``; or several of them, whose predictions are averaged.
 
     Raises:
         CheckpointError: There is no such file, it is damaged, it asks for something that no model
             has, or several do not fit together.
     """
     if isinstance(path, str | Path):
-        return _load(local_path("checkpoint", str(path)).expanduser())
+        return _load(place_of(path))
     if not path:
         raise CheckpointError("there is no checkpoint: an empty list was given")
-    loaded = [_load(local_path("checkpoint", str(one)).expanduser()) for one in path]
+    loaded = [_load(place_of(one)) for one in path]
     first = loaded[0].description
     for one, name in zip(loaded, path, strict=True):
         for part in ("layout", "preprocessing"):
@@ -52,9 +59,23 @@ def load(path: str | Path | Sequence[str | Path]) -> Loaded:
                 raise CheckpointError(
                     f"{name} and {path[0]} cannot be averaged: their {part} differs"
                 )
-    return Loaded(
-        first, Several([one.predictor for one in loaded]) if loaded[1:] else loaded[0].predictor
-    )
+    if not loaded[1:]:
+        return loaded[0]
+    # Each part applies its own calibration.
+    description = replace(first, calibration=None)
+    return Loaded(description, Several([one.predictor for one in loaded]).eval(), "ensemble")
+
+
+def place_of(path: str | Path) -> Path:
+    """The file or folder that a path means; one of ``hf://USER/NAME`` is downloaded.
+
+    Raises:
+        CheckpointError: It cannot be downloaded.
+        ConfigError: It is another address.
+    """
+    if str(path).startswith(SCHEME):
+        return fetch(str(path))
+    return local_path("checkpoint", str(path)).expanduser()
 
 
 def checkpoint_of(place: Path) -> Path:
@@ -74,8 +95,16 @@ def checkpoint_of(place: Path) -> Path:
 
 
 def _load(place: Path) -> Loaded:
+    if place.is_file() and (beside := description_beside(place)) is not None:
+        description, foreign = open_foreign(place, beside)
+        return Loaded(description, foreign.eval(), "foreign_onnx")
     if is_export(place):
         return _load_export(place)
+    if place.suffix == ".onnx" and place.is_file():
+        raise CheckpointError(
+            f"{place} does not say what its inputs and outputs mean: write a file "
+            f"{place.with_suffix('.yaml').name} beside it, as docs/python.md shows"
+        )
     from cage_lightning.deploy.checkpoints import describe  # imports Lightning
 
     file = checkpoint_of(place)
@@ -88,8 +117,13 @@ def _load(place: Path) -> Loaded:
 def _load_export(place: Path) -> Loaded:
     folder, name = (place, WEIGHTS) if place.is_dir() else (place.parent, place.name)
     export = read_export(folder)
-    file = checked(folder, name, export)
+    form = form_of_file(name)
+    file = checked(folder, name if form is None else FORMS[form].file, export)
     description = export.description
+    if form is not None:
+        for part in FORMS[form].files:
+            checked(folder, part, export)
+        return Loaded(description, open_form(form, file, description).eval(), form)
     tensors = read_state_dict(file)
     members = []
     for number in range(export.members):
@@ -99,4 +133,4 @@ def _load_export(place: Path) -> Loaded:
         load_weights(network, own, strict=True)
         members.append(network)
     predictor = Networks(members, description.layout, description.calibration)
-    return Loaded(description, predictor.eval())
+    return Loaded(description, predictor.eval(), "safetensors")

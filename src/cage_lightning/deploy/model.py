@@ -60,7 +60,9 @@ class ExpressionModel:
 
         Args:
             path: A run folder (its best checkpoint), a checkpoint, the folder of an export, or a
-                file in one; or several of them, whose predictions are averaged.
+                file in one, an ONNX file of another system with a YAML file that describes it, or
+                an export on the Hugging Face hub as ``hf://USER/NAME``; or several of them, whose
+                predictions are averaged.
             device: ``cpu``, ``cuda``, ``cuda:1``, ``mps``..., or ``auto``: a GPU if there is one.
 
         Raises:

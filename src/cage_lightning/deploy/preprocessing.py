@@ -10,13 +10,13 @@ from typing import Any
 import torch
 from PIL import Image
 from torch import Tensor
+from torchvision.models import MaxVit_T_Weights
 
 from cage_lightning.data.images import square
 from cage_lightning.errors import DataError
 
 LARGEST_IMAGE = 2048  # pixels; a batch of larger ones would fill the memory
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
+_IMAGENET = MaxVit_T_Weights.DEFAULT.transforms()  # the mean and deviation that all networks share
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,8 @@ class Preprocessing:
     """
 
     image_size: int
-    mean: tuple[float, float, float] = IMAGENET_MEAN
-    std: tuple[float, float, float] = IMAGENET_STD
+    mean: tuple[float, float, float] = tuple(_IMAGENET.mean)
+    std: tuple[float, float, float] = tuple(_IMAGENET.std)
     margin: float = 0.0
 
     def __post_init__(self) -> None:

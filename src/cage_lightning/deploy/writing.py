@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from cage_lightning.deploy.folder import CONFIG, WEIGHTS, Export, checksum
 from cage_lightning.deploy.loading import MEMBER, Loaded
 from cage_lightning.deploy.networks import Networks, Several
 from cage_lightning.errors import CheckpointError
-from cage_lightning.system.atomic import replacing, write_atomic
+from cage_lightning.system.atomic import write_atomic
 
 _PACKAGES = ("cage_lightning", "torch", "torchvision", "timm", "numpy", "pillow")
 
@@ -32,22 +32,27 @@ def write_weights(folder: Path, loaded: Loaded) -> None:
         for number, network in enumerate(members(loaded))
         for name, tensor in network.state_dict().items()
     }
-    with replacing(folder / WEIGHTS) as part:
-        save_file(tensors, part)
+    # As bytes: what safetensors writes itself, nobody but its owner may read.
+    write_atomic(folder / WEIGHTS, save(tensors))
 
 
 def members(loaded: Loaded) -> list[torch.nn.Module]:
     """The networks of a model.
 
     Raises:
-        CheckpointError: One of them is no network of PyTorch.
+        CheckpointError: One of them is no network of PyTorch, or they have calibrations of their
+            own.
     """
     whole = loaded.predictor
     parts = list(whole.parts) if isinstance(whole, Several) else [whole]
-    found = [n for part in parts if isinstance(part, Networks) for n in part.members]
-    if len(found) < len(parts):
+    networks = [part for part in parts if isinstance(part, Networks)]
+    if len(networks) < len(parts):
         raise CheckpointError("only networks of PyTorch can be exported: give a run or its export")
-    return found
+    if len(parts) > 1 and any(part.calibrated for part in networks):
+        raise CheckpointError(
+            "models that were calibrated one by one cannot be exported as one: give their runs"
+        )
+    return [network for part in networks for network in part.members]
 
 
 def write_config(
@@ -69,7 +74,9 @@ def write_config(
     Raises:
         OutputError: The file cannot be written.
     """
-    names = [WEIGHTS, *(str(form["file"]) for form in forms.values())]
+    names = [WEIGHTS]
+    for form in forms.values():
+        names += [form[key] for key in ("file", "weights") if form.get(key)]
     export = Export(
         loaded.description,
         len(members(loaded)),

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from pickle import UnpicklingError
-from typing import Any
 
-import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from cage_lightning.errors import CheckpointError
+from cage_lightning.models.containers import (
+    find_state_dict,
+    shared_prefix,
+    unwrapped,
+    without_prefix,
+)
 from cage_lightning.models.published import recognise
+from cage_lightning.models.weight_files import read_content
 
 logger = logging.getLogger(__name__)
 
@@ -38,61 +40,32 @@ class LoadReport:
 def read_state_dict(path: str | Path) -> dict[str, Tensor]:
     """Read the tensors of a network from a file, onto the CPU.
 
-    Accepts a bare state dict (``.pt``, ``.pth``, ``.safetensors``) and a Lightning checkpoint of
-    this suite, from which it takes the tensors of the network and drops the prefix ``network.``.
+    Accepts a state dict, bare or in a container (``{"model": ...}``), in a file of `torch.save` or
+    of safetensors; a checkpoint of this suite, from which it takes the tensors of the network and
+    drops the prefix ``network.``; a whole pickled network; and a TorchScript archive. The prefixes
+    of DataParallel and `torch.compile` are left out, and what is unwrapped is logged. Python
+    objects in the file are neither made nor called.
 
     Args:
-        path: The file.
+        path: The file; its content, not its name, says of which kind it is.
 
     Returns:
         Tensors by name.
 
     Raises:
-        CheckpointError: The file is missing or unreadable, contains something else than tensors, or
-            contains Python objects, which could run code.
+        CheckpointError: The file is missing or unreadable, or holds no state dict or several.
     """
     path = Path(path)
     if not path.is_file():
         raise CheckpointError(f"there is no weight file {path}")
-    try:
-        content: Any
-        if path.suffix == ".safetensors":
-            content = load_file(path)
-        else:
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except UnpicklingError as error:
-        if code := re.search(r"GLOBAL (\S+)", str(error)):
-            raise CheckpointError(
-                f"{path} holds the Python object {code[1]}, which could run code, so it is not "
-                "loaded: save the weights alone with torch.save(model.state_dict(), FILE)"
-            ) from error
-        raise _unreadable(path) from error
-    # torch reports damaged files by many kinds of errors: KeyError, EOFError, RuntimeError...
-    except Exception as error:
-        raise _unreadable(path) from error
-    if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
-        content = content["state_dict"]
-    if not isinstance(content, dict) or not content:
-        raise CheckpointError(f"{path} holds no state dict")
+    content = read_content(path)
+    found = find_state_dict(path, content)
     network = {
         name.removeprefix(_NETWORK_PREFIX): tensor
-        for name, tensor in content.items()
-        if isinstance(name, str) and name.startswith(_NETWORK_PREFIX)
+        for name, tensor in found.items()
+        if name.startswith(_NETWORK_PREFIX)
     }
-    state_dict = network or dict(content)  # a plain dict drops the metadata of a state dict
-    for name, value in state_dict.items():
-        if not isinstance(name, str) or not isinstance(value, Tensor):
-            raise CheckpointError(
-                f"{path} holds no state dict: its entry {name!r} is a {type(value).__name__}, "
-                "not a tensor"
-            )
-    return state_dict
-
-
-def _unreadable(path: Path) -> CheckpointError:
-    return CheckpointError(
-        f"{path} is damaged or no weight file: give a state dict or a checkpoint of this suite"
-    )
+    return content.tensors(unwrapped(path, network or found))
 
 
 def head_of(network: nn.Module) -> tuple[str, ...]:
@@ -111,11 +84,16 @@ def head_of(network: nn.Module) -> tuple[str, ...]:
 
 
 def load_weights(
-    network: nn.Module, source: str | Path | Mapping[str, Tensor], *, strict: bool = False
+    network: nn.Module,
+    source: str | Path | Mapping[str, Tensor],
+    *,
+    strict: bool = False,
+    name: str = "the state dict",
 ) -> LoadReport:
     """Load weights into a network, in place.
 
-    The names and shapes of all tensors of the backbone must be those of the network. The head is
+    The names and shapes of all tensors of the backbone must be those of the network; a prefix that
+    all names share (``backbone.``) is left out if they fit without it. The head is
     loaded as a whole, or left as it is if any part of it does not fit. The published scripts do the
     same: they load only the backbone when they continue from combined to valence and arousal.
 
@@ -123,6 +101,7 @@ def load_weights(
         network: The network that receives the weights.
         source: A file for `read_state_dict`, or its result.
         strict: Whether to refuse a head that does not fit, as evaluation needs it.
+        name: What messages call a `source` that is no file.
 
     Returns:
         Whether the head was loaded, and the tensors that were not. A head that was not loaded is
@@ -133,11 +112,12 @@ def load_weights(
             and `strict` is true, or the tensors cannot be copied into the network.
     """
     if isinstance(source, Mapping):
-        where, given = "the state dict", dict(source)
+        where, given = name, dict(source)
     else:
         where, given = str(source), read_state_dict(source)
-    prefixes = tuple(f"{name}." for name in head_of(network))
+    prefixes = tuple(f"{head}." for head in head_of(network))
     wanted = network.state_dict()
+    given = _fitting(where, _without_head(wanted, prefixes), prefixes, given)
 
     backbone = _without_head(given, prefixes)
     if misfit := _misfit(_without_head(wanted, prefixes), backbone):
@@ -159,6 +139,20 @@ def load_weights(
         raise CheckpointError(f"{where} holds tensors that are no weights: {reason}") from error
     left_out = tuple(name for name in given if name not in backbone) if head_misfit else ()
     return LoadReport(head_loaded=not head_misfit, left_out=left_out)
+
+
+def _fitting(
+    where: str, backbone: Mapping[str, Tensor], head: tuple[str, ...], given: dict[str, Tensor]
+) -> dict[str, Tensor]:
+    """The given tensors, without the shared prefix without which the backbone fits, if any does."""
+    dropped, tensors = "", given
+    while _misfit(backbone, _without_head(tensors, head)):
+        if not (prefix := shared_prefix(tensors)):
+            return given
+        tensors, dropped = without_prefix(tensors, prefix), dropped + prefix
+    if dropped:
+        logger.info("%s: all names begin with %r, which is left out", where, dropped)
+    return tensors
 
 
 def _without_head(tensors: Mapping[str, Tensor], prefixes: tuple[str, ...]) -> dict[str, Tensor]:

@@ -160,7 +160,9 @@ class ExpressionModule(pl.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what rebuilds the module: plain containers, nothing pickled."""
         checkpoint["label_space"] = self.label_space.to_dict()
-        checkpoint["config"] = _without_places(self.config)
+        # `local` says what one machine needs: where its data are, who pays for it.
+        config = self.config and {k: v for k, v in self.config.items() if k != "local"}
+        checkpoint["config"] = _without_places(config)
         statistics = self.training_statistics
         checkpoint["training"] = None if statistics is None else asdict(statistics)
 
@@ -242,5 +244,5 @@ def _without_places(config: Any) -> Any:
         return {key: _without_places(value) for key, value in config.items()}
     if isinstance(config, list):
         return [_without_places(value) for value in config]
-    absolute = isinstance(config, str) and config.startswith(("/", "~"))
+    absolute = isinstance(config, str) and config.startswith(("/", "~", "file:/"))
     return PurePath(config).name if absolute else config

@@ -63,6 +63,8 @@ def common_space(model: LabelSpace, data: LabelSpace) -> LabelSpace:
     Raises:
         ConfigError: They have nothing in common.
     """
+    if set(model.categories) == set(data.categories):
+        model = replace(model, categories=data.categories)  # whatever the order of the outputs
     if model == data:
         return data
     space = replace(

@@ -21,6 +21,7 @@ ACCENT = "#D55E00"
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#F0E442", "#000000", "#999999")
 DENSITY_NOTE = "darker: more samples (logarithmic, each panel on its own)"
 FORMATS = ("png", "svg", "pdf")
+_DPI = 150
 # Without a date and with fixed ids the same figure is the same file.
 _METADATA: Mapping[str, dict[str, Any]] = {
     "png": {},
@@ -35,7 +36,7 @@ Drawing = tuple[Figure, Sequence[Row]]
 
 def new_figure(width: float, height: float, title: str) -> Figure:
     """An empty figure of `width` by `height` inches, laid out without overlaps."""
-    figure = Figure(figsize=(width, height), layout="constrained")
+    figure = Figure(figsize=(width, height), dpi=_DPI, layout="constrained")
     FigureCanvasAgg(figure)
     figure.suptitle(title, fontsize=12)
     return figure
@@ -50,11 +51,19 @@ def save(folder: Path, name: str, figure: Figure, rows: Sequence[Row]) -> None:
         figure: What to write.
         rows: The numbers, at least one row; all with the same columns.
     """
+    _lay_out(figure)
     with matplotlib.rc_context({"svg.hashsalt": name}):
         for ending in FORMATS:
             with replacing(folder / f"{name}.{ending}") as part:
-                figure.savefig(part, format=ending, dpi=150, metadata=_METADATA[ending])
+                figure.savefig(part, format=ending, dpi=_DPI, metadata=_METADATA[ending])
     write_csv(folder / f"{name}.csv", list(rows[0]), rows)
+
+
+def _lay_out(figure: Figure) -> None:
+    """Place everything once: Matplotlib would do it again, and as slowly, for every format."""
+    if engine := figure.get_layout_engine():
+        engine.execute(figure)
+        figure.set_layout_engine(None)
 
 
 def category_bars(

@@ -7,10 +7,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import yaml
-
 from cage_lightning.errors import DataError
 from cage_lightning.system.paths import refuse_outside
+from cage_lightning.system.plain_yaml import load_plain
 
 # These settings decide where and how fast a run is computed, but not its result, so they may differ
 # when a run is resumed. The number of devices is among them: they share one batch, and every
@@ -93,18 +92,9 @@ def read_config(file: Path) -> dict[str, Any]:
     """
     refuse_outside(file.parent, file)
     try:
-        settings = yaml.load(file.read_bytes(), _PlainLoader)  # a SafeLoader
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        settings = load_plain(file.read_bytes())
+    except (OSError, ValueError) as error:
         raise DataError(f"{file} is unreadable: {' '.join(str(error).split())}") from error
     if not isinstance(settings, dict):
         raise DataError(f"{file} is no config of a run")
     return settings
-
-
-class _PlainLoader(yaml.SafeLoader):  # type: ignore[misc]  # yaml has no types
-    """A safe loader that refuses YAML references, with which a short file can mean a huge one."""
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):
-            raise yaml.YAMLError("it has references (*name), which no config of a run has")
-        return super().compose_node(parent, index)

@@ -8,11 +8,13 @@ import fcntl
 import io
 import os
 import secrets
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from cage_lightning.errors import ConfigError
 from cage_lightning.system.paths import open_regular
 from cage_lightning.system.storage import room_for
 
@@ -56,6 +58,41 @@ def _replacing(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # it would hide the error that ended the block
             part.unlink()
+
+
+@contextmanager
+def new_folder(folder: Path) -> Iterator[Path]:
+    """Make a folder that is there as a whole or not at all.
+
+    Yields:
+        An empty folder beside it, to be filled. It becomes `folder` when the block ends without an
+        error; otherwise it is deleted with all that it holds.
+
+    Raises:
+        ConfigError: `folder` exists already and is not empty.
+        OutputError: The disk is full, or the folder may not be made.
+    """
+    with room_for(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        part = folder.with_name(f".part-{secrets.token_hex(16)}")
+        part.mkdir()
+        try:
+            yield part
+            _move(part, folder)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+
+
+def _move(part: Path, folder: Path) -> None:
+    for file in part.iterdir():
+        with file.open("rb") as written:
+            os.fsync(written.fileno())
+    try:
+        part.rename(folder)  # fails where something is in it
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+            raise
+        raise ConfigError(f"{folder} exists already: choose another one, or delete it") from error
 
 
 def write_atomic(path: Path, content: str | bytes) -> None:

@@ -56,7 +56,7 @@ def test_help_shows_what_the_command_takes_and_no_more(name: str, called: Called
     code, out, wrong = called(name, "--help")
     assert (code, wrong) == (0, "")
     own = Command(name)
-    groups = {"train": 15, "evaluate": 6, "prepare": 1, "analyze": 1}.get(name, 0)
+    groups = {"train": 15, "evaluate": 6, "export": 1, "prepare": 1, "analyze": 1}.get(name, 0)
     assert len(own.groups) == groups
     for group, choices in own.groups.items():
         assert f"\n{group}: {choices[0]}" in out

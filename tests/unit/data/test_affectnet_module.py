@@ -10,7 +10,6 @@ import pytest
 from PIL import Image
 
 from cage_lightning.app.build import build_data
-from cage_lightning.demo.faces import write_release
 from cage_lightning.errors import ConfigError, DataError
 from tests.affectnet_layouts import Row, path_2017, write_2017, write_csv, write_folders
 from tests.conftest import composed
@@ -59,12 +58,12 @@ def test_a_faulty_setting_is_refused_before_anything_is_read(dataset, setting, m
         data_module("/nowhere", f"data={dataset}", setting)
 
 
-def test_demo_faces_can_be_read_as_another_release(tmp_path):
-    write_release(tmp_path / "faces", "tiny")
+def test_demo_faces_can_be_read_as_another_release(demo_root):
     tables = []
     for release in ("auto", "csv"):
         data = data_module(
-            tmp_path / "faces", "data=demo8", "data.size=tiny", f"data.release={release}"
+            demo_root / "demo_faces" / "tiny",
+            *("data=demo8", "data.size=tiny", f"data.release={release}"),
         )
         data.setup("test")
         tables.append(data.test.fingerprint())

@@ -8,17 +8,14 @@ import torch
 
 from cage_lightning.app import build
 from cage_lightning.data.module import ExpressionData, FaceDataset
-from cage_lightning.demo.emotic import write_release
 from cage_lightning.errors import ConfigError
 from tests.conftest import composed
 from tests.present import present
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    root = tmp_path_factory.mktemp("drawn") / "tiny"
-    write_release(root, "tiny")
-    return root
+def root(demo_persons):
+    return demo_persons
 
 
 @pytest.fixture

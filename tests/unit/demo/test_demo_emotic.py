@@ -28,10 +28,14 @@ SPLITS = ("train", "val", "test")
 
 
 @pytest.fixture(scope="module")
-def tiny(tmp_path_factory):
-    root = tmp_path_factory.mktemp("drawn") / "tiny"
-    write_release(root, "tiny")
-    return root
+def tiny(demo_persons):
+    return demo_persons
+
+
+@pytest.fixture(scope="module")
+def scenes():
+    """Six hundred of them, to count and to learn from."""
+    return [draw_scene(0, "train", index) for index in range(600)]
 
 
 @pytest.fixture(scope="module", name="annotations")
@@ -122,10 +126,9 @@ def test_an_unknown_split_is_named():
         draw_scene(0, "valid", 0)
 
 
-def test_pictures_persons_and_boxes():
+def test_pictures_persons_and_boxes(scenes):
     shapes, counts, overhanging = [], [], 0
-    for index in range(400):
-        scene = draw_scene(0, "train", index)
+    for scene in scenes[:400]:
         height, width = scene.image.shape[:2]
         assert scene.image.dtype == np.uint8
         assert len(scene.boxes) == len(scene.persons)
@@ -161,10 +164,9 @@ def test_affect_shows_in_face_and_body():
         assert values[-1] > values[0]
 
 
-def test_affect_can_be_learned_from_the_boxes():
+def test_affect_can_be_learned_from_the_boxes(scenes):
     inputs, targets = [], []
-    for index in range(600):
-        scene = draw_scene(0, "train", index)
+    for scene in scenes:
         picture = Image.fromarray(scene.image).convert("RGB")
         for person, (left, top, right, bottom) in zip(scene.persons, scene.boxes, strict=True):
             box = (max(left, 0), top, min(right, picture.width), bottom)

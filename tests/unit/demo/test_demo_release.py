@@ -21,10 +21,8 @@ COUNTS = {"train": 256, "val": 63}
 
 
 @pytest.fixture(scope="module")
-def tiny(tmp_path_factory):
-    root = tmp_path_factory.mktemp("drawn") / "tiny"
-    write_release(root, "tiny")
-    return root
+def tiny(demo_root):
+    return demo_root / "demo_faces" / "tiny"
 
 
 @pytest.fixture
@@ -98,6 +96,7 @@ def test_a_row_is_the_drawn_face(tiny, split):
         assert landmarks.dtype == np.float64
 
 
+@pytest.mark.slow
 def test_several_processes_write_the_same_bytes_as_one(tiny, tmp_path):
     write_release(tmp_path / "again", "tiny", workers=2)
     assert digest(tmp_path / "again") == digest(tiny)

@@ -93,7 +93,7 @@ def test_what_is_refused(name: DetectorName, settings: dict[str, object], said: 
 
 
 def test_a_file_that_is_no_network(tmp_path: Path) -> None:
-    pytest.importorskip("cv2")
+    pytest.importorskip("cv2", exc_type=ImportError)
     (tmp_path / "a.onnx").write_bytes(b"nothing")
     with pytest.raises(ConfigError, match="no YuNet network"):
         make_detector("yunet", weights=tmp_path / "a.onnx")

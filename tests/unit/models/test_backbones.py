@@ -17,6 +17,7 @@ from cage_lightning.models import build_network, load_weights
 from cage_lightning.models.backbones import _OURS, _TORCHVISION
 from cage_lightning.models.tiny import TinyNetwork
 from cage_lightning.models.weights import head_of
+from tests.outlines import outlines
 
 CONFIGS = sorted((Path(__file__).parents[3] / "conf" / "model").glob("*.yaml"))
 WIDTHS = (2, 7, 8, 9, 10, 29)
@@ -31,7 +32,7 @@ PUBLISHED = {
 
 def outline(name, num_outputs, **options):
     """A network without memory: names and shapes only."""
-    with torch.device("meta"):
+    with outlines():
         return build_network(name, num_outputs, weights="none", **options)
 
 
@@ -180,5 +181,5 @@ def test_no_network_takes_the_place_of_one_of_timm():
 
 
 def test_vision_transformers_have_a_head():
-    with torch.device("meta"):
+    with outlines():
         assert head_of(models.vit_b_16()) == ("heads",)

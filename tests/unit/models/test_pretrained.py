@@ -19,6 +19,7 @@ from torchvision import models
 
 from cage_lightning.errors import CheckpointError, ConfigError
 from cage_lightning.models import build_network, pretrained
+from tests.outlines import outlines
 from tests.present import present
 
 NOBODY = "http://127.0.0.1:9"  # the discard port: refused at once
@@ -56,7 +57,7 @@ def cached(tmp_path, monkeypatch, network, digest=None):
     ],
 )
 def test_torchvision_weights_missing(tmp_path, name, file):
-    with torch.device("meta"), pytest.raises(CheckpointError) as caught:
+    with outlines(), pytest.raises(CheckpointError) as caught:
         build_network(name, 10)
     message = str(caught.value)
     assert "\n" not in message
@@ -92,7 +93,7 @@ def test_cached_torchvision_weights_fill_the_backbone(tmp_path, monkeypatch):
 
 def test_cached_torchvision_weights_with_a_wrong_hash_are_refused(tmp_path, monkeypatch):
     path = cached(tmp_path, monkeypatch, torch.nn.Linear(2, 2), digest="00000000")
-    with torch.device("meta"), pytest.raises(CheckpointError, match=r"SHA-256 .*not 00000000"):
+    with outlines(), pytest.raises(CheckpointError, match=r"SHA-256 .*not 00000000"):
         build_network("swin_v2_t", 10)
     assert path.exists()
 
@@ -103,7 +104,7 @@ def test_downloaded_torchvision_weights_are_checked(tmp_path, monkeypatch):
     file = tmp_path / "server" / "network-00000000.pth"
     file.write_bytes(b"an error page")
     monkeypatch.setattr(pretrained, "_torchvision_url", lambda _: file.as_uri())
-    with torch.device("meta"), pytest.raises(CheckpointError, match="cannot be fetched"):
+    with outlines(), pytest.raises(CheckpointError, match="cannot be fetched"):
         build_network("swin_v2_t", 10)
     assert list((tmp_path / "torch" / "hub" / "checkpoints").iterdir()) == []
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
-import torch
 from torchvision import models
 
 from cage_lightning.errors import CheckpointError
 from cage_lightning.labels import AFFECTNET_7, AFFECTNET_8, EMOTIC, LabelSpace
 from cage_lightning.models import PublishedLayout, build_network, recognise
 from cage_lightning.models.published import Mode
+from tests.outlines import outlines
 from tests.present import present
 
 MODES: dict[int, tuple[Mode, LabelSpace | None]] = {
@@ -23,7 +23,7 @@ MODES: dict[int, tuple[Mode, LabelSpace | None]] = {
 
 
 def outline(name, num_outputs, **options):
-    with torch.device("meta"):
+    with outlines():
         return build_network(name, num_outputs, weights="none", **options).state_dict()
 
 
@@ -56,7 +56,7 @@ def test_other_networks_are_not_taken_for_published_ones():
 
 
 def test_imagenet_weights_fit_no_mode():
-    with torch.device("meta"):
+    with outlines():
         state_dict = models.swin_v2_t().state_dict()
     with pytest.raises(CheckpointError, match=r"those of swin_v2_t, but 1000 outputs fit no mode"):
         recognise(state_dict)

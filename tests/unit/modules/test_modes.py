@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -41,6 +43,20 @@ def test_a_mode_reads_logits_first_and_affect_last(
 def test_every_mode_is_one_that_a_checkpoint_may_name() -> None:
     exported = {getattr(modules, name) for name in modules.__all__ if name.endswith("Module")}
     assert exported - {ExpressionModule} == set(MODES)
+
+
+def test_a_checkpoint_says_nothing_of_the_machine() -> None:
+    config = {
+        "local": {"data": "/home/someone/data", "account": "theirs"},
+        "data": {"root": "/home/someone/data/faces", "parts": ["~/a", "file:///home/someone/b"]},
+        "init_from": "runs/first",
+    }
+    checkpoint: dict[str, Any] = {}
+    modules.CombinedModule(nn.Identity(), AFFECTNET_8, config=config).on_save_checkpoint(checkpoint)
+    assert checkpoint["config"] == {
+        "data": {"root": "faces", "parts": ["a", "b"]},
+        "init_from": "runs/first",
+    }
 
 
 def test_a_test_keeps_what_is_predicted_and_of_which_rows() -> None:

@@ -162,7 +162,7 @@ def test_what_is_not_annotated_is_neither_drawn_nor_counted(space: LabelSpace, c
         except NothingToDraw:
             left_out.add(name)
             continue
-        figure.canvas.draw()
+        figure.draw_without_rendering()
         numbers = [value for row in rows for value in row.values() if isinstance(value, float)]
         assert np.isfinite(numbers).all()
         shown = {row["dimension"] for row in rows if "dimension" in row}

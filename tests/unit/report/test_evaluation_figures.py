@@ -99,12 +99,11 @@ def picture(row: int) -> Image.Image | np.ndarray:
 
 @pytest.fixture
 def saved(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """The rows of each figure, which is laid out and drawn, but coarsely and not written."""
+    """The rows of each figure, which is laid out and drawn, but in no pixels, and not written."""
     rows_of = {}
 
     def save(_folder: Path, name: str, figure: Figure, rows: Any) -> None:
-        figure.set_dpi(40)
-        figure.canvas.draw()
+        figure.draw_without_rendering()
         rows_of[name] = rows
 
     monkeypatch.setattr("cage_lightning.report.evaluation_figures.save", save)
@@ -314,7 +313,7 @@ def test_captions_do_not_overlap(file: Predictions) -> None:
         assert many.category is not None
         crowded = replace(crowded, category=~many.category)
     figure = worst_samples(crowded, picture)[0]
-    figure.canvas.draw()
+    figure.draw_without_rendering()
     assert len(figure.axes) == 24
     boxes = [axes.xaxis.label.get_window_extent() for axes in figure.axes]
     boxes += [axes.get_window_extent() for axes in figure.axes]

@@ -8,8 +8,6 @@ from typing import Any
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from wandb.sdk.launch.sweeps.utils import create_sweep_command_args
-from wandb.sdk.lib.config_util import save_config_file_from_dict
 
 from cage_lightning.app.sweeps import automatic_tag, chosen_for_this_process
 from cage_lightning.runs.wandb_agent import chosen_keys, hydra_overrides, run_id
@@ -19,6 +17,9 @@ from tests.wandb_files import read_run
 
 def started_by_agent(place: Path, run: str, **chosen: Any) -> tuple[list[str], dict[str, str]]:
     """Arguments and environment of a run, as `wandb.wandb_agent` makes them."""
+    from wandb.sdk.launch.sweeps.utils import create_sweep_command_args  # takes seconds
+    from wandb.sdk.lib.config_util import save_config_file_from_dict
+
     args = {name.replace("__", "."): {"value": value} for name, value in chosen.items()}
     file = place / f"wandb/sweep-abc/config-{run}.yaml"
     save_config_file_from_dict(str(file), args)

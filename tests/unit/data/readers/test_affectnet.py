@@ -108,7 +108,7 @@ ENCODINGS = [
 ]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(rows=row_lists, encode=st.sampled_from(ENCODINGS), space=st.sampled_from(["7", "8"]))
 def test_both_layouts_of_a_table_read_alike(rows, encode, space):
     space = {"7": AFFECTNET_7, "8": AFFECTNET_8}[space]

@@ -68,7 +68,7 @@ tables = st.tuples(
 ).map(lambda parts: [parts[0], *parts[1]])
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(train=tables, test=tables, space=st.sampled_from([AFFECTNET_7, AFFECTNET_8]))
 def test_a_table_reads_alike_from_every_release(train, test, space):
     k = len(space.categories)

@@ -102,7 +102,7 @@ def votes_of_ten(draw: st.DrawFn) -> tuple[int, ...]:
     return tuple(votes)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     contents=st.lists(
         st.tuples(st.sampled_from(list(FOLDERS)), st.booleans(), votes_of_ten()), max_size=15

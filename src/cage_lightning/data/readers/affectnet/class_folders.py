@@ -10,23 +10,15 @@ import numpy as np
 from cage_lightning.data.readers.affectnet.release import Release
 from cage_lightning.data.readers.single_label import PICTURE_SUFFIXES, Rows
 from cage_lightning.errors import DataError
-from cage_lightning.labels import AFFECTNET_8
+from cage_lightning.labels import AFFECTNET_8, SYNONYMS
 
 # Folder names in any case; the first of a split that is there.
 SPLITS = {"train": ("train",), "test": ("test", "val", "valid", "validation")}
 
-NAMES = {
-    "Neutral": ("neutral",),
-    "Happiness": ("happiness", "happy", "joy"),
-    "Sadness": ("sadness", "sad"),
-    "Surprise": ("surprise", "surprised"),
-    "Fear": ("fear", "fearful", "afraid"),
-    "Disgust": ("disgust", "disgusted"),
-    "Anger": ("anger", "angry"),
-    "Contempt": ("contempt", "contemptuous"),
-}
 CODE_OF_NAME = {
-    name: code for code, category in enumerate(AFFECTNET_8.categories) for name in NAMES[category]
+    name: code
+    for code, category in enumerate(AFFECTNET_8.categories)
+    for name in SYNONYMS[category]
 }
 CODE_OF_DIGIT = {str(code): code for code in range(len(AFFECTNET_8.categories))}
 

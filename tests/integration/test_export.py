@@ -1,0 +1,204 @@
+"""The real `export` and `evaluate` commands: a trained model as a folder, in several forms."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cage_lightning import ExpressionModel, read_predictions
+from cage_lightning.errors import CheckpointError
+from tests.conftest import Command, environment, in_process
+
+RUN = "runs/default/demo8-tiny-combined-s0"
+DATA = ("data=demo8", "data.size=tiny", "data.num_workers=0")
+
+
+@pytest.fixture(scope="module")
+def exported(trained: Path, demo_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An export of the run, calibrated, also as ONNX; nobody changes it."""
+    pytest.importorskip("onnxruntime", reason="needs the extra export")
+    folder = tmp_path_factory.mktemp("exported")
+    arguments = (f"checkpoint={trained / RUN}", *DATA, "output=export", "forms=[onnx]")
+    more = ("calibrate=true", "max_loss=1")
+    done = in_process()("export", (*arguments, *more), folder, environment(demo_root))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert sorted(file.name for file in folder.iterdir()) == ["export"]
+    return folder / "export"
+
+
+@pytest.fixture
+def faces(demo_root: Path) -> list[Path]:
+    return sorted((demo_root / "demo_faces/tiny/val_set/images").glob("*.jpg"))
+
+
+def test_every_form_gives_the_numbers_of_evaluate(
+    exported: Path, command: Command, tmp_path: Path, faces: list[Path]
+) -> None:
+    found = {}
+    for name in ("model.safetensors", "model.onnx"):
+        command("evaluate", f"checkpoint={exported / name}", *DATA, "trainer=cpu", f"output={name}")
+        found[name] = read_predictions(tmp_path / name / "predictions.parquet")
+    assert json.loads((tmp_path / "model.onnx" / "metrics.json").read_text())["meta"]["form"] == (
+        "onnx"
+    )
+    predicted = ExpressionModel.load(exported, device="cpu").predict(faces)
+    rows = [[Path(name).stem for name in found["model.onnx"].id].index(x.stem) for x in faces]
+    assert predicted.probability is not None
+    assert predicted.affect is not None
+    for one in found.values():
+        assert one.probability is not None
+        assert one.affect_pred is not None
+        np.testing.assert_allclose(one.probability[rows], predicted.probability, atol=1e-4)
+        np.testing.assert_allclose(one.affect_pred[rows], predicted.affect, atol=1e-4)
+
+
+def test_the_card_and_the_description_have_what_was_measured(exported: Path, trained: Path) -> None:
+    content: dict[str, Any] = json.loads((exported / "config.json").read_text())
+    text = (exported / "README.md").read_text()
+    form = content["forms"]["onnx"]
+    assert form["largest_difference"] < 1e-4
+    assert f"{form['largest_difference']:.1e}" in text
+    assert abs(form["against_pytorch"]["accuracy"]["difference"]) <= 1 / 64
+    assert {"ccc_valence", "rmse_arousal", "ece"} <= content["scores"]["calibration"].keys()
+    run = json.loads((trained / RUN / "metrics.json").read_text())
+    assert content["scores"]["test/accuracy"] == run["test/accuracy"]  # a temperature changes none
+    assert (
+        content["made_by"]["tested_on"]["fingerprint"]
+        == (run["meta"]["data"]["test"]["fingerprint"])
+    )
+    assert text.startswith("---\nlibrary_name: cage-lightning\n")
+    for words in ("Article 5(1)(f)", "inferred, not read", "0 Neutral, 1 Happiness", "Contempt |"):
+        assert words in text
+    for file in exported.iterdir():  # no path of this machine
+        assert str(trained).encode() not in file.read_bytes()
+        assert str(Path(__file__).parents[2]).encode() not in file.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("output=runs",), "runs exists already"),
+        (("output=new", "forms=[tflite]"), "forms=tflite: choose one of onnx,"),
+        (("output=new", "data.margin=1"), "data.margin is a setting of the model's training"),
+        (("output=new", "data=demo7", "calibrate=true"), "choose data=demo8"),
+        (("output=s3://bucket/x",), "only folders and files of this machine"),
+    ],
+)
+def test_what_cannot_be_exported_is_refused(
+    arguments: tuple[str, ...], words: str, command: Command, trained: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "runs").mkdir()
+    done = command("export", f"checkpoint={trained / RUN}", *DATA, *arguments, check=False)
+    assert done.returncode == 1
+    assert words in done.stderr
+    assert [file.name for file in tmp_path.iterdir()] == ["runs"]
+
+
+def test_the_data_set_is_suggested_and_never_taken(command: Command, trained: Path) -> None:
+    done = command("export", f"checkpoint={trained / RUN}", "output=new", check=False)
+    assert "data=... is needed" in done.stderr
+    assert "the model was trained on demo8" in done.stderr
+
+
+def test_weights_outside_an_onnx_file_are_not_read(exported: Path, tmp_path: Path) -> None:
+    import onnx
+
+    from cage_lightning.deploy.folder import checksum
+
+    folder = tmp_path / "export"
+    shutil.copytree(exported, folder)
+    model = onnx.load(folder / "model.onnx")
+    onnx.save(model, folder / "model.onnx", save_as_external_data=True, location="outside.bin")
+    config = json.loads((folder / "config.json").read_text())
+    config["files"]["model.onnx"] = checksum(folder / "model.onnx")
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(CheckpointError, match="keeps its weights in other files"):
+        ExpressionModel.load(folder / "model.onnx")
+    (folder / "model.onnx").write_bytes(b"no model")
+    with pytest.raises(CheckpointError, match="is not the file that was exported"):
+        ExpressionModel.load(folder / "model.onnx")
+
+
+BARE = """
+import sys
+
+for name in %r:
+    sys.modules[name] = None  # as if it were not installed
+from cage_lightning import ExpressionModel
+
+model = ExpressionModel.load(sys.argv[1], device="cpu")
+print(model.predict(sys.argv[2])[0].category)
+"""
+# What pyproject.toml asks for, but torch, torchvision, safetensors, numpy and Pillow; and what
+# would bring it.
+OTHERS = [
+    *("lightning", "pytorch_lightning", "hydra", "omegaconf", "torchmetrics", "wandb", "timm"),
+    *("scipy", "pyarrow", "pandas", "matplotlib", "rich", "yaml", "jinja2", "huggingface_hub"),
+    *("onnx", "onnxruntime", "openvino", "cv2"),
+]
+
+
+@pytest.mark.slow
+def test_an_export_predicts_where_hardly_anything_is_installed(
+    exported: Path, faces: list[Path], tmp_path: Path
+) -> None:
+    arguments = [sys.executable, "-c", BARE % OTHERS, str(exported), str(faces[0])]
+    done = subprocess.run(arguments, capture_output=True, text=True, cwd=tmp_path, timeout=240)
+    assert done.returncode == 0, done.stderr
+    expected = ExpressionModel.load(exported, device="cpu").predict(faces[0])[0].category
+    assert done.stdout.strip() == expected
+
+
+@pytest.mark.slow
+def test_all_forms_of_an_ensemble(
+    trained: Path, command: Command, tmp_path: Path, faces: list[Path]
+) -> None:
+    for name in ("openvino", "nncf"):
+        pytest.importorskip(name, reason="needs the extra export")
+    run = trained / RUN
+    forms = "forms=[onnx_pixels,openvino,openvino_bf16,openvino_int8,torch_export]"
+    arguments = (f"checkpoint=[{run},{run}]", *DATA, "output=export", forms, "force=true")
+    command("export", *arguments, process="started")  # nncf keeps the streams that it finds
+    folder = tmp_path / "export"
+    content = json.loads((folder / "config.json").read_text())
+    whole = ExpressionModel.load(folder, device="cpu").predict(faces)
+    assert whole.probability is not None
+    assert whole.probability_spread is not None
+    for name, form in content["forms"].items():
+        largest = {"float32": 1e-4, "bfloat16": 0.05, "int8": 0.5}[form["precision"]]
+        assert form["largest_difference"] < largest, name
+        if name == "torch_export":
+            with pytest.raises(CheckpointError, match="unpickles parts"):
+                ExpressionModel.load(folder / form["file"])
+            continue
+        found = ExpressionModel.load(folder / form["file"], device="cpu").predict(faces)
+        np.testing.assert_allclose(found.probability, whole.probability, atol=largest)  # type: ignore[arg-type]
+        assert found.affect_spread is not None
+        np.testing.assert_allclose(found.affect_spread, 0, atol=1e-6)  # the same run twice
+    for file in folder.iterdir():
+        assert str(Path(__file__).parents[2]).encode() not in file.read_bytes()
+
+
+@pytest.mark.slow
+def test_a_form_that_loses_too_much_is_left_out(
+    trained: Path, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("onnxruntime", reason="needs the extra export")
+    monkeypatch.setattr("cage_lightning.commands.export_tests.MOST_IN_FLOAT32", 0.0)
+    arguments = (f"checkpoint={trained / RUN}", *DATA, "forms=[onnx_batch1]")
+    done = command("export", *arguments, "output=export", check=False)
+    assert done.returncode == 1
+    assert "onnx_batch1 differs from PyTorch by" in done.stderr
+    assert "left out of export" in done.stderr
+    names = {file.name for file in (tmp_path / "export").iterdir()}
+    assert names == {"README.md", "config.json", "model.safetensors"}
+    assert json.loads((tmp_path / "export/config.json").read_text())["forms"] == {}
+    command("export", *arguments, "output=forced", "force=true")
+    assert (tmp_path / "forced/model_batch1.onnx").is_file()
