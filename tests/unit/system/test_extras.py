@@ -10,20 +10,19 @@ from pathlib import Path
 
 import pytest
 
-from cage_lightning.system.extras import import_extra
-
-SETTING = "ORT_DISABLE_TELEMETRY"
+from cage_lightning.system.extras import NO_REPORTS, import_extra
 
 
+@pytest.mark.parametrize("setting", NO_REPORTS)
 @pytest.mark.parametrize(("before", "after"), [(None, "1"), ("0", "0")])
 def test_nothing_is_reported(
-    monkeypatch: pytest.MonkeyPatch, before: str | None, after: str
+    monkeypatch: pytest.MonkeyPatch, setting: str, before: str | None, after: str
 ) -> None:
-    monkeypatch.setenv(SETTING, before or "")
+    monkeypatch.setenv(setting, before or "")
     if before is None:
-        monkeypatch.delenv(SETTING)
+        monkeypatch.delenv(setting)
     assert import_extra("json").__name__ == "json"
-    assert os.environ[SETTING] == after
+    assert os.environ[setting] == after
 
 
 def test_a_missing_package() -> None:
@@ -34,7 +33,7 @@ def test_a_missing_package() -> None:
 @pytest.mark.skipif(find_spec("onnxruntime") is None, reason="pip install 'cage-lightning[faces]'")
 def test_onnx_runtime_keeps_no_record(tmp_path: Path) -> None:
     code = "from cage_lightning.system.extras import import_extra; import_extra('onnxruntime')"
-    environment = {k: v for k, v in os.environ.items() if k != SETTING}
+    environment = {k: v for k, v in os.environ.items() if k not in NO_REPORTS}
     subprocess.run(
         [sys.executable, "-c", code], env=environment | {"TMPDIR": str(tmp_path)}, check=True
     )
