@@ -68,7 +68,7 @@ def test_an_interrupted_command_goes_on(
     predict: Predict, crops: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "crops" / "broken.jpg").write_bytes(b"nothing")
-    job = ("source=crops", "faces=none")
+    job = ("source=crops", "faces=none", "batch_size=32")
     whole = predict(*job, "output=whole.parquet", check=False)
     assert whole.returncode == 3
     assert "whole.parquet: 41 files, 40 faces, 1 could not be read" in whole.stdout
