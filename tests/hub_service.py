@@ -78,7 +78,8 @@ class Hub(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         if self.path == "/api/whoami-v2":
-            self._answer(200, {"name": "me", "type": "user"})
+            known = self.headers.get("Authorization") == f"Bearer {TOKEN}"
+            self._answer(200 if known else 401, {"name": "me", "type": "user"} if known else {})
             return
         if self.path.startswith("/api/models/"):
             name = (

@@ -17,6 +17,14 @@ from cage_lightning.errors import CheckpointError
 from tests.conftest import Command, environment, in_process
 
 RUN = "runs/default/demo8-tiny-combined-s0"
+THEIRS = """
+input:
+  {layout: NCHW, size: 64, colors: RGB, scale: 255, mean: [123.675, 116.28, 103.53],
+   std: [58.395, 57.12, 57.375]}
+outputs:
+  - columns: [neutral, happy, sad, surprised, afraid, disgust, angry, contempt, valence, arousal]
+    values: logits
+"""
 DATA = ("data=demo8", "data.size=tiny", "data.num_workers=0")
 
 
@@ -41,15 +49,19 @@ def faces(demo_root: Path) -> list[Path]:
 def test_every_form_gives_the_numbers_of_evaluate(
     exported: Path, command: Command, tmp_path: Path, faces: list[Path]
 ) -> None:
+    theirs = tmp_path / "theirs.onnx"  # the same network, as if it were of another system
+    shutil.copy(exported / "model.onnx", theirs)
+    theirs.with_suffix(".yaml").write_text(THEIRS)
     found = {}
-    for name in ("model.safetensors", "model.onnx"):
-        command("evaluate", f"checkpoint={exported / name}", *DATA, "trainer=cpu", f"output={name}")
+    for place in (exported / "model.safetensors", exported / "model.onnx", theirs):
+        name = place.name.replace(".", "-")
+        command("evaluate", f"checkpoint={place}", *DATA, "trainer=cpu", f"output={name}")
         found[name] = read_predictions(tmp_path / name / "predictions.parquet")
-    assert json.loads((tmp_path / "model.onnx" / "metrics.json").read_text())["meta"]["form"] == (
+    assert json.loads((tmp_path / "model-onnx/metrics.json").read_text())["meta"]["form"] == (
         "onnx"
     )
     predicted = ExpressionModel.load(exported, device="cpu").predict(faces)
-    rows = [[Path(name).stem for name in found["model.onnx"].id].index(x.stem) for x in faces]
+    rows = [[Path(name).stem for name in found["model-onnx"].id].index(x.stem) for x in faces]
     assert predicted.probability is not None
     assert predicted.affect is not None
     for one in found.values():

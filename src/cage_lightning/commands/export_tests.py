@@ -55,7 +55,11 @@ class FormTest:
 
     def to_dict(self) -> dict[str, Any]:
         """What config.json says of it."""
-        return {"largest_difference": self.largest, "against_pytorch": as_dicts(self.differences)}
+        return {
+            "largest_difference": self.largest,
+            "against_pytorch": as_dicts(self.differences),
+            "beyond_limit": self.loss,
+        }
 
 
 @dataclass(frozen=True)

@@ -191,18 +191,26 @@ def _forms(forms: Mapping[str, Mapping[str, Any]]) -> str:
         for name, form in forms.items()
     ]
     heading = ["form", "file", "input", "precision", "largest difference of an output"]
+    changed = [key for key in next(iter(forms.values()))["against_pytorch"] if "pooled" not in key]
     changes = [
-        [name, *_change(key, d)]
+        [name, *(_compact(form["against_pytorch"][key]) for key in changed)]
         for name, form in forms.items()
-        for key, d in form["against_pytorch"].items()
+    ]
+    kept = [
+        f"\n**{name} {form['beyond_limit']}.** It was kept on request.\n"
+        for name, form in forms.items()
+        if form["beyond_limit"]
     ]
     return (
         "## Other forms\n\nEach was run on the whole test split beside the PyTorch model.\n\n"
         + markdown_table(heading, rows, right=(4,))
-        + "\nWhat a form changes, with the paired interval:\n\n"
+        + "\nWhat a form adds to the scores of the PyTorch model, with the paired interval:\n\n"
         + markdown_table(
-            ["form", "score", "PyTorch", "form", "change", "interval"], changes, right=range(2, 6)
+            ["form", *(key.replace("_", " ") for key in changed)],
+            changes,
+            right=range(1, len(changed) + 1),
         )
+        + "".join(kept)
     )
 
 
@@ -258,6 +266,10 @@ def _change(key: str, d: Mapping[str, float]) -> list[str]:
         f"{d['difference']:+.4f}",
         f"{d['low']:+.4f} to {d['high']:+.4f}",
     ]
+
+
+def _compact(d: Mapping[str, float]) -> str:
+    return f"{d['difference']:+.4f} ({d['low']:+.4f} to {d['high']:+.4f})"
 
 
 def _small(form: Mapping[str, Any]) -> str:

@@ -7,6 +7,7 @@ safetensors.
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections.abc import Iterator
@@ -110,6 +111,8 @@ def _api() -> Any:
         from huggingface_hub import HfApi
     except ImportError as error:
         raise ConfigError("this needs huggingface_hub: pip install huggingface_hub") from error
+    for name in ("httpx", "httpx2"):  # a line for each request
+        logging.getLogger(name).setLevel(logging.WARNING)
     return HfApi(endpoint=_endpoint())
 
 
@@ -157,6 +160,7 @@ def _explained(
         if not isinstance(error, HfHubHTTPError):
             raise
         status = error.response.status_code
-        hint = _LOGIN if status in (401, 403, 404) else remedy
+        hints = [_LOGIN, remedy] if status in (401, 403, 404) else [remedy]
+        hint = "; ".join(dict.fromkeys(hints))
         said = first_line(error)[:200]
         raise kind(f"{what}: the hub answers {status} ({said}); {hint}") from error

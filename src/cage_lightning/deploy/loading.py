@@ -103,7 +103,7 @@ def _load(place: Path) -> Loaded:
     if place.suffix == ".onnx" and place.is_file():
         raise CheckpointError(
             f"{place} does not say what its inputs and outputs mean: write a file "
-            f"{place.with_suffix('.yaml').name} beside it, as docs/python.md shows"
+            f"{place.with_suffix('.yaml').name} beside it, as docs/export.md shows"
         )
     from cage_lightning.deploy.checkpoints import describe  # imports Lightning
 

@@ -19,7 +19,7 @@ from cage_lightning.labels import AFFECTNET_8, EMOTIC
 onnx = pytest.importorskip("onnx", reason="needs the extra export")
 pytest.importorskip("onnxruntime", reason="needs the extra export")
 
-ALPHABETICAL = ["Anger", "Contempt", "Disgust", "Fear", "happiness", "Neutral", "Sadness"]
+ALPHABETICAL = ["Anger", "Contempt", "Disgust", "afraid", "happy", "Neutral", "Sadness"]
 ALPHABETICAL += ["Surprise", "valence", "Arousal"]
 # As EmotiEffLib's networks are.
 DESCRIPTION: dict[str, Any] = {

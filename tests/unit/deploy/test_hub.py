@@ -76,7 +76,9 @@ def test_who_is_not_logged_in_is_told_so(
     hub: type[Hub], export: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_TOKEN", "hf_wrong")
-    with pytest.raises(OutputError, match="401") as caught:
+    with pytest.raises(ConfigError, match=r"401.*hf auth login"):  # before any work
+        repository_of("faces")
+    with pytest.raises(OutputError, match=r"401.*hf auth login.*complete") as caught:
         push(export, "me/faces", private=True)
     assert "hf_wrong" not in str(caught.value)
     assert TOKEN not in str(caught.value)
