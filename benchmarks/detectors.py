@@ -36,7 +36,7 @@ SIZES = (32, 48, 96, 192)  # of the longer side of a pasted picture
 FOUND = 0.3
 TRIED: dict[DetectorName, tuple[float, ...]] = {
     "centerface": (0.2, 0.3, 0.35, 0.4, 0.5, 0.6),
-    "haar": (0.0, 5.0, 10.0, 20.0),
+    "haar": (0.0, 40.0, 80.0),
     "mtcnn": (0.5, 0.7, 0.9, 0.95),
     "yunet": (0.3, 0.5, 0.6, 0.7, 0.8, 0.9),
 }

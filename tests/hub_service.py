@@ -86,8 +86,8 @@ class Hub(BaseHTTPRequestHandler):
                 self.path.removeprefix("/api/models/").partition("/revision/")[0].partition("?")[0]
             )
             siblings = [{"rfilename": one} for one in self.files.get(name, {})]
-            known = {"id": name, "sha": _SHA, "private": False, "tags": [], "siblings": siblings}
-            self._answer(200, known) if name in self.files else self._answer(404, {})
+            model = {"id": name, "sha": _SHA, "private": False, "tags": [], "siblings": siblings}
+            self._answer(200, model) if name in self.files else self._answer(404, {})
             return
         name, _, rest = self.path.removeprefix("/").partition("/resolve/")
         content = self.files.get(name, {}).get(rest.partition("/")[2])

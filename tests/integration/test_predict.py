@@ -15,7 +15,11 @@ from PIL import Image
 from torch import Tensor
 
 from cage_lightning import ExpressionModel, read_predictions
+from cage_lightning.deploy.description import Backbone, Description
 from cage_lightning.deploy.expressions import Expressions
+from cage_lightning.deploy.networks import Networks
+from cage_lightning.deploy.preprocessing import Preprocessing
+from cage_lightning.labels import EMOTIC, OutputLayout
 from tests.conftest import Command
 from tests.unit.faces.test_frames import write_video
 
@@ -64,7 +68,7 @@ def test_an_interrupted_command_goes_on(
     predict: Predict, crops: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "crops" / "broken.jpg").write_bytes(b"nothing")
-    job = ("source=crops", "faces=none")
+    job = ("source=crops", "faces=none", "batch_size=32")
     whole = predict(*job, "output=whole.parquet", check=False)
     assert whole.returncode == 3
     assert "whole.parquet: 41 files, 40 faces, 1 could not be read" in whole.stdout
@@ -159,3 +163,24 @@ def test_what_is_refused(
     assert done.returncode == 1
     assert said in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_model_of_emotic_looks_at_whole_persons(
+    predict: Predict, crops: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layout = OutputLayout(EMOTIC, categories=True, affect=True)
+    description = Description(layout, Backbone("tiny"), Preprocessing(32))
+    network = Networks([description.build("tiny")], layout)
+    model = ExpressionModel(description, network, "cpu")
+    monkeypatch.setattr(ExpressionModel, "load", lambda *args, **kwargs: model)
+    source = f"source=crops/{crops[0].name}"
+    predict(source, "output=a.parquet")
+    (row,) = pq.read_table(tmp_path / "a.parquet").to_pylist()
+    with Image.open(crops[0]) as picture:
+        assert (row["right"], row["bottom"]) == picture.size
+    expected = model.predict(crops[0])
+    assert tuple(row["category"]) == expected[0].category
+    assert row["dominance"] == pytest.approx(expected.columns()["dominance"][0], abs=1e-6)
+    refused = predict(source, "output=b.parquet", "faces=centerface", check=False)
+    assert refused.returncode == 1
+    assert "looks at whole persons" in refused.stderr

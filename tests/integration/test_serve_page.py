@@ -16,6 +16,7 @@ from PIL import Image
 from cage_lightning import ExpressionModel
 from cage_lightning.demo.scenes import Scene, draw_scene
 from cage_lightning.faces.face import Face, Faces, Picture
+from cage_lightning.labels import AFFECTNET_8, EMOTIC, LabelSpace
 from cage_lightning.server.http import MEGABYTE, PageServer
 from cage_lightning.server.looking import Looker
 from tests.chromium import NEEDS_CHROMIUM, started
@@ -251,6 +252,86 @@ def test_a_video_that_is_dropped(opened: Open) -> None:
     wait_for(page, "One face.")
     page.locator("#trails path[d*='L']").wait_for(state="attached")
     assert page.locator("#video").is_visible()
+
+
+class Told:
+    """What a model of another kind says: two faces, side by side."""
+
+    def __init__(self, space: LabelSpace, categories: bool, affect: bool) -> None:
+        self.space, self.categories, self.affect = space, categories, affect
+
+    def about(self) -> dict[str, Any]:
+        return {
+            "categories": self.space.categories if self.categories else (),
+            "several": self.space.multi_label,
+            "dimensions": self.space.dimensions if self.affect else (),
+        }
+
+    def look(self, content: bytes, stream: str | None = None) -> dict[str, Any]:
+        names = self.space.categories
+        one: dict[str, Any] = {"track": None, "category": None, "probabilities": None}
+        one["affect"] = [-0.5, 1.5, 0.25][: len(self.space.dimensions)] if self.affect else None
+        if self.categories:
+            one["category"] = [*names[:2]] if self.space.multi_label else names[0]
+            one["probabilities"] = [0.75, *[0.25] * (len(names) - 1)]
+        faces = [one | {"box": [x, 0, x + 300, 300]} for x in (0, 300)]
+        return {"width": 600, "height": 300, "found": 70, "faces": faces}
+
+
+@pytest.mark.parametrize(
+    ("told", "headings", "row", "label"),
+    [
+        (
+            Told(EMOTIC, True, True),
+            ["Face", "Category", "Valence", "Arousal", "Dominance"],
+            ["1", "Affection, Anger", "−0.50", "+1.50", "+0.25"],
+            "1 Affection +1",
+        ),
+        (
+            Told(AFFECTNET_8, False, True),
+            ["Face", "Valence", "Arousal"],
+            ["1", "−0.50", "+1.50"],
+            "1 −0.50 / +1.50",
+        ),
+        (
+            Told(AFFECTNET_8, True, False),
+            ["Face", "Category", "Probability"],
+            ["1", "Neutral", "75 %"],
+            "1 Neutral 75 %",
+        ),
+    ],
+    ids=["emotic", "affect", "categories"],
+)
+@pytest.mark.parametrize("width", [400, 1400])
+def test_models_of_other_kinds(
+    browser: Any, told: Told, headings: list[str], row: list[str], label: str, width: int
+) -> None:
+    with PageServer("127.0.0.1", 0, told, "other", LIMIT) as listening:  # type: ignore[arg-type]
+        threading.Thread(target=listening.serve_forever).start()
+        page = browser.new_page(viewport={"width": width, "height": 900})
+        errors: list[str] = []
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(listening.url)
+        page.locator("body[data-ready]").wait_for()
+        page.set_input_files("#file", png(np.zeros((300, 600, 3), np.uint8)))
+        wait_for(page, "70 faces; shown are the largest 2.")
+        assert texts(page, "#faces th") == headings
+        assert texts(page, "#faces tbody tr:first-child td") == row
+        assert " ".join(page.locator(".label").first.inner_text().split()) == label
+        bars = page.locator("#probabilities li")
+        assert bars.count() == (len(told.space.categories) if told.categories else 0)
+        assert page.locator("#probabilities").is_visible() == told.categories
+        assert page.locator("#circumplex").is_visible() == told.affect
+        # Affect outside of its range lies at the edge of the drawing.
+        for point in page.locator(".point").all():
+            place = point.bounding_box()
+            around = page.locator("#circumplex svg").bounding_box()
+            assert around["y"] <= place["y"]
+            assert place["y"] + place["height"] <= around["y"] + around["height"] / 4
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+        assert errors == []
+        page.close()
+        listening.shutdown()
 
 
 def test_without_scripts_it_says_so(browser: Any, server: PageServer) -> None:

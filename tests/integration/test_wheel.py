@@ -34,8 +34,10 @@ def test_the_wheel_trains_from_another_folder(tmp_path: Path, demo_root: Path) -
     subprocess.run([*wheel, str(source)], check=True)
     (built,) = tmp_path.glob("*.whl")
     assert cage_lightning.__version__ in built.name
-    local = {name for name in ZipFile(built).namelist() if "/conf/local/" in name}
+    names = set(ZipFile(built).namelist())
+    local = {name for name in names if "/conf/local/" in name}
     assert local == {"cage_lightning/conf/local/example.yaml"}
+    assert {f"cage_lightning/server/page.{kind}" for kind in ("html", "css", "js")} <= names
     site = tmp_path / "site"
     subprocess.run([*pip, "install", "--no-deps", "--target", str(site), str(built)], check=True)
     elsewhere = tmp_path / "elsewhere"

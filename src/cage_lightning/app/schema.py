@@ -169,7 +169,7 @@ class PredictConfig:
     every: int = MISSING
     smoothing: str = MISSING
     render: bool = False
-    batch_size: int = MISSING
+    batch_size: int | None = None
     device: str = MISSING
 
 

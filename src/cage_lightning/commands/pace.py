@@ -71,6 +71,5 @@ class Pace:
     def __str__(self) -> str:
         pace = self._frames / max(1e-9, time.monotonic() - self._began)
         faults = f", {self._faults} faults" if self._faults else ""
-        return (
-            f"{self._done} of {self._total} files, {self._faces} faces{faults}, {pace:.1f} frames/s"
-        )
+        found = f"{self._frames} frames, {self._faces} faces{faults}"
+        return f"{self._done} of {self._total} files, {found}, {pace:.1f} frames/s"

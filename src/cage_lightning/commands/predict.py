@@ -50,7 +50,8 @@ def predict(config: DictConfig) -> Counts:
 def _predict(config: DictConfig) -> Counts:
     check_choice("smoothing", config.smoothing, get_args(Smoothing))
     check_between("every", config.every, 1, 1_000_000)
-    check_between("batch_size", config.batch_size, 1, 100_000)
+    if config.batch_size is not None:
+        check_between("batch_size", config.batch_size, 1, 100_000)
     source = plain(config.source)
     items = list_items(source)
     if config.render:

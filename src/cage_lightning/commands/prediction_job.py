@@ -26,8 +26,10 @@ from cage_lightning.system.paths import local_path
 
 # What changes the rows; of the model, the source and the boxes it is their content.
 _SETTINGS = (
-    "threshold", "smallest_face", "longest_side", "align", "every", "smoothing", "batch_size",
+    "threshold", "smallest_face", "longest_side", "align", "every", "smoothing",
 )  # fmt: skip
+_BATCH_SIZE = 64
+_BATCH_SIZES = {"cpu": 8}  # more take longer for each: their intermediate results leave its caches
 _LIVE_FRAMES = 8  # of a camera that are looked at together: fewer, so that none waits for long
 
 
@@ -45,6 +47,7 @@ class Job:
 
     def __init__(self, config: DictConfig, items: Sequence[Item], model: ExpressionModel) -> None:
         self.config, self.items, self.model = config, items, model
+        self.batch_size = config.batch_size or _BATCH_SIZES.get(model.device.type, _BATCH_SIZE)
         nothing = model.predict([])  # tells the columns
         if config.boxes is not None and config.faces is not None:
             raise ConfigError("faces=... finds boxes and boxes=... gives them: leave one out")
@@ -64,7 +67,7 @@ class Job:
             start=start,
             every=self.config.every,
             align=self.config.align,
-            batch_size=self.config.batch_size,
+            batch_size=self.batch_size,
             frames=_LIVE_FRAMES if self.is_live else FRAMES,
         )
 
@@ -92,7 +95,8 @@ class Job:
             "faces": self.detector if boxes is None else "boxes",
             "boxes": None if boxes is None else _digest(Path(boxes)),
             "detector_weights": None if weights is None else _digest(Path(weights)),
-            "settings": {key: self.config[key] for key in _SETTINGS},
+            "settings": {key: self.config[key] for key in _SETTINGS}
+            | {"batch_size": self.batch_size},
             "smoothing": SMOOTHING_CONSTANTS[smoothing],
         }
 

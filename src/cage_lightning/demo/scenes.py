@@ -7,7 +7,6 @@ find, which is the part of the picture that a face of the release fills.
 from __future__ import annotations
 
 import csv
-import importlib
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -27,6 +26,7 @@ from cage_lightning.demo.faces.labels import (
     draw_action_units,
 )
 from cage_lightning.errors import ConfigError
+from cage_lightning.system.extras import import_extra
 
 SIZE = (1280, 720)  # width and height in pixels
 FRAMES, FRAMES_PER_S = 60, 10
@@ -150,7 +150,7 @@ def _write(folder: Path, seed: int) -> None:
 
 def _write_film(path: Path, frames: Sequence[Pixels]) -> None:
     try:
-        av = importlib.import_module("av")
+        av = import_extra("av")
     except ImportError as error:
         raise ConfigError(
             f"a film needs the package av ({error}): pip install 'cage-lightning[faces]'"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import ModuleType
@@ -12,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cage_lightning.errors import ConfigError, first_line
+from cage_lightning.system.extras import import_extra
 
 Picture = npt.NDArray[np.uint8]
 """``[H, W, 3]``, RGB."""
@@ -115,7 +115,7 @@ def of_extra(module: str, purpose: str) -> ModuleType:
         ConfigError: It is not installed, or does not load.
     """
     try:
-        return importlib.import_module(module)
+        return import_extra(module)
     except ImportError as error:
         raise ConfigError(
             f"{purpose} needs the package {module} ({first_line(error)}): "

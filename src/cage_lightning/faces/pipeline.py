@@ -134,9 +134,13 @@ def _frames(items: Sequence[Item], start: Position, every: int) -> Iterator[tupl
             continue
         for n, item in members:
             begin = start.frame if n == start.item else 0
+            before: Frame | None = None
             for frame in read_frames(item, begin, every):
-                ended = frame.fault is not None
-                yield Position(n + ended, 0 if ended else (frame.number or 0) + 1), frame
+                if before is not None:
+                    yield Position(n, (before.number or 0) + 1), before
+                before = frame
+            if before is not None:
+                yield Position(n + 1, 0), before
 
 
 def _pictures(numbered: Sequence[tuple[int, Item]]) -> Iterator[tuple[Position, Frame]]:

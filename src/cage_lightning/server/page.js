@@ -175,7 +175,7 @@ function drawProbabilities() {
 // Where affect lies in the drawing; what is far outside of the circle lies at its edge.
 function placed([valence, arousal]) {
   const [x, y] = [100 * valence, -100 * arousal];
-  const shrunk = Math.min(1, 115 / Math.max(Math.abs(x), Math.abs(y), 1));
+  const shrunk = Math.min(1, 106 / Math.max(Math.abs(x), Math.abs(y), 1));
   return [shrunk * x, shrunk * y];
 }
 

@@ -230,7 +230,7 @@ def test_a_video_goes_on_at_its_frame(tmp_path: Path) -> None:
     write_video(tmp_path / "b.mkv", range(0, 300, 100))
     items = list_items([str(tmp_path / "a.mkv"), str(tmp_path / "b.mkv")])
     whole = list(looked(items))
-    assert [found.after for found in whole] == [(0, 4), (0, 8), (1, 2), (1, 3)]
+    assert [found.after for found in whole] == [(0, 4), (0, 8), (1, 2), (2, 0)]
     for n, found in enumerate(whole[:-1]):
         assert list(looked(items, start=found.after)) == whole[n + 1 :]
     assert list(looked(items, start=whole[-1].after)) == []

@@ -126,7 +126,13 @@ def test_what_is_no_picture(server: PageServer) -> None:
 
 
 @pytest.mark.parametrize(
-    "headers", [{"Transfer-Encoding": "chunked"}, {"Content-Length": "-1"}, {"Content-Length": "x"}]
+    "headers",
+    [
+        {"Transfer-Encoding": "chunked"},
+        {"Transfer-Encoding": "chunked", "Content-Length": "1"},
+        {"Content-Length": "-1"},
+        {"Content-Length": "x"},
+    ],
 )
 def test_a_picture_of_unknown_length(server: PageServer, headers: Mapping[str, str]) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=20)
@@ -185,6 +191,7 @@ def test_too_many_at_once_are_sent_away(server: PageServer) -> None:
 def test_a_connection_that_says_nothing_is_closed(
     server: PageServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    assert 0 < served._Handler.timeout <= 60
     monkeypatch.setattr(served._Handler, "timeout", 0.05)
     with socket.create_connection(("127.0.0.1", server.server_port), timeout=20) as connection:
         connection.sendall(b"POST /faces HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nx")

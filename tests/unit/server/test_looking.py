@@ -104,9 +104,13 @@ def test_the_faces_of_a_stream_are_followed(model: ExpressionModel) -> None:
 def test_streams_are_forgotten(model: ExpressionModel) -> None:
     looker = Looker(model, Fixed((0.0, 0.0, 10.0, 10.0)))
     content = encoded(Image.new("RGB", (40, 30)))
+    looker.look(content, "still watched")
+    tracker = looker._trackers["still watched"]
     for number in range(40):
         looker.look(content, str(number))
-    assert list(looker._trackers) == [str(number) for number in range(24, 40)]
+        looker.look(content, "still watched")
+    assert set(looker._trackers) == {"still watched", *map(str, range(25, 40))}
+    assert looker._trackers["still watched"] is tracker
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import os
-from importlib import import_module
 from typing import Any
 
 from cage_lightning.errors import ConfigError
-
-# Read by nncf when it is imported: without it, each use would be reported to its makers.
-os.environ.setdefault("NNCF_CI", "1")
+from cage_lightning.system.extras import import_extra
 
 
 def needed(*names: str) -> list[Any]:
@@ -19,7 +15,7 @@ def needed(*names: str) -> list[Any]:
         ConfigError: One of them is missing; names the extra that brings it.
     """
     try:
-        return [import_module(name) for name in names]
+        return [import_extra(name) for name in names]
     except ImportError as error:
         raise ConfigError(
             f"this needs {', '.join(names)} ({error}): pip install 'cage-lightning[export]'"
