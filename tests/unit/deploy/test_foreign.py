@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from cage_lightning import ExpressionModel
-from cage_lightning.deploy.foreign import meaning_of
+from cage_lightning.deploy.foreign_meaning import meaning_of
 from cage_lightning.deploy.loading import load
 from cage_lightning.errors import CheckpointError
 from cage_lightning.labels import AFFECTNET_8, EMOTIC
