@@ -141,9 +141,13 @@ def _logging() -> Iterator[None]:
     kept = [(x, x.handlers[:], x.level, x.propagate, x.disabled) for x in (root, *others)]
     root.handlers[:] = []
     root.setLevel(logging.WARNING)
+    # To configure logging closes all of these, and that of absl closes the stream it writes to.
+    registered = vars(logging)["_handlerList"]
+    before, registered[:] = registered[:], []
     try:
         yield
     finally:
+        registered[:] = before
         logging.captureWarnings(False)
         for handler in root.handlers[:]:
             handler.close()
