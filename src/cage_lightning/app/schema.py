@@ -153,41 +153,39 @@ class ScoreConfig:
 
 
 @dataclass
-class PredictConfig:
-    """Top-level keys of conf/predict.yaml."""
+class _FacesConfig:
+    """What both commands that look for faces take."""
 
     checkpoint: Any = MISSING  # of one model, or a list
-    source: Any = MISSING  # one, or a list
-    output: str | None = None
     faces: str | None = None
     threshold: float | None = None
     smallest_face: float = MISSING
     longest_side: int = MISSING
     detector_weights: str | None = None
     align: bool = False
+    device: str = MISSING
+
+
+@dataclass
+class PredictConfig(_FacesConfig):
+    """Top-level keys of conf/predict.yaml."""
+
+    source: Any = MISSING  # one, or a list
+    output: str | None = None
     boxes: str | None = None
     every: int = MISSING
     smoothing: str = MISSING
     render: bool = False
     batch_size: int | None = None
-    device: str = MISSING
 
 
 @dataclass
-class ServeConfig:
+class ServeConfig(_FacesConfig):
     """Top-level keys of conf/serve.yaml."""
 
-    checkpoint: Any = MISSING  # of one model, or a list
     host: str = MISSING
     port: int = MISSING
     upload_mb: float = MISSING
-    faces: str | None = None
-    threshold: float | None = None
-    smallest_face: float = MISSING
-    longest_side: int = MISSING
-    detector_weights: str | None = None
-    align: bool = False
-    device: str = MISSING
 
 
 @dataclass
