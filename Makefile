@@ -2,13 +2,14 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+SLURM := .venv/.slurm
 SUDO := $(shell test "$$(id -u)" = 0 || echo sudo --preserve-env=PATH,OMP_NUM_THREADS)
 
 # Where it is set, every start of Python compiles the whole package again, a second and a half each.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-predict table6-demo test test-slow test-page test-slurm lint types format static wheel clean
+.PHONY: help setup demo demo-predict table6-demo test test-slow test-page setup-slurm test-slurm lint types format static wheel clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,9 +43,14 @@ test-page: $(READY) ## Check the pages of `collect` and `serve` in Chromium; ins
 	command -v chromium > /dev/null || { $(SUDO) apt-get update --quiet && $(SUDO) apt-get install --yes --no-install-recommends chromium; }
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m browser tests/integration/test_page.py tests/integration/test_serve_page.py
 
-test-slurm: $(READY) ## Run sweeps on three real SLURMs of two nodes each on this machine (Debian, as root or with sudo)
+$(SLURM): $(READY)
 	command -v slurmctld > /dev/null && command -v munged > /dev/null || { $(SUDO) apt-get update --quiet && $(SUDO) apt-get install --yes --no-install-recommends slurm-wlm munge; }
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,slurm]'
+	@touch $@
+
+setup-slurm: $(SLURM) ## Install SLURM and what the package needs for it (Debian, as root or with sudo)
+
+test-slurm: $(SLURM) ## Run sweeps on three real SLURMs of two nodes each on this machine
 	OMP_NUM_THREADS=1 $(SUDO) $(BIN)/python -m pytest -m slurm -n 3 --dist loadgroup tests/slurm
 
 lint: $(READY) ## Check style and imports between rooms

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 
 class CageError(Exception):
@@ -42,6 +43,21 @@ def check_choice(key: str, value: str, allowed: Iterable[str]) -> None:
     """
     if value not in (choices := tuple(allowed)):
         raise ConfigError(f"{key}={value}: choose one of {', '.join(choices)}")
+
+
+def check_names(key: str, values: Any) -> tuple[str, ...] | None:
+    """Refuse a value of a setting that is neither a list of names nor None.
+
+    Raises:
+        ConfigError: It is something else.
+    """
+    if values is None:
+        return None
+    if not isinstance(values, Sequence) or not all(isinstance(value, str) for value in values):
+        raise ConfigError(f"{key}={values}: a list of names is needed, {key}=[A,B,C]")
+    if isinstance(values, str):
+        raise ConfigError(f"{key}={values}: a list is needed, {key}=[{values},...]")
+    return tuple(values)
 
 
 def check_between(key: str, value: float, least: float, most: float) -> None:

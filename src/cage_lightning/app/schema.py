@@ -75,7 +75,7 @@ class EvaluateConfig:
     """Top-level keys of conf/evaluate.yaml."""
 
     checkpoint: Any = MISSING  # a path, or a list of paths
-    categories: list[str] | None = None  # of the outputs of a plain state_dict, in their order
+    categories: Any = None  # a list: of the outputs of a plain state_dict, in their order
     output: str | None = None
     data: Any = MISSING
     model: Any = None
@@ -143,7 +143,7 @@ class ScoreConfig:
 
     predictions: Any = MISSING  # a file, or a list of files
     label_space: str | None = None
-    categories: list[str] | None = None  # that the numbers of a CSV file mean
+    categories: Any = None  # a list: what the numbers of a CSV file mean
     output: str | None = None
     figures: str | None = None
     over_seeds: bool = False

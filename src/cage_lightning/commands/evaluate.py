@@ -18,7 +18,7 @@ from cage_lightning.commands.results import FIGURES, draw_figures, gather, resul
 from cage_lightning.deploy.folder import is_export
 from cage_lightning.deploy.loading import checkpoint_of, load, place_of
 from cage_lightning.deploy.preprocessing import Preprocessing
-from cage_lightning.errors import CheckpointError, ConfigError, check_seed
+from cage_lightning.errors import CheckpointError, ConfigError, check_names, check_seed
 from cage_lightning.labels import LABEL_SPACES, LabelSpace, space_in_order
 from cage_lightning.modules import ExpressionModule
 from cage_lightning.predictions.table import common_space
@@ -136,10 +136,11 @@ def _module(
 def _space(config: DictConfig) -> LabelSpace:
     """What the outputs of a plain state_dict mean."""
     space = LABEL_SPACES[config.data.label_space]
-    if config.categories is None:
+    names = check_names("categories", config.categories)
+    if names is None:
         return space
     try:
-        return space_in_order(config.categories, space)
+        return space_in_order(names, space)
     except ValueError as error:
         raise ConfigError(f"categories: {error}") from error
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from omegaconf import DictConfig, ListConfig
 
-from cage_lightning.errors import ConfigError, check_seed
+from cage_lightning.errors import ConfigError, check_names, check_seed
 from cage_lightning.predictions.files import read_predictions
 from cage_lightning.predictions.table import Predictions
 from cage_lightning.report.summary import print_comparison, print_results, print_seeds
@@ -47,7 +47,8 @@ def score(config: DictConfig) -> dict[str, Any]:
         )
     if config.figures is not None and len(files) > 1:
         raise ConfigError("figures=... draws one prediction file: name one in predictions=...")
-    predictions = [read_predictions(f, config.label_space, config.categories) for f in files]
+    names = check_names("categories", config.categories)
+    predictions = [read_predictions(f, config.label_space, names) for f in files]
     for file, found in zip(files, predictions, strict=True):
         for contradiction in contradictions(found):
             log.warning("%s: %s: are its categories in another order?", file, contradiction)

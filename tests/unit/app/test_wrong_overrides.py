@@ -19,7 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 from cage_lightning.app import build, explanations
 from cage_lightning.app.arguments import check_overrides
 from cage_lightning.app.signatures import check_settings
-from cage_lightning.errors import CageError
+from cage_lightning.errors import CageError, ConfigError, check_names
 from cage_lightning.runs.folder import RunFolder
 from cage_lightning.schedules import with_warmup
 from tests.conftest import composed
@@ -176,3 +176,13 @@ def test_a_wrong_value_is_one_line_that_names_it(typed: str) -> None:
     line = outcome("train", typed)
     assert REFUSED[typed] in line
     assert len(line.splitlines()) == 1
+
+
+@pytest.mark.parametrize("value", [3, "happy", [1], {"a": 1}])
+def test_a_list_of_names_is_needed(value: Any) -> None:
+    with pytest.raises(ConfigError, match=r"^categories=.*: a list"):
+        check_names("categories", OmegaConf.create({"_": value})["_"])
+
+
+def test_a_key_inside_what_is_no_mapping_is_no_fault_of_ours() -> None:
+    assert len(outcome("score", "categories.a=1").splitlines()) <= 1
