@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import seed_everything
-from omegaconf import DictConfig, ListConfig, open_dict
+from omegaconf import DictConfig, open_dict
 
 from cage_lightning.app import build
 from cage_lightning.app.cli import typed_settings
@@ -16,7 +16,7 @@ from cage_lightning.callbacks import progress_bar
 from cage_lightning.commands.preflight import check_limits
 from cage_lightning.commands.results import FIGURES, draw_figures, gather, results, save_results
 from cage_lightning.deploy.folder import is_export
-from cage_lightning.deploy.loading import checkpoint_of, load, place_of
+from cage_lightning.deploy.loading import checkpoint_of, load, places_of
 from cage_lightning.deploy.preprocessing import Preprocessing
 from cage_lightning.errors import CheckpointError, ConfigError, check_names, check_seed
 from cage_lightning.labels import LABEL_SPACES, LabelSpace, space_in_order
@@ -58,9 +58,7 @@ def evaluate(config: DictConfig) -> dict[str, Any] | None:
     start_logging(None)
     _refuse_settings_of_training()
     check_limits(config.trainer)
-    several = isinstance(config.checkpoint, ListConfig)
-    given = config.checkpoint if several else [config.checkpoint]
-    places = [place_of(str(one)) for one in given]
+    places = places_of(config.checkpoint)
     folder = _output(config, places)
     check_writable(folder, "output=DIR")
     module, preprocessing, form = _module(config, places)
@@ -92,7 +90,7 @@ def evaluate(config: DictConfig) -> dict[str, Any] | None:
         provenance(trainer)
         | data.provenance()
         | {
-            "checkpoint": names if several else names[0],
+            "checkpoint": names if names[1:] else names[0],
             "form": form,
             "trained_on": module.label_space.name,
             "flip": config.flip,

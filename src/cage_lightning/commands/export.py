@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
-from omegaconf import DictConfig, ListConfig, open_dict
+from omegaconf import DictConfig, open_dict
 
 from cage_lightning.app import build
 from cage_lightning.app.cli import typed_settings
@@ -19,7 +19,7 @@ from cage_lightning.deploy.card import card
 from cage_lightning.deploy.folder import CARD
 from cage_lightning.deploy.forms import FORMS, GRAPH, FormName, make
 from cage_lightning.deploy.hub import push, repository_of
-from cage_lightning.deploy.loading import Loaded, load, place_of
+from cage_lightning.deploy.loading import Loaded, load, places_of
 from cage_lightning.deploy.networks import Networks, Predictor
 from cage_lightning.deploy.writing import members, write_config, write_weights
 from cage_lightning.errors import ConfigError, check_between, check_choice, check_seed
@@ -50,9 +50,7 @@ def export(config: DictConfig) -> Path:
     start_logging(None)
     forms = _forms(config)
     output = _output(config)
-    several = isinstance(config.checkpoint, ListConfig)
-    given = config.checkpoint if several else [config.checkpoint]
-    places = [place_of(str(one)) for one in given]
+    places = places_of(config.checkpoint)
     repository = repository_of(config.push_to_hub) if config.push_to_hub else None
     plain = load(places)
     networks = members(plain)

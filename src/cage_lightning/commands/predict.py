@@ -14,6 +14,7 @@ from omegaconf import DictConfig
 
 from cage_lightning.commands.pace import Pace
 from cage_lightning.commands.prediction_job import Job, plain
+from cage_lightning.deploy.loading import places_of
 from cage_lightning.deploy.model import ExpressionModel
 from cage_lightning.errors import ConfigError, check_between, check_choice
 from cage_lightning.faces.pipeline import BEGIN, Position
@@ -57,8 +58,9 @@ def _predict(config: DictConfig) -> Counts:
     if config.render:
         check_renderable(items)
     output = _output(config.output, items, source)
-    model = ExpressionModel.load(plain(config.checkpoint), device=config.device)
-    job = Job(config, items, model)
+    places = places_of(config.checkpoint)
+    model = ExpressionModel.load(places, device=config.device)
+    job = Job(config, items, model, places)
     results = Results(output, job.schema, job.about)
     if job.is_live and output.exists():
         raise ConfigError(f"{output} is there already: choose another output=FILE")

@@ -40,13 +40,20 @@ class Job:
         config: The settings.
         items: What is looked at.
         model: The model.
+        places: The files and folders that it was read from.
 
     Raises:
         CageError: A setting is wrong, or a package missing.
     """
 
-    def __init__(self, config: DictConfig, items: Sequence[Item], model: ExpressionModel) -> None:
-        self.config, self.items, self.model = config, items, model
+    def __init__(
+        self,
+        config: DictConfig,
+        items: Sequence[Item],
+        model: ExpressionModel,
+        places: Sequence[Path],
+    ) -> None:
+        self.config, self.items, self.model, self.places = config, items, model, places
         self.batch_size = config.batch_size or _BATCH_SIZES.get(model.device.type, _BATCH_SIZE)
         nothing = model.predict([])  # tells the columns
         if config.boxes is not None and config.faces is not None:
@@ -88,9 +95,7 @@ class Job:
         smoothing = cast(Smoothing, self.config.smoothing)
         return {
             "label_space": self.model.label_space.to_dict(),
-            "model": [
-                _fingerprint(Path(one).expanduser()) for one in listed(self.config.checkpoint)
-            ],
+            "model": [_fingerprint(place) for place in self.places],
             "source": _digest_of(self.items),
             "faces": self.detector if boxes is None else "boxes",
             "boxes": None if boxes is None else _digest(Path(boxes)),
@@ -120,12 +125,6 @@ def detector_of(config: DictConfig, model: ExpressionModel) -> Detector:
 def plain(value: Any) -> str | list[str]:
     """A setting that is one name or a list of them; a number stands for itself."""
     return [str(one) for one in value] if isinstance(value, ListConfig) else str(value)
-
-
-def listed(value: Any) -> list[str]:
-    """The names in such a setting."""
-    names = plain(value)
-    return [names] if isinstance(names, str) else names
 
 
 def detector_name(faces: str | None, model: ExpressionModel) -> DetectorName:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 
 from omegaconf import DictConfig
 
 from cage_lightning.app.cli import sigterm_exits
-from cage_lightning.commands.prediction_job import detector_of, listed, plain
+from cage_lightning.commands.prediction_job import detector_of
+from cage_lightning.deploy.loading import places_of
 from cage_lightning.deploy.model import ExpressionModel
 from cage_lightning.errors import ConfigError, check_between
 from cage_lightning.server.http import MEGABYTE, PageServer, is_loopback
@@ -47,9 +47,10 @@ def make_server(config: DictConfig) -> PageServer:
     """
     check_between("port", config.port, 0, 65_535)
     check_between("upload_mb", config.upload_mb, 0.1, 1_000)
-    model = ExpressionModel.load(plain(config.checkpoint), device=config.device)
+    places = places_of(config.checkpoint)
+    model = ExpressionModel.load(places, device=config.device)
     looker = Looker(model, detector_of(config, model), config.align)
-    name = ", ".join(Path(one).name for one in listed(config.checkpoint))
+    name = ", ".join(place.name for place in places)
     try:
         return PageServer(
             config.host, config.port, looker, name, round(config.upload_mb * MEGABYTE)

@@ -8,6 +8,7 @@ from typing import Any
 
 from cage_lightning.deploy.description import Description
 from cage_lightning.labels import LabelSpace
+from cage_lightning.scores.results import best_baseline
 from cage_lightning.system.markdown import markdown_table
 
 _MAIN = {
@@ -18,7 +19,6 @@ _MAIN = {
     "ccc": "CCC",
     "rmse": "RMSE",
 }
-_BASELINE = "baseline_"
 
 
 def card(
@@ -247,15 +247,8 @@ def _main_keys(scores: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _best_baseline(scores: Mapping[str, Any], metric: str) -> str:
-    values = {
-        key.partition("/")[0].removeprefix(_BASELINE).replace("_", " "): value
-        for key, value in scores.items()
-        if key.startswith(_BASELINE) and key.partition("/")[2] == metric
-    }
-    if not values:
-        return ""
-    best = (min if metric.startswith(("ece", "rmse")) else max)(values, key=values.__getitem__)
-    return f"{_number(values[best])} ({best})"
+    best = best_baseline(scores, metric)
+    return "" if best is None else f"{_number(best[1])} ({best[0]})"
 
 
 def _change(key: str, d: Mapping[str, float]) -> list[str]:

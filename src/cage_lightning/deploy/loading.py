@@ -47,17 +47,16 @@ def load(path: str | Path | Sequence[str | Path]) -> Loaded:
         CheckpointError: There is no such file, it is damaged, it asks for something that no model
             has, or several do not fit together.
     """
-    if isinstance(path, str | Path):
-        return _load(place_of(path))
-    if not path:
+    places = places_of(path)
+    if not places:
         raise CheckpointError("there is no checkpoint: an empty list was given")
-    loaded = [_load(place_of(one)) for one in path]
+    loaded = [_load(place) for place in places]
     first = loaded[0].description
-    for one, name in zip(loaded, path, strict=True):
+    for one, place in zip(loaded, places, strict=True):
         for part in ("layout", "preprocessing"):
             if getattr(one.description, part) != getattr(first, part):
                 raise CheckpointError(
-                    f"{name} and {path[0]} cannot be averaged: their {part} differs"
+                    f"{place} and {places[0]} cannot be averaged: their {part} differs"
                 )
     if not loaded[1:]:
         return loaded[0]
@@ -66,7 +65,19 @@ def load(path: str | Path | Sequence[str | Path]) -> Loaded:
     return Loaded(description, Several([one.predictor for one in loaded]).eval(), "ensemble")
 
 
-def place_of(path: str | Path) -> Path:
+def places_of(path: str | Path | Sequence[str | Path]) -> list[Path]:
+    """The files or folders that one path or several mean; what is on the hub is downloaded.
+
+    Raises:
+        CheckpointError: It cannot be downloaded.
+        ConfigError: One of them is another address.
+    """
+    if isinstance(path, str | Path) or not isinstance(path, Sequence):  # a number is a name
+        return [_place_of(path)]
+    return [_place_of(one) for one in path]
+
+
+def _place_of(path: str | Path) -> Path:
     """The file or folder that a path means; one of ``hf://USER/NAME`` is downloaded.
 
     Raises:

@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.table import Table
 
+from cage_lightning.scores.results import best_baseline
 from cage_lightning.system.output import console, say
 
 _ROWS = {
@@ -18,8 +19,7 @@ _ROWS = {
     "top-3, any": "top3_any",
 }
 _AFFECT = ("ccc", "rmse", "mae")
-_ERRORS = ("ece", "mae", "mse", "rmse")  # the smaller, the better
-_TEST, _BASELINE = "test", "baseline_"
+_TEST = "test"
 
 
 def print_results(content: Mapping[str, Any], title: str) -> None:
@@ -70,16 +70,9 @@ def print_seeds(content: Mapping[str, Any], title: str) -> None:
 
 
 def _best_baseline(content: Mapping[str, Any], metric: str) -> str:
-    """Value and name of the baseline that does best in a metric."""
-    values = {
-        key.partition("/")[0].removeprefix(_BASELINE).replace("_", " "): value
-        for key, value in content.items()
-        if key.startswith(_BASELINE) and key.partition("/")[2] == metric
-    }
-    if not values:
-        return ""
-    best = (min if metric.startswith(_ERRORS) else max)(values, key=values.__getitem__)
-    return f"{best} {_number(values[best])}"
+    """Name and value of the baseline that does best in a metric."""
+    best = best_baseline(content, metric)
+    return "" if best is None else f"{best[0]} {_number(best[1])}"
 
 
 def _rows(scores: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from cage_lightning.system.atomic import write_atomic
 
 RESAMPLES = 10_000
 CONFIDENCE = 0.95
+_ERRORS = ("ece", "mae", "mse", "rmse")  # the smaller, the better
+_BASELINE = "baseline_"
 
 
 def results_of(
@@ -56,6 +59,24 @@ def results_of(
         },
     }
     return content
+
+
+def best_baseline(content: Mapping[str, Any], metric: str) -> tuple[str, float] | None:
+    """Name and value of the baseline that does best in a metric; None where there is none.
+
+    Args:
+        content: As `results_of` returns it.
+        metric: The key of the metric without its part before the slash.
+    """
+    values = {
+        key.partition("/")[0].removeprefix(_BASELINE).replace("_", " "): value
+        for key, value in content.items()
+        if key.startswith(_BASELINE) and key.partition("/")[2] == metric
+    }
+    if not values:
+        return None
+    best = (min if metric.startswith(_ERRORS) else max)(values, key=values.__getitem__)
+    return best, values[best]
 
 
 def write_results(path: Path, content: dict[str, Any]) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from cage_lightning import ExpressionModel
 from cage_lightning.deploy.description import Backbone, Description
@@ -18,6 +20,7 @@ from cage_lightning.deploy.preprocessing import Preprocessing
 from cage_lightning.deploy.writing import write_config, write_weights
 from cage_lightning.errors import CheckpointError, ConfigError, OutputError
 from cage_lightning.labels import AFFECTNET_8, OutputLayout
+from tests.conftest import Command
 from tests.hub_service import TOKEN, Hub
 
 
@@ -55,6 +58,15 @@ def test_what_is_pushed_is_loaded_again(hub: type[Hub], export: Path) -> None:
         local = ExpressionModel.load(export, device="cpu").predict_crops(images)
         assert found.columns() == local.columns()
     assert set(hub.got) == {"config.json", "model.safetensors"}
+
+
+def test_predict_takes_an_address(hub: type[Hub], export: Path, command: Command) -> None:
+    push(export, "me/faces", private=True)
+    Image.new("RGB", (40, 40)).save(export.parent / "face.png")
+    settings = ("source=face.png", "faces=none", "output=rows.csv")
+    service = {key: os.environ[key] for key in ("HF_ENDPOINT", "HF_HOME", "HF_TOKEN")}
+    done = command("predict", "checkpoint=hf://me/faces", *settings, **service)
+    assert "1 files, 1 faces" in done.stdout
 
 
 def test_without_a_network_what_was_downloaded_is_used(
