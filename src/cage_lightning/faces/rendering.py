@@ -83,11 +83,14 @@ def _names(items: Sequence[Item]) -> list[str]:
     """Paths below the folder that all items share; never the same one twice."""
     places = [os.path.abspath(item.place) for item in items]  # noqa: PTH100 (no link is resolved)
     shared = os.path.commonpath([os.path.dirname(place) for place in places])  # noqa: PTH120
-    names: list[str] = []
+    names: dict[str, None] = {}
     for item, place in zip(items, places, strict=True):
         name, wanted = os.path.relpath(place, shared), ".jpg" if item.kind == "picture" else ".mp4"
-        names.append(name if name.lower().endswith(wanted) else name + wanted)
-    return names
+        name = name if name.lower().endswith(wanted) else name + wanted
+        while name in names:  # a.png beside a.png.jpg
+            name += wanted
+        names[name] = None
+    return list(names)
 
 
 def _marks(rows: Iterable[Row], space: LabelSpace) -> dict[int | None, list[Mark]]:
