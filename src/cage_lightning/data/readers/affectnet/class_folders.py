@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from cage_lightning.data.readers.affectnet.release import Release
+from cage_lightning.data.readers.picture_folders import pictures_in as _pictures
+from cage_lightning.data.readers.picture_folders import visible_folders as _folders
 from cage_lightning.data.readers.single_label import PICTURE_SUFFIXES, Rows
 from cage_lightning.errors import DataError
 from cage_lightning.labels import AFFECTNET_8, SYNONYMS
@@ -67,24 +69,6 @@ def _codes(source: Path, names: list[str]) -> list[int]:
                 f"one of {', '.join(CODE_OF_NAME)}, or all folders to the codes 0 to 7."
             )
     return [CODE_OF_NAME[key] for key in plain]
-
-
-def _folders(parent: Path) -> list[Path]:
-    if not parent.is_dir():
-        return []
-    visible = (path for path in parent.iterdir() if not path.name.startswith("."))
-    return sorted(path for path in visible if path.is_dir())
-
-
-def _pictures(folder: Path) -> list[Path]:
-    """Visible pictures of one category."""
-    if inner := _folders(folder):
-        raise DataError(f"{inner[0]}: a folder of pictures holds no folders. Move its pictures up.")
-    return [
-        path
-        for path in folder.iterdir()
-        if path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith(".")
-    ]
 
 
 CLASS_FOLDERS = Release(
