@@ -52,13 +52,13 @@ class Own(Source):
         folder = local_path("data.root", root).expanduser()
         self._packed = _packed(folder, store, rules.name)
         if self._packed is None:
-            self.own = OwnData(self._samples(folder), rules, skip=on_error == "skip")
+            self.own = OwnData(self.samples(folder), rules, skip=on_error == "skip")
         space = self.own.space if self._packed is None else self._packed[0]
         super().__init__(space, root=root, store=store, on_error=on_error)
         self.group_by = self._group_by()
 
     @abstractmethod
-    def _samples(self, root: Path) -> Samples:
+    def samples(self, root: Path) -> Samples:
         """Read all there is."""
 
     @abstractmethod
@@ -208,7 +208,7 @@ class Table(Own):
         )
         super().__init__(root=root, store=store, on_error=on_error, rules=rules)
 
-    def _samples(self, root: Path) -> Samples:
+    def samples(self, root: Path) -> Samples:
         self._places = _places(root, self._table)
         parts = [read_samples(root, file, split, self._meaning) for split, file in self._places]
         return joined(parts)
@@ -267,7 +267,7 @@ class Folders(Own):
         )
         super().__init__(root=root, store=store, on_error=on_error, rules=rules)
 
-    def _samples(self, root: Path) -> Samples:
+    def samples(self, root: Path) -> Samples:
         return read_folders(root)
 
     def _files(self) -> list[Path]:
