@@ -19,7 +19,7 @@ from cage_lightning.deploy.folder import is_export
 from cage_lightning.deploy.loading import checkpoint_of, load, places_of
 from cage_lightning.deploy.preprocessing import Preprocessing
 from cage_lightning.errors import CheckpointError, ConfigError, check_names, check_seed
-from cage_lightning.labels import LABEL_SPACES, LabelSpace, space_in_order
+from cage_lightning.labels import LabelSpace, space_in_order
 from cage_lightning.modules import ExpressionModule
 from cage_lightning.predictions.table import common_space
 from cage_lightning.report.summary import print_results
@@ -133,7 +133,7 @@ def _module(
 
 def _space(config: DictConfig) -> LabelSpace:
     """What the outputs of a plain state_dict mean."""
-    space = LABEL_SPACES[config.data.label_space]
+    space = build.label_space(config)
     names = check_names("categories", config.categories)
     if names is None:
         return space

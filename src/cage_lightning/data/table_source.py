@@ -209,6 +209,7 @@ class Table(Own):
         super().__init__(root=root, store=store, on_error=on_error, rules=rules)
 
     def samples(self, root: Path) -> Samples:
+        """See `Own`."""
         self._places = _places(root, self._table)
         parts = [read_samples(root, file, split, self._meaning) for split, file in self._places]
         return joined(parts)
@@ -268,6 +269,7 @@ class Folders(Own):
         super().__init__(root=root, store=store, on_error=on_error, rules=rules)
 
     def samples(self, root: Path) -> Samples:
+        """See `read_folders`."""
         return read_folders(root)
 
     def _files(self) -> list[Path]:
