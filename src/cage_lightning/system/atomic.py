@@ -19,7 +19,6 @@ from cage_lightning.errors import CageError, ConfigError
 from cage_lightning.system.paths import open_regular
 from cage_lightning.system.storage import room_for
 
-
 _LOCK = ".lock"  # in a folder that is being made
 
 
