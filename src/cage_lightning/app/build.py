@@ -30,7 +30,7 @@ from cage_lightning.deploy import loading
 from cage_lightning.deploy.checkpoints import describe
 from cage_lightning.deploy.loading import Loaded
 from cage_lightning.errors import ConfigError, check_between, check_not_negative, check_seed
-from cage_lightning.labels import LABEL_SPACES, LabelSpace
+from cage_lightning.labels import LabelSpace
 from cage_lightning.models import load_weights, read_state_dict
 from cage_lightning.modules import MODES, ExpressionModule
 from cage_lightning.system.paths import local_path
@@ -89,14 +89,6 @@ def build_source(config: DictConfig, besides: Collection[str] = ()) -> Source:
             )
     built: Source = build(source)
     return built
-
-
-def label_space(config: DictConfig) -> LabelSpace:
-    """What the data annotate: a setting of those that people know, else what lies there tells."""
-    if "label_space" in config.data:
-        return LABEL_SPACES[config.data.label_space]
-    source: Source = build(data_nodes(config.data)[0])
-    return source.label_space
 
 
 def build_data(config: DictConfig) -> ExpressionData:
