@@ -6,8 +6,6 @@ import logging
 from collections import Counter
 from pathlib import Path
 
-import numpy as np
-
 from cage_lightning.data.readers.picture_folders import pictures_in, visible_folders
 from cage_lightning.data.readers.samples import SPLIT_NAMES, Samples, in_order
 from cage_lightning.errors import DataError
@@ -52,10 +50,8 @@ def read_folders(root: Path) -> Samples:
         file=[picture for _, _, picture in found],
         place=[""] * len(found),
         picture=pictures,
-        id=None,
         split=[split for split, _, _ in found],
         names=[(name,) for _, name, _ in found],
-        affect=np.empty((len(found), 0)),
         left_out=_others(splits),
     )
 

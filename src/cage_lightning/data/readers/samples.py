@@ -34,15 +34,15 @@ class Samples:
 
     Attributes:
         root: Folder that the pictures are relative to.
-        origin: The tables or the folder, for messages.
         file: The table, or the folder that was read, of each row.
         place: Where a person finds each row in it, as in ``line 5``; empty for a folder.
         picture: Paths relative to `root`, with ``/`` in between.
-        id: Given ids; None: made from the pictures.
         split: ``train``, ``val``, ``test`` or `NO_SPLIT`; empty where the data set has no splits.
         names: The categories of each row as the data set calls them; none where not annotated.
+        id: Given ids; None: made from the pictures.
         affect: float64 ``[N, D]`` in the scale of the data set, NaN where not annotated.
-        dimensions: What its columns are.
+        dimensions: What its columns are; none: there is no affect.
+        origin: The tables or the folder, for messages; by default all of `file`.
         soft: float64 ``[N, K]``, votes or shares of `soft_names`, 0 where not annotated.
         soft_names: The categories of `soft`.
         box: float64 ``[N, 4]``, left, top, right and bottom edge in pixels; None without.
@@ -53,15 +53,15 @@ class Samples:
     """
 
     root: Path
-    origin: str
     file: list[Path]
     place: list[str]
     picture: list[str]
-    id: list[str] | None
     split: list[str]
     names: list[tuple[str, ...]]
-    affect: npt.NDArray[np.float64]
+    id: list[str] | None = None
+    affect: npt.NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 0)))
     dimensions: tuple[str, ...] = ()
+    origin: str = ""
     soft: npt.NDArray[np.float64] | None = None
     soft_names: tuple[str, ...] = ()
     box: npt.NDArray[np.float64] | None = None
@@ -69,6 +69,11 @@ class Samples:
     columns: Mapping[str, str] = field(default_factory=dict)
     faults: list[tuple[int | None, Fault]] = field(default_factory=list)
     left_out: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        self.origin = self.origin or ", ".join(dict.fromkeys(map(str, self.file)))
+        if not self.dimensions:
+            self.affect = np.empty((len(self.picture), 0))
 
     def __len__(self) -> int:
         return len(self.picture)
