@@ -148,7 +148,9 @@ def test_the_whole_way(
     command("evaluate", *loaded, f"checkpoint={run}")
     command("score", f"predictions={run}/predictions.parquet", "figures=figures")
     command("export", f"checkpoint={run}", "output=exported", *data)
-    command("predict", "checkpoint=exported", f"source='{study}'", "faces=none", "output=p.csv")
+    command(
+        "predict", "checkpoint=exported", f"source='{study / FOLDER}'", "faces=none", "output=p.csv"
+    )
     header = (tmp_path / "p.csv").read_text().splitlines()[0]
     wanted = {
         "combined": ("prob_Ärger", "Lust auf mehr", "Jahre"),
