@@ -19,6 +19,7 @@ from omegaconf import DictConfig
 
 from cage_lightning.app import build
 from cage_lightning.app.cli import in_sweep, multirun
+from cage_lightning.app.signatures import taken_by
 from cage_lightning.app.sweeps import automatic_tag, chosen_for_this_process
 from cage_lightning.callbacks import OwnState, Preemption
 from cage_lightning.commands.preflight import (
@@ -35,6 +36,7 @@ from cage_lightning.commands.results import (
     save_results,
 )
 from cage_lightning.data.module import ExpressionData
+from cage_lightning.data.weighting import ClassWeights
 from cage_lightning.errors import ConfigError, DivergedError, OutputError
 from cage_lightning.loggers import ExpressionWandbLogger, tell_agent, wandb_ends_likewise
 from cage_lightning.models import load_weights
@@ -158,6 +160,7 @@ def _train_and_test(
         load_weights(module.network, folder.best, strict=True)
         trainer.test(module, datamodule=data, verbose=False)
         predictions = gather(module, data.test)
+        weights = _class_weights(config, data)
         meta = (
             provenance(trainer)
             | data.provenance()
@@ -166,6 +169,7 @@ def _train_and_test(
                 "selection": selection,
                 "wall_time_s": round(seconds, 1),
             }
+            | ({"class_weights": weights.to_dict()} if weights else {})
         )
         if not trainer.is_global_zero:
             return None
@@ -199,6 +203,10 @@ def _assemble(
     data = build.build_data(config)
     data.setup("fit")
     module = build.build_module(config, data)
+    if weights := _class_weights(config, data):
+        log.info("%s", weights)
+        if warning := weights.warning():
+            log.warning("%s", warning)
     check_monitors(config, arguments["callbacks"], module)
     trainer = build.build_trainer(
         config,
@@ -221,6 +229,11 @@ def _check_processes(config: DictConfig) -> None:
             "a sweep (-m) in one process cannot use several devices: Lightning would start the "
             "whole sweep again on each; use hydra/launcher=gpus, a process for each job"
         )
+
+
+def _class_weights(config: DictConfig, data: ExpressionData) -> ClassWeights | None:
+    """How the loss weighs the categories; None for a loss that does not."""
+    return data.weighted() if "class_weights" in taken_by(config.loss) else None
 
 
 def _selection(config: DictConfig, trainer: pl.Trainer) -> dict[str, Any]:
