@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torchvision.models.maxvit import MaxVit
+
+
+SMALLEST_SIZE = 17
+"""Height and width of the smallest pictures, of which four halvings leave 2 x 2."""
 
 
 def _stage(inputs: int, outputs: int) -> nn.Sequential:
@@ -25,12 +31,21 @@ def _stage(inputs: int, outputs: int) -> nn.Sequential:
     )
 
 
+def _quarters(size: int) -> nn.AvgPool2d:
+    """Pool maps of `size` x `size`, at least 2, to 2 x 2; of an odd size the quarters overlap.
+
+    Not to 1 x 1, because it matters where in the face a feature is. The window is fixed: adaptive
+    pooling, which would give the same, is not deterministic on CUDA.
+    """
+    return nn.AvgPool2d(size - size // 2, stride=size // 2)
+
+
 class TinyNetwork(nn.Module):
     """Four convolution stages and one linear layer, for pictures of about 64 x 64.
 
     Args:
         num_outputs: Width of the output.
-        image_size: Height and width of the pictures, a multiple of 32.
+        image_size: Height and width of the pictures, at least 17.
         widths: Channels of the stages, multiples of 16.
     """
 
@@ -43,9 +58,7 @@ class TinyNetwork(nn.Module):
         super().__init__()
         self.features = nn.Sequential(*map(_stage, (3, *widths[:-1]), widths))
         self.classifier = nn.Sequential(
-            # The pooling ends at 2 x 2 and not 1 x 1, because it matters where in the face a
-            # feature is. Its window is fixed: adaptive pooling is not deterministic on CUDA.
-            nn.AvgPool2d(image_size // 2 ** len(widths) // 2),
+            _quarters(math.ceil(image_size / 2 ** len(widths))),
             nn.Flatten(),
             nn.Linear(4 * widths[-1], num_outputs),
         )

@@ -10,6 +10,7 @@ import torch
 import yaml
 from hydra.utils import instantiate
 from torch import nn
+from torch.nn import functional as F
 from torchvision import models
 
 from cage_lightning.errors import ConfigError
@@ -105,7 +106,11 @@ def test_new_heads_are_drawn_as_pytorch_draws_a_linear_layer(name):
 
 @pytest.mark.parametrize(
     ("name", "size"),
-    [("tiny", 64), ("tiny", 32), ("tiny", 96), ("maxvit_mini", 64), ("resnet18", 40)],
+    [
+        *(("tiny", size) for size in (17, 32, 33, 48, 50, 64, 96)),
+        ("maxvit_mini", 64),
+        ("resnet18", 40),
+    ],
 )
 def test_small_networks_train(name, size):
     network = build_network(name, 10, weights="none", image_size=size)
@@ -135,10 +140,22 @@ def test_maxvit_mini_has_the_head_layout_of_maxvit_t():
     assert head("maxvit_mini", 64) == head("maxvit_t", 224)
 
 
-@pytest.mark.parametrize(("name", "size"), [("maxvit_t", 192), ("maxvit_mini", 96), ("tiny", 50)])
+@pytest.mark.parametrize(("name", "size"), [("maxvit_t", 192), ("maxvit_mini", 96), ("tiny", 16)])
 def test_size_that_does_not_fit_is_refused(name, size):
-    with pytest.raises(ConfigError, match=rf"{name} takes pictures of .* \(got {size}\)"):
+    fits = {"maxvit_t": 224, "maxvit_mini": 128, "tiny": 17}[name]
+    said = rf"{name} takes pictures of .* set model.image_size={fits} \(got {size}\)"
+    with pytest.raises(ConfigError, match=said):
         outline(name, 10, image_size=size)
+    outline(name, 10, image_size=fits)
+
+
+@pytest.mark.parametrize("size", [17, 32, 33, 48, 64, 100])
+def test_tiny_pools_as_adaptive_pooling_would(size):
+    features = torch.randn(
+        2, 16, *TinyNetwork(7, size).features(torch.zeros(1, 3, size, size)).shape[2:]
+    )
+    pooled = TinyNetwork(7, size).classifier[0](features)
+    torch.testing.assert_close(pooled, F.adaptive_avg_pool2d(features, 2))
 
 
 def test_maxvit_takes_multiples_of_its_size():
