@@ -32,9 +32,9 @@ _OF_SEVERAL = {
     "inverse_sqrt": root_of_occurrence,
     "effective_number": effective_occurrence,
 }
-# How many times the weight of a category in Table 4 may be that of its own counts, or the other
-# way round, in a data set that is distributed as AffectNet is. The drawn faces are within 1.1.
-_LIKE_AFFECTNET = 1.5
+# How many times more, or fewer, samples of a category than Table 4 expects there may be in a data
+# set that is distributed as AffectNet is, beyond so many standard deviations of a count.
+_LIKE_AFFECTNET, _DEVIATIONS = 1.5, 4
 
 
 @dataclass(frozen=True)
@@ -82,19 +82,21 @@ class ClassWeights:
         """What to say where Table 4 weighs samples that are not distributed as AffectNet's are."""
         if self.setting != "paper" or self.values is None:
             return None
-        present = [k for k, count in enumerate(self.counts) if count]
-        own = inverse_frequency([self.counts[k] for k in present])
-        share = sum(self.values[k] for k in present)
+        present = {k: count for k, count in enumerate(self.counts) if count}
+        expected = {k: 1 / self.values[k] for k in present}
+        scale = sum(present.values()) / sum(expected.values(), start=1e-9)
         factors = {
-            k: self.values[k] / share / weight for k, weight in zip(present, own, strict=True)
+            k: count / (scale * expected[k])
+            for k, count in present.items()
+            if abs(count - scale * expected[k]) > _DEVIATIONS * (scale * expected[k]) ** 0.5
         }
         most = max(factors, key=lambda k: abs(math.log(factors[k])), default=None)
         if most is None or 1 / _LIKE_AFFECTNET <= factors[most] <= _LIKE_AFFECTNET:
             return None
         return (
             "data.class_weights=paper are weights for the counts of AffectNet, and this training "
-            f"split is distributed otherwise: {self.space.categories[most]} weighs "
-            f"{factors[most]:.2g} times what its share of these samples would give it. Set "
+            f"split is distributed otherwise: {self.space.categories[most]} has "
+            f"{factors[most]:.2g} times the share of the samples that it has there. Set "
             f"data.class_weights to {', '.join(_OF_ONE)} (from these counts) or none; of another "
             "data set than AffectNet, class folders are data=folders or data=fer2013"
         )

@@ -13,8 +13,9 @@ import pytest
 from omegaconf import DictConfig, open_dict
 
 from cage_lightning.app.build import _loss, build_data
+from cage_lightning.commands.train import _class_weights as weights_of
 from cage_lightning.data.annotations import Annotations
-from cage_lightning.data.class_weights import PAPER_CLASS_WEIGHTS, inverse_frequency
+from cage_lightning.data.class_weights import PAPER_CLASS_WEIGHTS
 from cage_lightning.data.module import ExpressionData
 from cage_lightning.data.weighting import class_weights, weighting
 from cage_lightning.demo.faces.labels import TRAIN_COUNTS
@@ -189,7 +190,7 @@ def test_log_and_results_say_which_weights_and_from_what() -> None:
 def test_weights_of_affectnet_on_photographs_of_another_data_set_are_warned_of() -> None:
     warning = class_weights("paper", AFFECTNET_7, FER2013, sum(FER2013)).warning()
     assert warning is not None
-    assert "Fear weighs 4 times" in warning
+    assert "Fear has 6.4 times the share" in warning
     assert "data.class_weights to inverse_frequency, inverse_sqrt" in warning
     assert "data=folders or data=fer2013" in warning
     for name in ("none", "inverse_frequency"):
@@ -200,4 +201,17 @@ def test_weights_of_affectnet_on_photographs_of_another_data_set_are_warned_of()
     # A category that is not there is not what differs.
     without = (*TRAIN_COUNTS[:5].tolist(), 0, int(TRAIN_COUNTS[6]))
     assert class_weights("paper", AFFECTNET_7, without, sum(without)).warning() is None
-    assert inverse_frequency(TRAIN_COUNTS[:7].tolist())[0] == pytest.approx(0.0226, abs=1e-4)
+    # Nor is chance: 200 drawn faces.
+    few = [49, 100, 22, 6, 8, 1, 14]
+    assert class_weights("paper", AFFECTNET_7, few, sum(few)).warning() is None
+    assert class_weights("paper", AFFECTNET_7, [0] * 7, 0).warning() is None
+    equal = class_weights("paper", AFFECTNET_7, [500] * 7, 3500).warning()
+    assert equal is not None
+    assert "Disgust has 11 times the share" in equal
+
+
+def test_a_loss_without_categories_weighs_none() -> None:
+    config = composed("data=affectnet7", "loss=va")
+    assert weights_of(config, loaded(config)) is None
+    config = composed("data=affectnet7", "loss=combined")
+    assert weights_of(config, loaded(config)) is not None
