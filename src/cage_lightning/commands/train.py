@@ -27,6 +27,7 @@ from cage_lightning.commands.preflight import (
     check_checkpoints,
     check_limits,
     check_monitors,
+    fine_tunes_nothing,
 )
 from cage_lightning.commands.results import (
     draw_figures,
@@ -205,7 +206,8 @@ def _assemble(
     module = build.build_module(config, data)
     if weights := _class_weights(config, data):
         log.info("%s", weights)
-        if warning := weights.warning():
+    for warning in (weights and weights.warning(), fine_tunes_nothing(config)):
+        if warning:
             log.warning("%s", warning)
     check_monitors(config, arguments["callbacks"], module)
     trainer = build.build_trainer(

@@ -5,12 +5,21 @@ from __future__ import annotations
 import math
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models.maxvit import MaxVit
 
 
 SMALLEST_SIZE = 17
 """Height and width of the smallest pictures, of which four halvings leave 2 x 2."""
+
+
+def _convolution(inputs: int, outputs: int, stride: int = 1) -> nn.Conv2d:
+    return nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False)
+
+
+def _norm(channels: int) -> nn.GroupNorm:
+    return nn.GroupNorm(channels // 16, channels)
 
 
 def _stage(inputs: int, outputs: int) -> nn.Sequential:
@@ -21,13 +30,40 @@ def _stage(inputs: int, outputs: int) -> nn.Sequential:
     gradient. For the same reason the network has no dropout.
     """
     return nn.Sequential(
-        nn.Conv2d(inputs, outputs, 3, stride=2, padding=1, bias=False),
-        nn.GroupNorm(outputs // 16, outputs),
+        _convolution(inputs, outputs, stride=2),
+        _norm(outputs),
         nn.ReLU(inplace=True),
         nn.Conv2d(outputs, outputs, 3, padding=1, groups=outputs, bias=False),
         nn.Conv2d(outputs, outputs, 1, bias=False),
-        nn.GroupNorm(outputs // 16, outputs),
+        _norm(outputs),
         nn.ReLU(inplace=True),
+    )
+
+
+class _Residual(nn.Module):
+    """Two convolutions whose result is added to what they get (He et al., 2016)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.branch = nn.Sequential(
+            _convolution(channels, channels),
+            _norm(channels),
+            nn.ReLU(inplace=True),
+            _convolution(channels, channels),
+            _norm(channels),
+        )
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return F.relu(maps + self.branch(maps))
+
+
+def _residual_stage(inputs: int, outputs: int) -> nn.Sequential:
+    """Build a stage: a convolution that halves height and width, then a residual block."""
+    return nn.Sequential(
+        _convolution(inputs, outputs, stride=2),
+        _norm(outputs),
+        nn.ReLU(inplace=True),
+        _Residual(outputs),
     )
 
 
