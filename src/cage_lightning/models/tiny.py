@@ -5,21 +5,12 @@ from __future__ import annotations
 import math
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models.maxvit import MaxVit
 
 
 SMALLEST_SIZE = 17
 """Height and width of the smallest pictures, of which four halvings leave 2 x 2."""
-
-
-def _convolution(inputs: int, outputs: int, stride: int = 1) -> nn.Conv2d:
-    return nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False)
-
-
-def _norm(channels: int) -> nn.GroupNorm:
-    return nn.GroupNorm(channels // 16, channels)
 
 
 def _stage(inputs: int, outputs: int) -> nn.Sequential:
@@ -30,54 +21,30 @@ def _stage(inputs: int, outputs: int) -> nn.Sequential:
     gradient. For the same reason the network has no dropout.
     """
     return nn.Sequential(
-        _convolution(inputs, outputs, stride=2),
-        _norm(outputs),
+        nn.Conv2d(inputs, outputs, 3, stride=2, padding=1, bias=False),
+        nn.GroupNorm(outputs // 16, outputs),
         nn.ReLU(inplace=True),
         nn.Conv2d(outputs, outputs, 3, padding=1, groups=outputs, bias=False),
         nn.Conv2d(outputs, outputs, 1, bias=False),
-        _norm(outputs),
+        nn.GroupNorm(outputs // 16, outputs),
         nn.ReLU(inplace=True),
     )
 
 
-class _Residual(nn.Module):
-    """Two convolutions whose result is added to what they get (He et al., 2016)."""
+def _pooling(side: int) -> tuple[nn.AvgPool2d, int]:
+    """What makes maps of `side` x `side`, at least 2, smaller, and the side that they then have.
 
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.branch = nn.Sequential(
-            _convolution(channels, channels),
-            _norm(channels),
-            nn.ReLU(inplace=True),
-            _convolution(channels, channels),
-            _norm(channels),
-        )
-
-    def forward(self, maps: Tensor) -> Tensor:
-        return F.relu(maps + self.branch(maps))
-
-
-def _residual_stage(inputs: int, outputs: int) -> nn.Sequential:
-    """Build a stage: a convolution that halves height and width, then a residual block."""
-    return nn.Sequential(
-        _convolution(inputs, outputs, stride=2),
-        _norm(outputs),
-        nn.ReLU(inplace=True),
-        _Residual(outputs),
-    )
-
-
-def _quarters(size: int) -> nn.AvgPool2d:
-    """Pool maps of `size` x `size`, at least 2, to 2 x 2; of an odd size the quarters overlap.
-
-    Not to 1 x 1, because it matters where in the face a feature is. The window is fixed: adaptive
-    pooling, which would give the same, is not deterministic on CUDA.
+    It ends at 2 x 2 and not at 1 x 1, because it matters where in the face a feature is, and leaves
+    3 x 3 as it is. Of an odd side the quarters overlap. The window is fixed: adaptive pooling, which
+    would give the same quarters, is not deterministic on CUDA.
     """
-    return nn.AvgPool2d(size - size // 2, stride=size // 2)
+    if side == 3:
+        return nn.AvgPool2d(1), 3
+    return nn.AvgPool2d(side - side // 2, stride=side // 2), 2
 
 
 class TinyNetwork(nn.Module):
-    """Four convolution stages and one linear layer, for pictures of about 64 x 64.
+    """Four convolution stages and one linear layer, for pictures of about 48 x 48 or 64 x 64.
 
     Args:
         num_outputs: Width of the output.
@@ -93,10 +60,11 @@ class TinyNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.features = nn.Sequential(*map(_stage, (3, *widths[:-1]), widths))
+        pooling, side = _pooling(math.ceil(image_size / 2 ** len(widths)))
         self.classifier = nn.Sequential(
-            _quarters(math.ceil(image_size / 2 ** len(widths))),
+            pooling,
             nn.Flatten(),
-            nn.Linear(4 * widths[-1], num_outputs),
+            nn.Linear(side**2 * widths[-1], num_outputs),
         )
 
     def forward(self, image: Tensor) -> Tensor:
@@ -105,6 +73,16 @@ class TinyNetwork(nn.Module):
         image = image.contiguous(memory_format=torch.channels_last)
         outputs: Tensor = self.classifier(self.features(image))
         return outputs
+
+
+def small(num_outputs: int, image_size: int = 64) -> TinyNetwork:
+    """Build a network of the same kind with twice the channels: four times the parameters.
+
+    Args:
+        num_outputs: Width of the output.
+        image_size: As in `TinyNetwork`.
+    """
+    return TinyNetwork(num_outputs, image_size, (32, 64, 128, 256))
 
 
 def maxvit_mini(num_outputs: int, image_size: int = 64) -> MaxVit:
