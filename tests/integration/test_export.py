@@ -196,6 +196,8 @@ def test_all_forms_of_an_ensemble(
         np.testing.assert_allclose(found.probability, whole.probability, atol=largest)  # type: ignore[arg-type]
         assert found.affect_spread is not None
         np.testing.assert_allclose(found.affect_spread, 0, atol=1e-6)  # the same run twice
+        alone = ExpressionModel.load(folder / form["file"], device="cpu").predict(faces[0])
+        np.testing.assert_allclose(alone.probability, whole.probability[:1], atol=largest)  # type: ignore[arg-type]
     for file in folder.iterdir():
         assert str(Path(__file__).parents[2]).encode() not in file.read_bytes()
 
