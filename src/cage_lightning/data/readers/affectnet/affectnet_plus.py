@@ -34,14 +34,14 @@ def _find(root: Path, split: str) -> Path | None:
 
 def _read(root: Path, source: Path) -> Rows:
     pattern = re.compile(r"(\d+)\.json", re.ASCII)
-    number = sorted(int(match[1]) for match in matching(root, source, pattern))
-    if not number:
+    stems = sorted((m[1] for m in matching(root, source, pattern)), key=lambda s: (int(s), s))
+    if not stems:
         raise DataError(f"{source} holds no annotations ({{N}}.json).")
-    names = [f"{n}.json" for n in number]
+    names = [f"{stem}.json" for stem in stems]
     rows = map_files(lambda name: _read_json(source / name), names, f"Reading {source}")
     table = np.array(rows)
     return Rows(
-        *numbered_pictures(root, source.parent / "images", number),
+        *numbered_pictures(root, source.parent / "images", stems),
         label=table[:, :3],
         where=lambda row, _: str(source / names[row]),
         extra={

@@ -33,7 +33,7 @@ def _read(root: Path, source: Path) -> Rows:
         raise DataError(f"{source}: number {number[1:][twice][0]} occurs twice.")
     images = root / source.name.removesuffix(SUFFIX) / "images"
     return Rows(
-        *numbered_pictures(root, images, number.tolist()),
+        *numbered_pictures(root, images, [str(n) for n in number.tolist()]),
         label=table[:, 1:],
         where=lambda row, _: f"{source}, number {number[row]}",
     )
