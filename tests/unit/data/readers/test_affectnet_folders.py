@@ -115,7 +115,7 @@ def test_an_unknown_folder_is_refused_by_name(tmp_path, name):
 def test_numbers_that_are_not_the_codes_are_refused(tmp_path, digits):
     for name in digits:
         (tmp_path / "train" / name).mkdir(parents=True)
-    with pytest.raises(DataError, match="not the codes of AffectNet, .* 0 for Neutral") as error:
+    with pytest.raises(DataError, match=r"not the codes of AffectNet, .* 0 for Neutral") as error:
         read(tmp_path)
     of_rafdb = set(digits) <= set("1234567")
     assert ("data=rafdb" in str(error.value)) == of_rafdb

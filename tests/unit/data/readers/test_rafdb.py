@@ -99,7 +99,7 @@ def test_the_labels_are_not_the_codes_of_affectnet(tmp_path, write, label):
 
 def test_its_folders_are_not_read_as_affectnet(tmp_path):
     write_folders(tmp_path, ROWS | {f"train_1000{k}": str(k) for k in range(1, 8)})
-    with pytest.raises(DataError, match="not the codes of AffectNet.*data=rafdb"):
+    with pytest.raises(DataError, match=r"not the codes of AffectNet.*data=rafdb"):
         read_affectnet(tmp_path / "DATASET", "train", AFFECTNET_7)
 
 
