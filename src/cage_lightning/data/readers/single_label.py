@@ -12,14 +12,13 @@ import numpy.typing as npt
 
 from cage_lightning.data.annotations import Annotations, has_area, repeated
 from cage_lightning.data.files import OnError, list_files
+from cage_lightning.data.formats import is_picture, other_files
 from cage_lightning.errors import DataError
 from cage_lightning.labels import LabelSpace
 
 COLUMNS = ("exp", "val", "aro")
 NOT_ANNOTATED = -2.0
 """The mark of AffectNet for a valence or arousal that nobody gave."""
-
-PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 
 
 class Rows(NamedTuple):
@@ -71,7 +70,8 @@ def to_table(
         on_error: ``raise``; ``skip`` to leave out rows without a picture; or ``keep`` to return
             them as they are.
         splits_share_folders: Whether the pictures of several splits lie in the same folders. If
-            not, a picture that no row names is counted as one without label.
+            not, a picture that no row names is counted as one without label, and any other file
+            beside them as no picture.
 
     Raises:
         DataError: A label is out of range; an id occurs twice; a picture is missing or outside
@@ -109,9 +109,9 @@ def to_table(
     left_out = Counter(reason[reason != ""].tolist()) + Counter(rows.left_out)
     if not splits_share_folders:
         unnamed = present.difference(rows.picture)
-        left_out["picture without label"] = sum(
-            path.lower().endswith(PICTURE_SUFFIXES) for path in unnamed
-        )
+        left_out["picture without label"] += sum(map(is_picture, unnamed))
+        others = (path for path in unnamed if not is_picture(path) and root / path != source)
+        left_out += other_files(others)
 
     take = np.flatnonzero(reason == "")
     if not take.size:

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cage_lightning.data.face_dataset import FaceDataset
+from cage_lightning.data.formats import PICTURE_SUFFIXES
 from cage_lightning.data.readers.affectnet import class_folders, read_affectnet
 from cage_lightning.errors import DataError
 from cage_lightning.labels import AFFECTNET_7, AFFECTNET_8, Prediction
@@ -196,7 +197,32 @@ def test_only_pictures_are_read(tmp_path):
         (tmp_path / "train" / "Fear" / name).write_bytes(picture(f".{name.split('.')[1]}"))
     table = read(tmp_path)
     assert len(table) == len(ROWS) + 3
-    assert table.left_out == {}
+    assert table.left_out == {"no picture (.txt)": 1, "no picture": 1}
+
+
+def test_pictures_of_every_format_are_read(tmp_path):
+    (tmp_path / "train" / "Fear").mkdir(parents=True)
+    (tmp_path / "train" / "Fear" / "0.txt").touch()
+    for number, suffix in enumerate(PICTURE_SUFFIXES):
+        if suffix != ".pfm":  # its pixels are numbers without a range, which is a fault later
+            place = tmp_path / "train" / "Fear" / f"{number}{suffix.upper()}"
+            place.write_bytes(picture(suffix))
+    table = read(tmp_path)
+    assert len(table) == len(PICTURE_SUFFIXES) - 1
+    assert table.left_out == {"no picture (.txt)": 1}
+    for row in range(len(table)):
+        assert FaceDataset(table, 8)[row].image.shape == (3, 8, 8)
+
+
+def test_pictures_outside_the_categories_and_folders_without_any_are_counted(tmp_path):
+    write_folders(tmp_path, "train", ROWS, NAMES)
+    (tmp_path / "train" / "stray.gif").write_bytes(picture(".gif"))
+    fear = tmp_path / "train" / "Fear"
+    for path in fear.iterdir():
+        path.rename(path.with_suffix(".heic"))
+    table = read(tmp_path)
+    assert len(table) == len(ROWS) - 2
+    assert table.left_out == {"no picture (.heic)": 2, "picture without label": 1}
 
 
 def test_a_folder_in_a_category_is_an_error(tmp_path):
@@ -207,11 +233,12 @@ def test_a_folder_in_a_category_is_an_error(tmp_path):
         read(tmp_path)
 
 
-def test_two_pictures_of_one_name_are_an_error(tmp_path):
-    write_folders(tmp_path, "train", [Row(0)], NAMES)
+def test_two_pictures_of_one_name_are_two_samples(tmp_path):
+    write_folders(tmp_path, "train", [Row(0), Row(8)], NAMES)
     (tmp_path / "train" / "Neutral" / "0.webp").write_bytes(picture(".webp"))
-    with pytest.raises(DataError, match=r"train/Neutral/0.*the id occurs twice"):
-        read(tmp_path)
+    table = read(tmp_path)
+    neutral = "train/Neutral/"
+    assert table.id.tolist() == [f"{neutral}0.jpg", f"{neutral}0.webp", f"{neutral}8"]
 
 
 def test_folders_without_pictures_are_an_error(tmp_path):

@@ -209,6 +209,7 @@ def test_numbers_with_zeros_in_front_are_the_same_numbers(tmp_path, layout):
 
 def test_unlabelled_pictures_of_any_format_are_counted(tmp_path):
     write_2021(tmp_path, "train_set", ROWS)
-    for name in ("a.JPG", "b.png", "c.TIFF", "0.jpeg", "notes.txt", ".hidden.jpg"):
+    for name in ("a.JPG", "b.png", "c.TIFF", "0.jpeg", "d.gif", "notes.txt", ".hidden.jpg"):
         (tmp_path / "train_set" / "images" / name).touch()
-    assert read_affectnet(tmp_path, "train", AFFECTNET_8).left_out == {"picture without label": 4}
+    left_out = {"no picture (.txt)": 1, "picture without label": 5}
+    assert read_affectnet(tmp_path, "train", AFFECTNET_8).left_out == left_out

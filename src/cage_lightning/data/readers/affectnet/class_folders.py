@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 import re
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
+from cage_lightning.data.formats import PICTURE_SUFFIXES, is_passed_over, is_picture, other_files
 from cage_lightning.data.readers.affectnet.release import CODES, Release
-from cage_lightning.data.readers.single_label import PICTURE_SUFFIXES, Rows
+from cage_lightning.data.readers.single_label import Rows
 from cage_lightning.errors import DataError
 from cage_lightning.labels import AFFECTNET_8, SYNONYMS
 
@@ -55,19 +58,43 @@ def _read(root: Path, source: Path) -> Rows:
     _tell_unread(root, source)
     classes = _folders(source)
     codes = _codes(source, [folder.name for folder in classes])
+    pictured = [_pictures(folder) for folder in classes]
     found = sorted(
         (path.relative_to(root).as_posix(), code)
-        for folder, code in zip(classes, codes, strict=True)
-        for path in _pictures(folder)
+        for paths, code in zip(pictured, codes, strict=True)
+        for path in paths
     )
     if not found:
         raise DataError(f"{source} holds no pictures ({', '.join(PICTURE_SUFFIXES)}).")
     pictures = [picture for picture, _ in found]
     return Rows(
-        id=np.array([picture.rpartition(".")[0] for picture in pictures], np.str_),
+        id=_ids(pictures),
         picture=pictures,
         label=np.array([[code] for _, code in found], dtype=np.float64),
         where=lambda row, _: str(root / pictures[row]),
+        left_out=_left_out(
+            source, [f for f, paths in zip(classes, pictured, strict=True) if not paths]
+        ),
+    )
+
+
+def _left_out(source: Path, without: list[Path]) -> Counter[str]:
+    """What lies beside the categories, and in those without a picture: no row leads to it."""
+    beside = sum(path.is_file() for path in _visible_pictures(source))
+    others = other_files(path.name for folder in without for path in folder.iterdir())
+    return Counter({"picture without label": beside}) + others
+
+
+def _ids(pictures: list[str]) -> npt.NDArray[np.str_]:
+    """The paths without their endings, but of files that differ in nothing else the whole paths."""
+    names = [picture.rpartition(".")[0] for picture in pictures]
+    times = Counter(names)
+    return np.array(
+        [
+            name if times[name] == 1 else picture
+            for name, picture in zip(names, pictures, strict=True)
+        ],
+        np.str_,
     )
 
 
@@ -153,11 +180,11 @@ def _pictures(folder: Path) -> list[Path]:
     """Visible pictures of one category."""
     if inner := _folders(folder):
         raise DataError(f"{inner[0]}: a folder of pictures holds no folders. Move its pictures up.")
-    return [
-        path
-        for path in folder.iterdir()
-        if path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith(".")
-    ]
+    return _visible_pictures(folder)
+
+
+def _visible_pictures(folder: Path) -> list[Path]:
+    return [p for p in folder.iterdir() if is_picture(p.name) and not is_passed_over(p.name)]
 
 
 CLASS_FOLDERS = Release(
