@@ -3,9 +3,10 @@
     <data.root>.store/<label space>/{train,val,test}.arrow
 
 A row is a sample: ``id``, ``path``, ``image`` (what is in the picture file, byte for byte),
-``category``, ``affect``, where the dataset has boxes ``box``, and its further columns. A picture of
-several persons is repeated in the row of each, so that a row is complete for whoever reads Arrow.
-The schema's metadata tell in JSON, under ``cage_lightning``, what the file was made from.
+``category``, ``affect`` where it has dimensions, ``box`` where the dataset has boxes, and its
+further columns. A picture of several persons is repeated in the row of each, so that a row is
+complete for whoever reads Arrow. The schema's metadata tell in JSON, under ``cage_lightning``,
+what the file was made from.
 """
 
 from __future__ import annotations
@@ -203,7 +204,7 @@ def read_store(file: Path, root: Path) -> tuple[Annotations, About]:
             id=_values(stored["id"]),
             path=_values(stored["path"]),
             category=category.reshape(-1, width) if space.multi_label else category,
-            affect=_values(stored["affect"]).reshape(-1, len(space.dimensions)),
+            affect=_affect(stored, len(space.dimensions)),
             left_out=about.left_out,
             box=_values(stored["box"]).reshape(-1, 4) if "box" in stored.column_names else None,
             extra=extra,
@@ -265,10 +266,18 @@ def _identity(folder: str | Path) -> tuple[int, int]:
     return state.st_dev, state.st_ino
 
 
+def _affect(stored: pa.Table, width: int) -> npt.NDArray[np.float32]:
+    """Without dimensions there is no column."""
+    if width == 0:
+        return np.empty((stored.num_rows, 0), np.float32)
+    return _values(stored["affect"]).reshape(-1, width)
+
+
 def _columns(table: Annotations) -> dict[str, pa.Array]:
     """The table as Arrow columns."""
     columns = {"id": table.id, "path": table.path, "category": table.category}
-    columns |= {"affect": table.affect} | ({} if table.box is None else {"box": table.box})
+    columns |= {"affect": table.affect} if table.space.dimensions else {}
+    columns |= {} if table.box is None else {"box": table.box}
     return {name: _arrow(column) for name, column in (columns | dict(table.extra)).items()}
 
 

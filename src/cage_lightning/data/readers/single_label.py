@@ -78,6 +78,8 @@ def to_table(
             `root`; no row is left.
     """
     code, affect = _checked_labels(rows, len(codes))
+    if not affect.shape[1]:
+        affect = np.full((len(code), len(space.dimensions)), np.nan)
     if (again := repeated(rows.id)).any():
         raise DataError(f"{rows.where(int(again.argmax()), COLUMNS[0])}: the id occurs twice")
     present = list_files(
@@ -130,7 +132,7 @@ def to_table(
 
 
 def _checked_labels(rows: Rows, k: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-    """Codes ``[N]``, below `k`, and affect ``[N, 2]``, or an error that names the first bad one."""
+    """Codes ``[N]``, below `k`, and affect ``[N, 2 or 0]``; an error names the first bad one."""
     code, affect = rows.label[:, 0], rows.label[:, 1:]
     good_affect = (np.abs(affect) <= 1) | (affect == NOT_ANNOTATED)
     bad = ~np.column_stack([np.isin(code, range(k)), good_affect])
@@ -143,6 +145,4 @@ def _checked_labels(rows: Rows, k: int) -> tuple[npt.NDArray[np.int64], npt.NDAr
             f"expected {codes if name == 'exp' else 'a value in [-1, 1], or -2'} "
             f"({int(bad.any(axis=1).sum())} such rows of {len(bad)})"
         )
-    if not affect.shape[1]:
-        affect = np.full((len(code), 2), np.nan)
     return code.astype(np.int64), affect
