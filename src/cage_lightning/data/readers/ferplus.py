@@ -12,11 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from cage_lightning.data.annotations import Annotations
 from cage_lightning.data.files import OnError, first_file, no_release
-from cage_lightning.data.readers.single_label import Rows, to_table
+from cage_lightning.data.readers.single_label import Rows, shares, to_table
 from cage_lightning.errors import DataError, check_choice
 from cage_lightning.labels import LabelSpace
 
@@ -100,20 +99,13 @@ def read_ferplus(
         picture=[f"{folder}/{name}" for _, name, _ in faces],
         label=code[:, None].astype(np.float64),
         where=lambda row, _: f"{source}, line {faces[row][0]}",
-        extra={"votes": votes, "soft": _shares(votes, space)},
+        extra={"votes": votes, "soft": shares(votes, CODES, space)},
         left_out={
             "no picture name": len(listed) - len(named),
             "picture listed before": len(named) - len(faces),
         },
     )
     return to_table(rows, root, source, space, CODES, on_error)
-
-
-def _shares(votes: npt.NDArray[np.int64], space: LabelSpace) -> npt.NDArray[np.float32]:
-    """The shares of the categories of `space` in the votes for them, rows of 0 without any."""
-    of_space = votes[:, [CODES.index(category) for category in space.categories]]
-    shares = of_space / np.maximum(of_space.sum(axis=1, keepdims=True), 1)
-    return np.asarray(shares, np.float32)
 
 
 def _listed(source: Path, usage: str) -> Iterator[tuple[int, str, list[int]]]:

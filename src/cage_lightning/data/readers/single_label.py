@@ -131,6 +131,25 @@ def to_table(
     )
 
 
+def shares(
+    votes: npt.NDArray[Any], codes: Sequence[str], space: LabelSpace
+) -> npt.NDArray[np.float32]:
+    """The shares of the categories in votes or soft labels: the column ``soft`` of a table.
+
+    Args:
+        votes: ``[N, C]``; what is negative or NaN counts for nothing.
+        codes: What the columns stand for, C or more; those of no category of `space` do not count.
+        space: The categories, each among `codes`.
+
+    Returns:
+        float32 ``[N, K]``: rows sum to 1, or are 0 without a vote for any of the categories.
+    """
+    columns = votes[:, [codes.index(category) for category in space.categories]]
+    counted = np.nan_to_num(np.maximum(columns, 0).astype(np.float64))
+    total = counted.sum(axis=1, keepdims=True)
+    return (counted / np.where(total > 0, total, 1)).astype(np.float32)
+
+
 def _checked_labels(rows: Rows, k: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
     """Codes ``[N]``, below `k`, and affect ``[N, 2 or 0]``; an error names the first bad one."""
     code, affect = rows.label[:, 0], rows.label[:, 1:]
