@@ -147,7 +147,7 @@ def shares(
     columns = votes[:, [codes.index(category) for category in space.categories]]
     counted = np.nan_to_num(np.maximum(columns, 0).astype(np.float64))
     total = counted.sum(axis=1, keepdims=True)
-    return (counted / np.where(total > 0, total, 1)).astype(np.float32)
+    return np.asarray(counted / np.where(total > 0, total, 1), np.float32)
 
 
 def _checked_labels(rows: Rows, k: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:

@@ -56,8 +56,8 @@ def test_the_shares_are_those_of_the_categories(tmp_path, space):
     soft = read(tmp_path, space=space).soft
     assert soft is not None
     first = [0.25, 0.5, 0, 0, 0, 0, 0, 0.25] if k == 8 else [1 / 3, 2 / 3, 0, 0, 0, 0, 0]
-    second = [0, 0, 0, 0, 0, 0, 0, 1][:k]  # of seven, nothing is known
-    np.testing.assert_allclose(soft, [first, second], rtol=1e-6)
+    second = [0.0, 0, 0, 0, 0, 0, 0, 1][:k]  # of seven, nothing is known
+    np.testing.assert_allclose(soft, np.array([first, second]), rtol=1e-6)
     assert soft.dtype == np.float32
 
 
