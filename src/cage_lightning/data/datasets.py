@@ -11,6 +11,7 @@ from cage_lightning.data.readers import affectnet, emotic
 from cage_lightning.data.readers.ferplus import read_ferplus
 from cage_lightning.data.readers.rafdb import read_rafdb
 from cage_lightning.data.source import Release
+from cage_lightning.data.table_source import Folders, Table
 from cage_lightning.demo import emotic as demo_emotic
 from cage_lightning.demo import faces as demo_faces
 from cage_lightning.errors import check_choice
@@ -22,7 +23,9 @@ __all__ = [
     "Emotic",
     "Fer2013",
     "FerPlus",
+    "Folders",
     "RafDb",
+    "Table",
 ]
 
 _Setting = Literal["raise", "skip"]

@@ -10,8 +10,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from cage_lightning.data.formats import PICTURE_SUFFIXES, is_passed_over, is_picture, other_files
+from cage_lightning.data.formats import PICTURE_SUFFIXES, other_files
 from cage_lightning.data.readers.affectnet.release import CODES, Release
+from cage_lightning.data.readers.picture_folders import pictures_in as _pictures
+from cage_lightning.data.readers.picture_folders import visible_folders as _folders
+from cage_lightning.data.readers.picture_folders import visible_pictures
 from cage_lightning.data.readers.single_label import Rows
 from cage_lightning.errors import DataError
 from cage_lightning.labels import AFFECTNET_8, SYNONYMS
@@ -80,7 +83,7 @@ def _read(root: Path, source: Path) -> Rows:
 
 def _left_out(source: Path, without: list[Path]) -> Counter[str]:
     """What lies beside the categories, and in those without a picture: no row leads to it."""
-    beside = sum(path.is_file() for path in _visible_pictures(source))
+    beside = sum(path.is_file() for path in visible_pictures(source))
     others = other_files(path.name for folder in without for path in folder.iterdir())
     return Counter({"picture without label": beside}) + others
 
@@ -167,24 +170,6 @@ def _yolo(folder: Path) -> str:
         "categories in an order that only its data.yaml tells. Write a table with a row for each "
         "face (picture, category by name, left, top, right, bottom), and read it with data=table."
     )
-
-
-def _folders(parent: Path) -> list[Path]:
-    if not parent.is_dir():
-        return []
-    visible = (path for path in parent.iterdir() if not path.name.startswith("."))
-    return sorted(path for path in visible if path.is_dir())
-
-
-def _pictures(folder: Path) -> list[Path]:
-    """Visible pictures of one category."""
-    if inner := _folders(folder):
-        raise DataError(f"{inner[0]}: a folder of pictures holds no folders. Move its pictures up.")
-    return _visible_pictures(folder)
-
-
-def _visible_pictures(folder: Path) -> list[Path]:
-    return [p for p in folder.iterdir() if is_picture(p.name) and not is_passed_over(p.name)]
 
 
 CLASS_FOLDERS = Release(
