@@ -162,8 +162,8 @@ def _categories(source: Path, names: list[str]) -> list[str]:
         if category not in CATEGORIES:
             raise DataError(
                 f"{source / name}: {name!r} is no category of FER2013: expected "
-                f"{', '.join(CATEGORIES)}, or 0 to 6 in that order. data=folders reads other "
-                "categories as well"
+                f"{', '.join(CATEGORIES)}, or 0 to 6 in that order. data=folders "
+                "data.name=NAME reads other categories as well"
             )
     return found
 

@@ -46,7 +46,10 @@ def advice(root: Path) -> str | None:
     return None
 
 
-_BY_FOLDERS = "read it with data=folders, which takes them as they are and makes splits of them"
+_BY_FOLDERS = (
+    "read it with data=folders data.name=NAME, which takes them as they are and makes splits of "
+    "them"
+)
 
 
 def _find(root: Path, split: str) -> Path | None:
@@ -108,7 +111,7 @@ def _tell_unread(root: Path, source: Path) -> None:
             if folder != source and folder.name.lower() in SPLITS["test"]:
                 logger.warning(
                     "%s is not read: AffectNet has two splits, and the test split is %s. "
-                    "data=folders reads both, and chooses the epoch on the former",
+                    "data=folders data.name=NAME reads both, and chooses the epoch on the former",
                     folder,
                     source,
                 )
@@ -124,8 +127,8 @@ def _codes(source: Path, names: list[str]) -> list[int]:
             raise DataError(
                 f"{source / name}: {name!r} is not the name of a category. Rename the folder to "
                 f"one of {', '.join(CODE_OF_NAME)}, or all folders to the codes 0 to 7. Or read "
-                "them with data=folders, which takes other categories as well and leaves folders "
-                f"out: data.leave_out=[{name}]."
+                "them with data=folders data.name=NAME, which takes other categories as well and "
+                f"leaves folders out: data.leave_out=[{name}]."
             )
     return [CODE_OF_NAME[_plain(name)] for name in names]
 
