@@ -48,6 +48,7 @@ class About:
         left_out: Reason -> number of samples left out.
         faults: How many of those for their picture.
         shapes: Shape of one value of each further column.
+        origin: See `Annotations`.
         version: Of the format.
     """
 
@@ -60,6 +61,7 @@ class About:
     left_out: Mapping[str, int] = field(default_factory=dict)
     faults: int = 0
     shapes: Mapping[str, list[int]] = field(default_factory=dict)
+    origin: str = ""
     version: int = VERSION
 
 
@@ -148,6 +150,7 @@ def write_store(file: Path, table: Annotations, images: Iterable[pa.Array], abou
         "label_space": table.space.to_dict(),
         "annotations": table.fingerprint(),
         "left_out": dict(sorted(table.left_out.items())),
+        "origin": table.origin,
         "shapes": {name: list(column.shape[1:]) for name, column in table.extra.items()},
     }
     schema = pa.schema(
@@ -211,6 +214,7 @@ def read_store(file: Path, root: Path) -> tuple[Annotations, About]:
             packed=PackedPictures(
                 file, np.arange(stored.num_rows), stored.schema.metadata[METADATA_KEY]
             ),
+            origin=about.origin,
         )
         damaged = table.fingerprint() != about.annotations
     except (pa.ArrowException, KeyError, ValueError, UnicodeDecodeError, DataError) as error:

@@ -107,7 +107,7 @@ def read_fer2013(root: Path, split: str, on_error: OnError = "raise") -> Annotat
         where=lambda row, _: str(root / pictures[order[row]]),
     )
     shared = part.prefix != ""
-    return to_table(rows, root, part.folder, FER2013, CATEGORIES, on_error, shared)
+    return to_table(rows, root, source or part.folder, FER2013, CATEGORIES, on_error, shared)
 
 
 def _ids(pictures: list[str]) -> npt.NDArray[np.str_]:

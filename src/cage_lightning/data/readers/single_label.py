@@ -128,6 +128,7 @@ def to_table(
         left_out={reason: n for reason, n in sorted(left_out.items()) if n},
         box=None if box is None else box[take],
         extra={name: column[take] for name, column in rows.extra.items()},
+        origin=source.relative_to(root).as_posix(),
     )
 
 

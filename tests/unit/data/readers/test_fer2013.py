@@ -95,6 +95,7 @@ def test_each_form_gives_the_same_table(tmp_path, form):
     assert splits_of(tmp_path) == ("train", "val", "test")
     for split, usage in USAGE.items():
         table = read_fer2013(tmp_path, split)
+        assert table.origin == (form if "csv" in form else table.path[0].partition("/")[0])
         numbers = [n for n, (_, of) in enumerate(ROWS) if of == usage]
         assert table.id.tolist() == [f"fer{n:07d}" for n in numbers]
         names = [FER2013.categories[k] for k in table.category]

@@ -240,11 +240,11 @@ def test_the_shares_are_those_of_the_votes_for_the_categories(tmp_path, space, k
 def test_the_log_says_which_list_is_read(tmp_path, caplog):
     caplog.set_level("INFO")
     write_folder_lists(tmp_path, ROWS)
-    read_ferplus(tmp_path, "val", AFFECTNET_8)
+    assert read_ferplus(tmp_path, "val", AFFECTNET_8).origin == "FER2013Valid/label.csv"
     each = tmp_path / "FER2013Valid/label.csv"
     assert caplog.messages == [f"FER+ val: reading {each}"]
     write_list(tmp_path, ROWS)
-    read_ferplus(tmp_path, "val", AFFECTNET_8)
+    assert read_ferplus(tmp_path, "val", AFFECTNET_8).origin == "fer2013new.csv"
     assert f"{each}, which gives some faces other votes, is not read" in caplog.messages
     assert caplog.messages[-1] == f"FER+ val: reading {tmp_path / 'fer2013new.csv'}"
 
@@ -317,6 +317,7 @@ def test_the_packed_store_keeps_the_votes(tmp_path, monkeypatch):
     assert packed.packed is not None
     assert packed.fingerprint() == read.fingerprint()
     np.testing.assert_array_equal(packed.extra["votes"], read.extra["votes"])
+    assert packed.origin == read.origin == "fer2013new.csv"
 
 
 def test_a_run_from_start_to_finish(command: Command, tmp_path: Path) -> None:
@@ -328,3 +329,4 @@ def test_a_run_from_start_to_finish(command: Command, tmp_path: Path) -> None:
     assert metrics["test/n"] == 8
     assert metrics["meta"]["selection"]["split"] == "val"
     assert metrics["meta"]["data"]["test"]["left_out"] == {"no face": 1, "unknown": 1}
+    assert metrics["meta"]["data"]["test"]["origin"] == "fer2013new.csv"
