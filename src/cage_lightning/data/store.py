@@ -115,11 +115,18 @@ class Store:
         file = self.file(split)
         table, about = read_store(file, self.root)
         if about.label_space != space.to_dict():
-            raise DataError(f"{file} holds other categories than {space.name}: {REMEDY}")
-        if about.settings != settings:
             raise DataError(
-                f"{file} was made with {dict(about.settings)}, not {dict(settings)}: {REMEDY}"
+                f"{file} holds other categories, or affect on another scale, than {space.name}: "
+                f"{REMEDY}"
             )
+        if about.settings != settings:
+            keys = sorted(
+                key
+                for key in about.settings.keys() | settings.keys()
+                if about.settings.get(key) != settings.get(key)
+            )
+            made, asked = ({k: x[k] for k in keys if k in x} for x in (about.settings, settings))
+            raise DataError(f"{file} was made with {made}, not {asked}: {REMEDY}")
         if self.release not in (None, about.release):
             raise DataError(f"the release at {self.root} has changed since {file}: {REMEDY}")
         if image_size is not None and about.image_size not in (None, image_size):

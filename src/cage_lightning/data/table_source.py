@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from cage_lightning.data.annotations import Annotations
 from cage_lightning.data.files import OnError
+from cage_lightning.data.readers.faults import Fault
 from cage_lightning.data.readers.folders import read_folders
 from cage_lightning.data.readers.own import OwnData, Rules
 from cage_lightning.data.readers.samples import SPLIT_NAMES, Samples, joined
@@ -76,6 +77,19 @@ class Own(Source):
             assert self.store is not None
             return tuple(split for split in ("train", "val", "test") if self.store.has(split))
         return self.own.splits
+
+    def own_split(
+        self, split: str, on_error: OnError | None = None, image_size: int | None = None
+    ) -> Annotations:
+        """See `Source`; wrong rows are told of before what a store that is older lacks."""
+        if self._packed is None and self.own.wrong is not None:
+            raise self.own.wrong
+        return super().own_split(split, on_error, image_size)
+
+    @property
+    def wrong_cells(self) -> Sequence[Fault]:
+        """See `Source`."""
+        return () if self._packed is not None else self.own.faults
 
     @property
     def reading(self) -> dict[str, Any]:

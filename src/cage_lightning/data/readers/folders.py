@@ -48,6 +48,7 @@ def read_folders(root: Path) -> Samples:
     pictures = [picture.relative_to(root).as_posix() for _, _, picture in found]
     return Samples(
         root=root,
+        origin=str(root),
         file=[picture for _, _, picture in found],
         place=[""] * len(found),
         picture=pictures,

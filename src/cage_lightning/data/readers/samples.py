@@ -34,6 +34,7 @@ class Samples:
 
     Attributes:
         root: Folder that the pictures are relative to.
+        origin: The tables or the folder, for messages.
         file: The table, or the folder that was read, of each row.
         place: Where a person finds each row in it, as in ``line 5``; empty for a folder.
         picture: Paths relative to `root`, with ``/`` in between.
@@ -52,6 +53,7 @@ class Samples:
     """
 
     root: Path
+    origin: str
     file: list[Path]
     place: list[str]
     picture: list[str]
@@ -80,11 +82,6 @@ class Samples:
         there = self.columns.get(column, "")
         fault = Fault(self.file[row], self.place[row], there, value, problem)
         self.faults.append((row, fault))
-
-    def files(self) -> str:
-        """Where the samples come from, for messages."""
-        files = list(dict.fromkeys(map(str, self.file)))
-        return ", ".join(files) if 0 < len(files) <= len(SPLIT_NAMES) else str(self.root)
 
     def category_names(self) -> set[str]:
         """All that there are."""
@@ -118,6 +115,7 @@ class Samples:
 
         return Samples(
             root=self.root,
+            origin=self.origin,
             file=some(self.file),
             place=some(self.place),
             picture=some(self.picture),
@@ -148,6 +146,7 @@ def joined(parts: Sequence[Samples]) -> Samples:
     offsets = np.cumsum([0, *map(len, parts)]).tolist()
     return Samples(
         root=first.root,
+        origin=", ".join(part.origin for part in parts),
         file=[one for part in parts for one in part.file],
         place=[one for part in parts for one in part.place],
         picture=[one for part in parts for one in part.picture],

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from cage_lightning.data.readers.own.rules import Rules
 from cage_lightning.data.readers.samples import Samples, in_order
-from cage_lightning.errors import ConfigError
+from cage_lightning.errors import ConfigError, DataError
 from cage_lightning.labels import LabelSpace, own_space
 
 logger = logging.getLogger(__name__)
@@ -24,11 +24,19 @@ def without_left_out(samples: Samples, rules: Rules) -> Samples:
     """The samples without the categories that the settings leave out.
 
     A sample of one is left out and counted; where several may apply, it keeps its others.
+
+    Raises:
+        ConfigError: They name a folder that is not there.
     """
     there = samples.category_names()
     out = set(rules.leave_out)
     if rules.only_order:
         out |= there - rules.renamed.keys()
+    if rules.only_order and (unread := rules.renamed.keys() - there):
+        raise ConfigError(
+            f"data.categories names {', '.join(sorted(unread))}, and {samples.root} has the "
+            f"folders {', '.join(in_order(there))}"
+        )
     if strange := rules.leave_out - there:
         logger.warning("data.leave_out: no sample is called %s", ", ".join(sorted(strange)))
     drop = np.zeros(len(samples), dtype=bool)
@@ -110,22 +118,17 @@ def space_of(samples: Samples, rules: Rules, order: tuple[str, ...]) -> LabelSpa
     """The label space, and say what its categories are.
 
     Raises:
-        ConfigError: A category cannot be a name, or is the only one.
+        ConfigError: A category cannot be a name.
     """
-    files = samples.files()
     try:
         space = own_space(
             rules.name, order, samples.dimensions, rules.native_range, rules.multi_label
         )
     except ValueError as error:
         raise ConfigError(
-            f"{files}: {error}. Say what each text means, data.categories={{TEXT: NAME, ...}}"
+            f"{samples.origin}: {error}: choose another one, data.categories={{TEXT: NAME}} or "
+            "data.affect={NAME: COLUMN}"
         ) from error
-    if len(order) == 1 and not rules.multi_label:
-        raise ConfigError(
-            f"{files}: {order[0]!r} is the only category, and there is nothing to tell apart: "
-            "name several in data.categories, or none, data.categories=[]"
-        )
     if order and len(samples):
         counts = Counter(name for names in samples.names for name in names)
         given = rules.order is not None or samples.soft_names
@@ -133,6 +136,25 @@ def space_of(samples: Samples, rules: Rules, order: tuple[str, ...]) -> LabelSpa
         how = "as set" if given else "sorted"
         logger.info("categories in the order of the outputs, %s: %s", how, shown)
     return space
+
+
+def check_categories(samples: Samples, space: LabelSpace) -> None:
+    """Refuse a single category, and no label at all.
+
+    Raises:
+        ConfigError: There is one category.
+        DataError: There are no labels.
+    """
+    if not len(samples):
+        raise DataError(
+            f"{samples.origin}: no row has a label: name the columns of categories or affect with "
+            "data.columns.category, data.soft or data.affect"
+        )
+    if len(space.categories) == 1 and not space.multi_label:
+        raise ConfigError(
+            f"{samples.origin}: {space.categories[0]!r} is the only category, and there is nothing "
+            "to tell apart: name several in data.categories, or none, data.categories=[]"
+        )
 
 
 def to_arrays(

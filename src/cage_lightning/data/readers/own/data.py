@@ -13,6 +13,7 @@ from cage_lightning.data.files import OnError
 from cage_lightning.data.formats import is_picture
 from cage_lightning.data.readers.faults import WrongRows
 from cage_lightning.data.readers.own.categories import (
+    check_categories,
     order_of,
     refuse_names,
     space_of,
@@ -35,7 +36,8 @@ class OwnData:
         space: Its categories and dimensions.
         splits: Those it has, of ``train``, ``val`` and ``test``.
         group_by: The group of which no value is in two splits; None where there is none.
-        wrong: The rows that cannot be used; None if all can, or they are left out.
+        faults: What is wrong in the rows that cannot be used.
+        wrong: The error that tells of them; None if there are none, or they are left out.
         rows_left_out: Their number, if they are.
 
     Args:
@@ -54,28 +56,29 @@ class OwnData:
         order = order_of(samples, rules)
         refuse_names(samples, rules, order)
         _refuse_repeated(samples)
+        samples.faults.sort(key=lambda fault: -1 if fault[0] is None else fault[0])
         bad = {row for row, _ in samples.faults if row is not None}
         count = len(bad) + sum(row is None for row, _ in samples.faults)
-        wrong = WrongRows([fault for _, fault in samples.faults], count) if count else None
+        self.faults = tuple(fault for _, fault in samples.faults)
+        wrong = WrongRows(self.faults, count) if count else None
         self.wrong, self.rows_left_out = (None, count) if skip else (wrong, 0)
         if skip and wrong is not None:
             logger.warning("%d rows are left out: %s", count, wrong)
             for row in sorted(bad):
                 samples.leave_out(row, "wrong row")
             samples.left_out["train", "wrong row"] += count - len(bad)
+        self._named = frozenset(samples.picture)
         sound = np.array([row not in bad for row in range(len(samples))], dtype=bool)
         self.samples = _with_labels(samples, sound)
         self.space = space_of(self.samples, rules, order)
         self.category, self.soft = to_arrays(self.samples, self.space)
         make_splits(self.samples, self.category, rules, self.group_by)
-        there = set(self.samples.split)
+        there = {"train", "test"} if self.wrong else set(self.samples.split)
         self.splits = tuple(split for split in ("train", "val", "test") if split in there)
         if self.wrong is None:
-            if not len(self.samples):
-                raise DataError(
-                    f"{samples.files()}: no row has a label: name the columns of categories or "
-                    "affect with data.columns.category, data.soft or data.affect"
-                )
+            if wrong is not None and not len(self.samples):
+                raise wrong
+            check_categories(self.samples, self.space)
             check_splits(self.samples, rules, self.group_by)
 
     def annotations(self, split: str, on_error: OnError) -> Annotations:
@@ -89,7 +92,7 @@ class OwnData:
             raise self.wrong
         samples, rows = self.samples, self.samples.rows_of(split)
         if not rows.size:
-            raise DataError(f"{samples.files()}: there is no row of the {split} split")
+            raise DataError(f"{samples.origin}: there is no row of the {split} split")
         present, pictures = present_pictures(samples, rows, on_error)
         absent = np.array([picture not in present for picture in pictures], dtype=bool)
         missing = [pictures[k] for k in np.flatnonzero(absent).tolist()]
@@ -102,11 +105,11 @@ class OwnData:
             )
         take = np.arange(len(rows)) if on_error == "keep" else np.flatnonzero(~absent)
         if not take.size:
-            raise DataError(f"{samples.files()}: none of the pictures is under {samples.root}")
+            raise DataError(f"{samples.origin}: none of the pictures is under {samples.root}")
         left_out = Counter({why: n for (of, why), n in samples.left_out.items() if of == split})
         left_out["missing picture"] = len(rows) - len(take)
         if split == "train":  # once: the splits may share their folders
-            unnamed = present.difference(samples.picture, pictures)
+            unnamed = present.difference(self._named, pictures)
             left_out["picture without row"] = sum(map(is_picture, unnamed))
         return self._table(rows[take], [pictures[k] for k in take.tolist()], left_out)
 

@@ -91,7 +91,7 @@ def check_splits(samples: Samples, rules: Rules, group_by: str | None) -> None:
         left_out = ", ".join(f"{why}: {n}" for (_, why), n in samples.left_out.items()) or "none"
         there = ", ".join(dict.fromkeys(samples.split)) or "no row"
         raise DataError(
-            f"{samples.files()}: there is no row of the test split, only {there} (left out: "
+            f"{samples.origin}: there is no row of the test split, only {there} (left out: "
             f"{left_out}): mark rows as test, or have it drawn with data.columns.split=''"
         )
     if group_by is None:
@@ -104,7 +104,7 @@ def check_splits(samples: Samples, rules: Rules, group_by: str | None) -> None:
     if not torn:
         return
     problem = (
-        f"{samples.files()}: {len(torn)} of {len(sides)} values of {group_by} are in more than one "
+        f"{samples.origin}: {len(torn)} of {len(sides)} values of {group_by} are in more than one "
         f"split (the first: {torn[0]!r} in {', '.join(sorted(sides[torn[0]]))})"
     )
     if rules.group_by == group_by:

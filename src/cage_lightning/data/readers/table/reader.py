@@ -82,6 +82,7 @@ class _Reader:
             theirs["category"] = columns.categories[0]
         self.found = Samples(
             root=root,
+            origin=str(table.file),
             file=[table.file] * n,
             place=table.places,
             picture=[""] * n,
@@ -265,7 +266,7 @@ def _whole(text: str) -> str:
 
 
 def _slashes(path: str) -> str:
-    path = re.sub(r"(?<!^)/+", "/", path.replace("\\", "/"))
+    path = re.sub(r"(?<!^)(?<!:)/+", "/", path.replace("\\", "/"))
     return re.sub(r"^(\./)+", "", path)
 
 
