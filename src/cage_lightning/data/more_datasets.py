@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 from cage_lightning.data.annotations import Annotations
 from cage_lightning.data.files import OnError
-from cage_lightning.data.readers import fer2013
+from cage_lightning.data.readers import affwild2, fer2013
 from cage_lightning.data.source import Source
+from cage_lightning.errors import check_choice
 
 _Setting = Literal["raise", "skip"]
 SPLITS = ("train", "val", "test")
@@ -36,3 +37,32 @@ class Fer2013(Source):
     def read(self, split: str, on_error: OnError) -> Annotations:
         """See `read_fer2013`."""
         return fer2013.read_fer2013(self.root, split, on_error)
+
+
+class AffWild2(Source):
+    """Aff-Wild2: frames of videos with valence and arousal, one expression, or both.
+
+    Args:
+        root: As in `Source`.
+        store: As in `Source`.
+        on_error: As in `Source`.
+        labels: ``both``, ``va`` or ``expr``.
+    """
+
+    group_by = "video"
+
+    def __init__(
+        self, *, root: str, store: str | None, on_error: _Setting, labels: affwild2.Labels
+    ) -> None:
+        check_choice("data.labels", labels, affwild2.SPACES)
+        super().__init__(affwild2.SPACES[labels], root=root, store=store, on_error=on_error)
+        self.labels = labels
+
+    @property
+    def reading(self) -> dict[str, Any]:
+        """See `Source`."""
+        return {"labels": self.labels}
+
+    def read(self, split: str, on_error: OnError) -> Annotations:
+        """See `read_affwild2`."""
+        return affwild2.read_affwild2(self.root, split, self.labels, on_error)
