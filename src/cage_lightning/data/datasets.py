@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal
 
 from cage_lightning.data.annotations import Annotations
 from cage_lightning.data.files import OnError
-from cage_lightning.data.more_datasets import AffWild2, Fer2013
+from cage_lightning.data.more_datasets import AfewVa, AffWild2, Fer2013
 from cage_lightning.data.readers import affectnet, emotic
 from cage_lightning.data.readers.ferplus import read_ferplus
 from cage_lightning.data.readers.rafdb import read_rafdb
@@ -17,6 +17,7 @@ from cage_lightning.demo import faces as demo_faces
 from cage_lightning.errors import check_choice
 
 __all__ = [
+    "AfewVa",
     "AffWild2",
     "AffectNet",
     "DemoEmotic",
