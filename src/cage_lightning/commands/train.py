@@ -156,7 +156,7 @@ def _train_and_test(
             log.info(
                 "trainer.max_time is over: the training ends after %s steps", trainer.global_step
             )
-        selection = _selection(config, trainer)
+        selection = _selection(config, trainer, data)
         # As `evaluate` does: Lightning would let callbacks put other weights in their place.
         load_weights(module.network, folder.best, strict=True)
         trainer.test(module, datamodule=data, verbose=False)
@@ -238,7 +238,7 @@ def _class_weights(config: DictConfig, data: ExpressionData) -> ClassWeights | N
     return data.weighted() if "class_weights" in taken_by(config.loss) else None
 
 
-def _selection(config: DictConfig, trainer: pl.Trainer) -> dict[str, Any]:
+def _selection(config: DictConfig, trainer: pl.Trainer, data: ExpressionData) -> dict[str, Any]:
     """How the epoch was chosen, and which one."""
     best = next(
         c
@@ -253,7 +253,7 @@ def _selection(config: DictConfig, trainer: pl.Trainer) -> dict[str, Any]:
             "lower optimizer.lr, under another tag=NAME"
         )
     return {
-        "split": config.data.selection,
+        "split": data.selection,
         "metric": config.monitor.metric,
         "mode": config.monitor.mode,
         "value": best.best_model_score.item(),

@@ -38,6 +38,8 @@ class Annotations:
         extra: Further columns ``[N, ...]`` of the release, by name; carried along. Those of text
             are `groups`, and one called ``soft`` is described there.
         packed: The pictures in a packed store; None where they are the files at `path`.
+        origin: The file or folder that the annotations were read from, as seen from the release's
+            root; empty where the reader does not tell.
 
     Raises:
         DataError: A column has the wrong shape or type, a value is out of range, or an id occurs
@@ -54,6 +56,7 @@ class Annotations:
     box: npt.NDArray[np.float32] | None = None
     extra: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
     packed: PackedPictures | None = None
+    origin: str = ""
 
     def __post_init__(self) -> None:
         n, k, d = len(self.id), len(self.space.categories), len(self.space.dimensions)

@@ -6,13 +6,29 @@ from typing import Any, ClassVar, Literal
 
 from cage_lightning.data.annotations import Annotations
 from cage_lightning.data.files import OnError
+from cage_lightning.data.more_datasets import AfewVa, AffWild2, Fer2013
 from cage_lightning.data.readers import affectnet, emotic
 from cage_lightning.data.readers.ferplus import read_ferplus
 from cage_lightning.data.readers.rafdb import read_rafdb
 from cage_lightning.data.source import Release
+from cage_lightning.data.table_source import Folders, Table
 from cage_lightning.demo import emotic as demo_emotic
 from cage_lightning.demo import faces as demo_faces
 from cage_lightning.errors import check_choice
+
+__all__ = [
+    "AfewVa",
+    "AffWild2",
+    "AffectNet",
+    "DemoEmotic",
+    "DemoFaces",
+    "Emotic",
+    "Fer2013",
+    "FerPlus",
+    "Folders",
+    "RafDb",
+    "Table",
+]
 
 _Setting = Literal["raise", "skip"]
 

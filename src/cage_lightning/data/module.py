@@ -129,6 +129,7 @@ class ExpressionData(pl.LightningDataModule):
                     "samples": len(table),
                     "left_out": dict(table.left_out),
                     "fingerprint": table.fingerprint(),
+                    **({"origin": table.origin} if table.origin else {}),
                 }
                 for split, table in self.splits.items()
             },

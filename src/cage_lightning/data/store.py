@@ -3,9 +3,10 @@
     <data.root>.store/<label space>/{train,val,test}.arrow
 
 A row is a sample: ``id``, ``path``, ``image`` (what is in the picture file, byte for byte),
-``category``, ``affect``, where the dataset has boxes ``box``, and its further columns. A picture of
-several persons is repeated in the row of each, so that a row is complete for whoever reads Arrow.
-The schema's metadata tell in JSON, under ``cage_lightning``, what the file was made from.
+``category``, ``affect`` where it has dimensions, ``box`` where the dataset has boxes, and its
+further columns. A picture of several persons is repeated in the row of each, so that a row is
+complete for whoever reads Arrow. The schema's metadata tell in JSON, under ``cage_lightning``,
+what the file was made from.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ class About:
         left_out: Reason -> number of samples left out.
         faults: How many of those for their picture.
         shapes: Shape of one value of each further column.
+        origin: See `Annotations`.
         version: Of the format.
     """
 
@@ -59,6 +61,7 @@ class About:
     left_out: Mapping[str, int] = field(default_factory=dict)
     faults: int = 0
     shapes: Mapping[str, list[int]] = field(default_factory=dict)
+    origin: str = ""
     version: int = VERSION
 
 
@@ -112,11 +115,18 @@ class Store:
         file = self.file(split)
         table, about = read_store(file, self.root)
         if about.label_space != space.to_dict():
-            raise DataError(f"{file} holds other categories than {space.name}: {REMEDY}")
-        if about.settings != settings:
             raise DataError(
-                f"{file} was made with {dict(about.settings)}, not {dict(settings)}: {REMEDY}"
+                f"{file} holds other categories, or affect on another scale, than {space.name}: "
+                f"{REMEDY}"
             )
+        if about.settings != settings:
+            keys = sorted(
+                key
+                for key in about.settings.keys() | settings.keys()
+                if about.settings.get(key) != settings.get(key)
+            )
+            made, asked = ({k: x[k] for k in keys if k in x} for x in (about.settings, settings))
+            raise DataError(f"{file} was made with {made}, not {asked}: {REMEDY}")
         if self.release not in (None, about.release):
             raise DataError(f"the release at {self.root} has changed since {file}: {REMEDY}")
         if image_size is not None and about.image_size not in (None, image_size):
@@ -147,6 +157,7 @@ def write_store(file: Path, table: Annotations, images: Iterable[pa.Array], abou
         "label_space": table.space.to_dict(),
         "annotations": table.fingerprint(),
         "left_out": dict(sorted(table.left_out.items())),
+        "origin": table.origin,
         "shapes": {name: list(column.shape[1:]) for name, column in table.extra.items()},
     }
     schema = pa.schema(
@@ -203,13 +214,14 @@ def read_store(file: Path, root: Path) -> tuple[Annotations, About]:
             id=_values(stored["id"]),
             path=_values(stored["path"]),
             category=category.reshape(-1, width) if space.multi_label else category,
-            affect=_values(stored["affect"]).reshape(-1, len(space.dimensions)),
+            affect=_affect(stored, len(space.dimensions)),
             left_out=about.left_out,
             box=_values(stored["box"]).reshape(-1, 4) if "box" in stored.column_names else None,
             extra=extra,
             packed=PackedPictures(
                 file, np.arange(stored.num_rows), stored.schema.metadata[METADATA_KEY]
             ),
+            origin=about.origin,
         )
         damaged = table.fingerprint() != about.annotations
     except (pa.ArrowException, KeyError, ValueError, UnicodeDecodeError, DataError) as error:
@@ -265,10 +277,18 @@ def _identity(folder: str | Path) -> tuple[int, int]:
     return state.st_dev, state.st_ino
 
 
+def _affect(stored: pa.Table, width: int) -> npt.NDArray[np.float32]:
+    """Without dimensions there is no column."""
+    if width == 0:
+        return np.empty((stored.num_rows, 0), np.float32)
+    return _values(stored["affect"]).reshape(-1, width)
+
+
 def _columns(table: Annotations) -> dict[str, pa.Array]:
     """The table as Arrow columns."""
     columns = {"id": table.id, "path": table.path, "category": table.category}
-    columns |= {"affect": table.affect} | ({} if table.box is None else {"box": table.box})
+    columns |= {"affect": table.affect} if table.space.dimensions else {}
+    columns |= {} if table.box is None else {"box": table.box}
     return {name: _arrow(column) for name, column in (columns | dict(table.extra)).items()}
 
 

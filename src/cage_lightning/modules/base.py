@@ -170,8 +170,8 @@ class ExpressionModule(pl.LightningModule):
         """Names of the parts of the loss, and of the scores that a validation can have."""
         assert self.loss is not None
         k, d = len(self.label_space.categories), len(self.label_space.dimensions)
-        one_of_each = torch.arange(k + 2) % k
-        several = torch.nn.functional.one_hot(one_of_each, k)
+        one_of_each = torch.arange(k + 2) % max(k, 1)
+        several = torch.nn.functional.one_hot(one_of_each, max(k, 1))[:, :k]
         affect = torch.linspace(-1, 1, k + 2)[:, None].expand(-1, d)
         prediction = Prediction(
             logits=several.float() if self.predicts_categories else None,

@@ -12,14 +12,14 @@ from cage_lightning.data.class_weights import (
     inverse_frequency,
     positive_weights,
 )
-from cage_lightning.labels import LabelSpace
+from cage_lightning.labels import LABEL_SPACES, LabelSpace
 from cage_lightning.report.dataset_figures import Splits, annotated
 from cage_lightning.report.figures import Row
 from cage_lightning.system.atomic import write_atomic, write_csv
 from cage_lightning.system.markdown import markdown_table
 
 _SPLITS = {"train": "Train", "val": "Validation", "test": "Test"}
-_DIMENSIONS = ("valence", "arousal", "dominance")
+_DIMENSIONS = ("valence", "arousal", "dominance")  # a data set that people know has some of them
 
 
 def table3(title: str, space: LabelSpace, splits: Splits) -> list[Row]:
@@ -28,12 +28,13 @@ def table3(title: str, space: LabelSpace, splits: Splits) -> list[Row]:
     A dimension that no sample has is not one of the dataset's.
     """
     present = annotated(space, *splits.values())
+    dimensions = _DIMENSIONS if space.name in LABEL_SPACES else space.dimensions
     sizes = {split: len(splits[split]) if split in splits else 0 for split in _SPLITS}
     properties: dict[str, object] = {
         **{f"{name} samples": f"{sizes[split]:,}" for split, name in _SPLITS.items()},
         "Distinct categories": len(space.categories),
         "Categories of a sample": "any number" if space.multi_label else "one",
-        **{name.capitalize(): "yes" if name in present else "no" for name in _DIMENSIONS},
+        **{name.capitalize(): "yes" if name in present else "no" for name in dimensions},
     }
     if present:
         low, high = space.native_range
