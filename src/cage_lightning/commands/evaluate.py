@@ -11,6 +11,7 @@ from omegaconf import DictConfig, open_dict
 
 from cage_lightning.app import build
 from cage_lightning.app.cli import typed_settings
+from cage_lightning.app.data_nodes import data_nodes
 from cage_lightning.app.lightning_settings import OF_TRAINING
 from cage_lightning.callbacks import progress_bar
 from cage_lightning.commands.preflight import check_limits
@@ -133,7 +134,10 @@ def _module(
 
 def _space(config: DictConfig) -> LabelSpace:
     """What the outputs of a plain state_dict mean."""
-    space = LABEL_SPACES[config.data.label_space]
+    if "label_space" in config.data:
+        space = LABEL_SPACES[config.data.label_space]
+    else:  # what lies there tells
+        space = build.build(data_nodes(config.data)[0]).label_space
     names = check_names("categories", config.categories)
     if names is None:
         return space
