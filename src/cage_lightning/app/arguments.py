@@ -112,7 +112,7 @@ def _unreadable(argument: str, parser: OverridesParser) -> str:
         parser.parse_override(f"{key}=1")
     except HydraException:
         return f"cannot read '{argument}': there is no setting '{key}'; `--cfg job` prints them all"
-    if value.startswith(("[", "{")):  # quoted as a whole it would be a text
+    if (value[:1], value[-1:]) in (("[", "]"), ("{", "}")):  # quoted as a whole it would be a text
         return (
             f"cannot read {argument}: quote the names in it, as in "
             """'data.categories=["Ärger","sehr müde"]'"""

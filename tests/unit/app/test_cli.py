@@ -225,6 +225,16 @@ def test_a_value_that_cannot_be_read_is_printed_quoted(value: str, called: Calle
     assert OverridesParser.create().parse_override(pasted).value() == value
 
 
+def test_of_a_list_the_names_are_to_be_quoted(called: Called) -> None:
+    argument = "data.categories=[ruhig,Ärger]"
+    code, _, wrong = called("train", "data=table", argument)
+    assert code == 1
+    first, _, ready = wrong.rstrip("\n").partition("quote the names in it, as in ")
+    assert first == f"error: cannot read {argument}: "
+    [pasted] = shlex.split(ready)
+    assert OverridesParser.create().parse_override(pasted).value() == ["Ärger", "sehr müde"]
+
+
 def test_what_is_printed_quoted_can_be_pasted_into_a_shell(called: Called) -> None:
     lines = "\n".join(f"printf '%s\\0' {as_text(f'checkpoint={value}')}" for value in ODD + ODD_TOO)
     done = subprocess.run(["sh", "-c", lines], capture_output=True, text=True, check=True)
