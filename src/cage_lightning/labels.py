@@ -119,12 +119,11 @@ def own_space(
         wrong = [one for one in names if not _is_name(one)]
         if wrong:
             raise ValueError(
-                f"{wrong[0]!r} cannot be a name: it begins with a letter or digit, is at most 100 "
-                "characters long, and has only letters, digits, blanks and _ / & + , . ( ) ' - in it"
+                f"{wrong[0]!r} cannot be a name: that begins with a letter or digit, is at most "
+                "100 characters long, and has only letters, digits, blanks and _/&+,.()'- in it"
             )
-    values = LabelSpace(
-        name, tuple(categories), multi_label, tuple(dimensions), (*map(float, native_range),)
-    )
+    low, high = map(float, native_range)
+    values = LabelSpace(name, tuple(categories), multi_label, tuple(dimensions), (low, high))
     return LabelSpace.from_dict(values.to_dict())
 
 

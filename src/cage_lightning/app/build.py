@@ -257,11 +257,13 @@ def _loss(config: DictConfig, data: ExpressionData) -> nn.Module:
     if "soft_labels" in config.loss:
         raise ConfigError("loss.soft_labels has no effect: set data.soft_labels")
     takes = signature(get_class(config.loss._target_)).parameters
-    arguments = {"class_weights": data.class_weights()} if "class_weights" in takes else {}
+    arguments: dict[str, Any] = {}
+    if "class_weights" in takes:
+        arguments["class_weights"] = data.class_weights()
     if data.soft_labels:
         if "soft_labels" not in takes:
             raise ConfigError("data.soft_labels=true has no effect on this loss: leave it out")
-        arguments |= {"soft_labels": True}
+        arguments["soft_labels"] = True
     loss: nn.Module = build(config.loss, **arguments)
     return loss
 

@@ -155,8 +155,8 @@ class ExpressionData(pl.LightningDataModule):
             train = self._own_split("train")
             if self.soft_labels and train.soft is None:
                 raise ConfigError(
-                    f"data.soft_labels=true: {self.source.root} has no shares of the categories, or "
-                    "its packed store is older than they are: prepare it again, or leave it out"
+                    f"data.soft_labels=true: {self.source.root} has no shares of the categories, "
+                    "or its packed store is older than they are: prepare it again, or leave it out"
                 )
             if self.selection == "holdout":
                 together = self.source.group_by

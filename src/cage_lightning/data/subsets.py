@@ -10,6 +10,8 @@ import numpy.typing as npt
 from cage_lightning.errors import ConfigError, DataError
 
 Rows = npt.NDArray[np.int64]
+_NOT_ANNOTATED = 2**31  # above every category, whose numbers key the draws
+
 Category = npt.NDArray[np.int64] | npt.NDArray[np.float32]
 
 
@@ -45,7 +47,7 @@ def stratified_holdout(
     """
     if not 0 < fraction < 1:
         raise ConfigError(f"The hold-out fraction must lie between 0 and 1, got {fraction}.")
-    stratum = category if category.ndim == 1 else _rarest_label(category)
+    stratum = _known(category) if category.ndim == 1 else _rarest_label(category)
     if group is None:
         held = _draw(stratum, lambda n: min(max(round(fraction * n), 1), n - 1), seed)
     else:
@@ -91,7 +93,9 @@ def _draw_groups(
     alone = np.array([f"\0{row}" for row in range(len(group))])
     names, number = np.unique(np.where(group == "", alone, group), return_inverse=True)
     if len(names) < 2:
-        raise ConfigError("a hold-out needs two groups or more, and there is one: set group_by=null")
+        raise ConfigError(
+            "a hold-out needs two groups or more, and there is one: set group_by=null"
+        )
     counts = np.zeros((len(names), len(classes)))
     np.add.at(counts, (number, of_row), 1)
     missing = fraction * counts.sum(axis=0)
@@ -113,6 +117,11 @@ def _draw(stratum: Category, take: Callable[[int], int], seed: int) -> Rows:
         rows = np.flatnonzero(stratum == k)
         drawn.append(np.random.default_rng([seed, int(k)]).choice(rows, take(len(rows)), False))
     return np.sort(np.concatenate(drawn))
+
+
+def _known(category: Category) -> Category:
+    """The categories, those that are not annotated as one of their own that can key a draw."""
+    return np.where(category < 0, _NOT_ANNOTATED, category)
 
 
 def _rarest_label(labels: Category) -> Rows:

@@ -87,7 +87,7 @@ class Columns:
                     f"{there!r}: leave one out"
                 )
             text = name == "id" or name.startswith(GROUP)
-            values[name] = column if text else [_value(one) for one in column]
+            values[name] = column if text else [_value(one, own) for one in column]
             names[name] = there
         return cls(path, values, tuple(names.values()))
 
@@ -121,9 +121,11 @@ def is_known(name: str) -> bool:
     return ours in _OURS or ours.startswith(_PROBABILITY)
 
 
-def _value(value: Any) -> Any:
+def _value(value: Any, own: Sequence[str]) -> Any:
     if isinstance(value, float) and math.isnan(value):
         return None
+    if value in own:
+        return value
     return None if isinstance(value, str) and value.strip().casefold() in _NOTHING else value
 
 
