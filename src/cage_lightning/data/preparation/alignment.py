@@ -18,7 +18,7 @@ import numpy.typing as npt
 Pictures = npt.NDArray[np.float32]
 Motion = npt.NDArray[np.float32]
 
-MOTIONS = 4
+MOTIONS = 5
 _FARTHEST = 0.3  # of half the picture: beyond, too little of it is left to compare
 
 
@@ -29,44 +29,55 @@ def window(size: int) -> Pictures:
     return np.outer(weight, weight)
 
 
-def normalised(pictures: Pictures) -> Pictures:
-    """Pictures whose mean is 0 and whose squares sum to 1, both by the window."""
-    weight = window(pictures.shape[-1])
-    pictures = centred(pictures)
+def normalised(pictures: Pictures, weight: Pictures | None = None) -> Pictures:
+    """Pictures whose mean is 0 and whose squares sum to 1, both by the weights of their pixels.
+
+    Args:
+        pictures: ``[N, S, S]``.
+        weight: ``[N, S, S]``; None: by the `window`.
+    """
+    weight = window(pictures.shape[-1]) if weight is None else weight
+    pictures = centred(pictures, weight)
     norm = np.sqrt((pictures * pictures * weight).sum((-2, -1), keepdims=True))
     return np.asarray(pictures / np.maximum(norm, 1e-6), np.float32)
 
 
-def centred(pictures: Pictures) -> Pictures:
-    """Pictures, of any leading shape, whose mean by the window is 0."""
-    weight = window(pictures.shape[-1])
-    mean = (pictures * weight).sum((-2, -1), keepdims=True) / weight.sum()
+def centred(pictures: Pictures, weight: Pictures) -> Pictures:
+    """Pictures, of any leading shape, whose mean by the weights of their pixels is 0."""
+    total = np.maximum(weight.sum((-2, -1), keepdims=True), 1e-6)
+    mean = (pictures * weight).sum((-2, -1), keepdims=True) / total
     return np.asarray(pictures - mean, np.float32)
 
 
 def tangents(pictures: Pictures) -> Pictures:
-    """How pictures change by a shift right, a shift down, a zoom and a turn: ``[N, 4, S, S]``."""
+    """How pictures change by the motions of `moved`, to first order: ``[N, 5, S, S]``."""
     size = pictures.shape[-1]
     down, right = (slope * np.float32(size / 2) for slope in np.gradient(pictures, axis=(1, 2)))
     x, y = _axis(size), _axis(size)[:, None]
-    return centred(np.stack([right, down, x * right + y * down, x * down - y * right], axis=1))
+    slopes = np.stack([right, down, x * right, y * down, x * down - y * right], axis=1)
+    return centred(slopes, window(size))
 
 
 def moved(pictures: Pictures, motion: Motion) -> Pictures:
-    """Pictures after a shift right and down, a zoom and a turn (radians), ``[N, 4]``.
+    """Pictures after motions ``[N, 5]``: shift right, shift down, width, height, turn (radians).
 
     Between pixels the values are interpolated linearly; beyond the border they are those at it.
     """
     n, size, _ = pictures.shape
-    x, y = _axis(size), _axis(size)[:, None]
-    right, down, zoom, turn = motion.astype(np.float32).T[..., None, None]
-    column, column_part = _between(x + right + zoom * x - turn * y, size)
-    row, row_part = _between(y + down + zoom * y + turn * x, size)
+    across, along = _seen_at(motion, size)
+    column, column_part = _between(across, size)
+    row, row_part = _between(along, size)
     at = (np.arange(n, dtype=np.int32)[:, None, None] * size + row) * size + column
     flat = pictures.ravel()
     above = flat[at] + column_part * (flat[at + 1] - flat[at])
     below = flat[at + size] + column_part * (flat[at + size + 1] - flat[at + size])
     return np.asarray(above + row_part * (below - above), np.float32)
+
+
+def overlap(motion: Motion, size: int) -> Pictures:
+    """The `window`, ``[N, S, S]``, but 0 where a picture moved by this is beyond its border."""
+    across, along = _seen_at(motion, size)
+    return window(size) * ((np.abs(across) <= 1) & (np.abs(along) <= 1))
 
 
 def aligned(
@@ -105,6 +116,13 @@ def aligned(
             motion = motion - np.linalg.solve(normal, weighted @ rest)[..., 0]
             motion = motion.clip(-_FARTHEST, _FARTHEST).astype(np.float32)
     return best, best_motion
+
+
+def _seen_at(motion: Motion, size: int) -> tuple[Pictures, Pictures]:
+    """The coordinates, across and down, that each pixel of a moved picture shows: ``[N, S, S]``."""
+    x, y = _axis(size), _axis(size)[:, None]
+    right, down, width, height, turn = motion.astype(np.float32).T[..., None, None]
+    return x + right + width * x - turn * y, y + down + height * y + turn * x
 
 
 def _axis(size: int) -> npt.NDArray[np.float32]:

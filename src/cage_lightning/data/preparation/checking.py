@@ -21,7 +21,8 @@ from rich.progress import track
 from cage_lightning.data.annotations import Annotations
 from cage_lightning.data.files import Refused, read_file, stays_inside
 from cage_lightning.data.images import open_picture, to_rgb, widened
-from cage_lightning.data.preparation.altered import SIZE, detail_thumbnail
+from cage_lightning.data.preparation.altered import detail_thumbnail
+from cage_lightning.data.preparation.coarse import SIZE
 from cage_lightning.data.preparation.duplicates import GREY_SIZE, grey_thumbnail
 from cage_lightning.data.store import VERSION
 from cage_lightning.system.atomic import write_atomic

@@ -13,8 +13,9 @@ import pyarrow.compute as pc
 
 from cage_lightning.affectnet_statistics import AFFECTNET_TRAINING
 from cage_lightning.data.annotations import Annotations
-from cage_lightning.data.preparation.altered import DETAIL, SIZE, WHOLE
+from cage_lightning.data.preparation.altered import DETAIL, WHOLE
 from cage_lightning.data.preparation.checking import Checked
+from cage_lightning.data.preparation.coarse import SIZE
 from cage_lightning.data.preparation.duplicates import GREY_LEVELS
 from cage_lightning.data.preparation.leakage import ALTERED_UP_TO, Duplicates
 from cage_lightning.system.markdown import markdown_table
