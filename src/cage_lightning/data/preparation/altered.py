@@ -3,7 +3,8 @@
 Two pictures are altered copies if, once the second is brought into register with the first (see
 `alignment`), they correlate by at least `WHOLE`, and their fine detail by at least `DETAIL`. The
 latter is what tells a copy from another photograph: two faces in the same light and pose correlate
-by more than .95 as wholes, but their detail by less than .8.
+by more than .95 as wholes, but their detail by less than .8. Drawings and other pictures that are
+all alike correlate by more: where many pairs lie just below the level, it is raised: `level_of`.
 
 All pairs are compared, coarsely first: see `coarse`.
 """
@@ -42,6 +43,8 @@ from cage_lightning.data.preparation.coarse import (
 WHOLE = 0.93
 DETAIL = 0.9
 
+# How far below the level pairs count against it; how many may, beside a share of those above.
+_BELOW, _SOME, _SHARE = 0.03, 3, 0.25
 _AT_ONCE = 1 << 9
 _SHOW_PROGRESS_FROM = 20_000
 
@@ -52,7 +55,7 @@ class Alteration(NamedTuple):
     Attributes:
         first: Number of a picture.
         second: Number of another one, greater than `first`.
-        detail: Correlation of their fine detail, at least `DETAIL`.
+        detail: Correlation of their fine detail.
         mirrored: Whether one shows left what the other shows right.
     """
 
@@ -67,7 +70,9 @@ def detail_thumbnail(rgb: Image.Image) -> bytes:
     return rgb.convert("L").resize((SIZE, SIZE), Image.Resampling.BILINEAR).tobytes()
 
 
-def find_altered(grey: npt.NDArray[np.uint8], group: Index, workers: int = 1) -> list[Alteration]:
+def find_altered(
+    grey: npt.NDArray[np.uint8], group: Index, workers: int = 1
+) -> tuple[list[Alteration], float]:
     """Altered copies among pictures, of each two groups the one pair that is most alike.
 
     Of those that come after a picture, and may be altered copies of it, the 16 most likely ones
@@ -79,7 +84,8 @@ def find_altered(grey: npt.NDArray[np.uint8], group: Index, workers: int = 1) ->
         workers: Number of threads.
 
     Returns:
-        Ordered by the pictures.
+        The pairs, ordered by the pictures, and the least correlation of detail that they have, see
+        `level_of`.
     """
     coarse = Coarse.of(grey)
     rows = range(0, len(grey), ROWS)
@@ -97,7 +103,27 @@ def find_altered(grey: npt.NDArray[np.uint8], group: Index, workers: int = 1) ->
     for pair in sorted((pair for part in found for pair in part), key=lambda pair: -pair.detail):
         one, other = sorted((int(group[pair.first]), int(group[pair.second])))
         best.setdefault((one, other), pair)
-    return sorted(best.values())
+    level = level_of(np.array([pair.detail for pair in best.values()]))
+    return sorted(pair for pair in best.values() if pair.detail >= level), level
+
+
+def level_of(detail: npt.NDArray[np.float64]) -> float:
+    """The least correlation of fine detail at which a pair is taken for a copy.
+
+    It is `DETAIL`, but higher as long as more than three pairs, and more than a quarter as many as
+    are above it, are less than 0.03 below it: then the pictures are too much alike to tell.
+
+    Args:
+        detail: ``[P]``, of all pairs.
+    """
+    level = DETAIL
+    while level < 1:
+        above = int((detail >= level).sum())
+        below = int((detail >= level - _BELOW).sum()) - above
+        if below <= _SOME + _SHARE * above:
+            break
+        level += 0.005
+    return round(level, 3)
 
 
 def _alterations(
@@ -113,7 +139,7 @@ def _alterations(
 
 
 def _verified(grey: npt.NDArray[np.uint8], pairs: Pairs) -> Iterator[Alteration]:
-    """Those of some pairs that are altered copies."""
+    """Those of some pairs that are altered copies, or nearly as much alike."""
     first, second = as_pictures(grey[pairs.first]), as_pictures(grey[pairs.second])
     second = np.where(pairs.mirrored[:, None, None], second[:, :, ::-1], second)
     begin = np.zeros((len(first), MOTIONS), np.float32)
@@ -124,7 +150,7 @@ def _verified(grey: npt.NDArray[np.uint8], pairs: Pairs) -> Iterator[Alteration]
     second = moved(second, motion)
     whole = _correlation(first, second, weight)
     detail = _correlation(_fine(first, weight), _fine(second, weight), weight)
-    for k in np.flatnonzero((whole >= WHOLE) & (detail >= DETAIL)).tolist():
+    for k in np.flatnonzero((whole >= WHOLE) & (detail >= DETAIL - _BELOW)).tolist():
         a, b = sorted((int(pairs.first[k]), int(pairs.second[k])))
         yield Alteration(a, b, float(detail[k]), bool(pairs.mirrored[k]))
 

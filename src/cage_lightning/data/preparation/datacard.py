@@ -67,6 +67,7 @@ def describe(
         "reencoded": image_size,
         "splits": {name: _describe_split(dataset, name, split) for name, split in splits.items()},
         "duplicates": duplicates.counts(),
+        "altered_from": duplicates.altered_from,
         "leakage": {
             "same": duplicates.leaks(("bytes", "pixels")),
             "same or near": duplicates.leaks(("bytes", "pixels", "near")),
@@ -150,9 +151,6 @@ _KINDS = {
 }
 
 
-_ALTERED = f"""\
-Altered: grey pictures of {SIZE} x {SIZE} pixels, brought into register, correlate by {WHOLE:g} or
-more, and their fine detail by {DETAIL:g} or more."""
 _NOT_SEARCHED = (
     f"Altered copies were not looked for: there are more than {ALTERED_UP_TO:,} pictures."
 )
@@ -210,7 +208,7 @@ def render(card: Mapping[str, Any]) -> str:
         "",
         "Nearly the same: grey pictures of 16 x 16 pixels, less their mean, differ by at most",
         f"{GREY_LEVELS:g} of 255 (root mean square).",
-        _ALTERED if "altered" in card["duplicates"] else _NOT_SEARCHED,
+        *_about_altered(card["altered_from"]),
     ]
     for name, s in splits.items():
         lines += ["", f"## The {name} split", ""]
@@ -235,6 +233,19 @@ def render(card: Mapping[str, Any]) -> str:
             ],
         )
     return "\n".join(lines) + "\n"
+
+
+def _about_altered(level: float | None) -> list[str]:
+    """What the word stands for; `level` is that of the detail, see `Duplicates.altered_from`."""
+    if level is None:
+        return [_NOT_SEARCHED]
+    lines = [
+        f"Altered: grey pictures of {SIZE} x {SIZE} pixels, brought into register, correlate by",
+        f"{WHOLE:g} or more, and their fine detail by {level:g} or more.",
+    ]
+    if level > DETAIL:
+        lines.append(f"It would be {DETAIL:g} if fewer pictures that are no copies looked alike.")
+    return lines
 
 
 def _table(header: Sequence[Any], rows: Sequence[Sequence[Any]]) -> list[str]:

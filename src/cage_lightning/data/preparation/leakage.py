@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from cage_lightning.data.preparation.altered import find_altered
+from cage_lightning.data.preparation.altered import Alteration, find_altered
 from cage_lightning.data.preparation.checking import Checked
 from cage_lightning.data.preparation.duplicates import (
     KINDS,
@@ -36,14 +36,15 @@ class Duplicates:
         id: Id of the first row that shows it.
         path: Its path.
         pairs: Pairs of these pictures.
-        kinds: Which kinds of pairs were looked for.
+        altered_from: The correlation of fine detail that altered copies have at least; None where
+            they were not looked for.
     """
 
     split: list[str]
     id: list[str]
     path: list[str]
     pairs: list[Pair]
-    kinds: tuple[Kind, ...] = KINDS
+    altered_from: float | None = None
 
     @classmethod
     def among(cls, splits: Mapping[str, Checked], workers: int = 1) -> Duplicates:
@@ -60,12 +61,18 @@ class Duplicates:
         )
         grey = _bytes(pictures["grey"])
         pairs = find_duplicates(content, pixels, grey)
-        kinds = KINDS if len(grey) <= ALTERED_UP_TO else KINDS[:-1]
-        if "altered" in kinds:
+        level = None
+        if len(grey) <= ALTERED_UP_TO:
             group = groups_of(pairs, len(grey))
-            pairs = pairs + _altered(grey, _bytes(pictures["finer"]), group, workers)
+            altered, level = find_altered(_bytes(pictures["finer"]), group, workers)
+            pairs = pairs + _as_pairs(altered, grey)
         split, id_, path = (pictures[name].to_pylist() for name in ("split", "id", "path"))
-        return cls(split, id_, path, pairs, kinds)
+        return cls(split, id_, path, pairs, level)
+
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """The kinds of pairs that were looked for."""
+        return KINDS if self.altered_from is not None else KINDS[:-1]
 
     def rows(self) -> list[dict[str, Any]]:
         """A row for each pair, for a CSV file."""
@@ -116,18 +123,12 @@ class Duplicates:
         }
 
 
-def _altered(
-    grey: npt.NDArray[np.uint8],
-    finer: npt.NDArray[np.uint8],
-    group: npt.NDArray[np.int64],
-    workers: int,
-) -> list[Pair]:
-    """The altered copies among pictures, between groups of those that are the same otherwise."""
-    found = find_altered(finer, group, workers)
-    pairs = np.array([pair[:2] for pair in found], np.int64).reshape(-1, 2)
+def _as_pairs(altered: list[Alteration], grey: npt.NDArray[np.uint8]) -> list[Pair]:
+    """Altered copies among pictures ``[N]``, with the differences of their grey pictures."""
+    numbers = np.array([pair[:2] for pair in altered], np.int64).reshape(-1, 2)
     return [
         Pair("altered", pair.first, pair.second, difference, pair.detail, pair.mirrored)
-        for pair, difference in zip(found, grey_differences(grey, pairs).tolist(), strict=True)
+        for pair, difference in zip(altered, grey_differences(grey, numbers).tolist(), strict=True)
     ]
 
 
