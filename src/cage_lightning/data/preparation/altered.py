@@ -75,7 +75,7 @@ def find_altered(
 ) -> tuple[list[Alteration], float]:
     """Altered copies among pictures, of each two groups the one pair that is most alike.
 
-    Of those that come after a picture, and may be altered copies of it, the 16 most likely ones
+    Of those that come after a picture, and may be altered copies of it, the 4 most likely ones
     are looked at closely: a long row of frames of one video costs no more than its length.
 
     Args:

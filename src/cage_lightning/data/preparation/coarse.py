@@ -34,7 +34,7 @@ _CORRELATION = 0.55
 _ONE_SIDED = 0.85
 _TWO_SIDED = 0.93
 _COLUMNS = 1 << 12
-_FURTHER = 16
+_FURTHER = 4
 
 Index = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]

@@ -94,14 +94,15 @@ def test_a_planted_kind_is_found_and_other_faces_are_not(kind: str) -> None:
 
 
 def test_the_coarse_search_passes_over_no_pair_that_a_close_look_would_find() -> None:
-    grey = np.concatenate([planted("several"), planted("shifted")[FACES:]])
+    some = [*range(8), *range(FACES, FACES + 8)]
+    grey = np.concatenate([planted("several")[some], planted("shifted")[some[8:]]])
     n = len(grey)
     first, second = np.triu_indices(n, 1)
     every = set()
     for mirrored in (False, True):
         pairs = Pairs(first, second, np.full(len(first), mirrored))
         every |= {p[:2] for p in altered._verified(grey, pairs) if p.detail >= DETAIL}
-    assert len(every) >= 2 * FACES
+    assert len(every) >= 2 * 8
     assert {pair[:2] for pair in found_in(grey)} == every
 
 
@@ -141,7 +142,6 @@ def test_a_long_row_of_frames_is_looked_at_in_proportion_to_its_length(
         return list(verified(grey, pairs))
 
     monkeypatch.setattr(altered, "_verified", counting)
-    monkeypatch.setattr(coarse, "_FURTHER", 4)
     grey = thumbnails(frames)
     found = {pair[:2] for pair in found_in(grey)}
     assert sum(looked_at) <= 4 * len(frames)
