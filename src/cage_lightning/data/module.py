@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader
 
 from cage_lightning.augment import Augment
 from cage_lightning.data.annotations import Annotations
+from cage_lightning.data.copies import Copies, acted_on, kept_together
 from cage_lightning.data.face_dataset import FaceDataset
 from cage_lightning.data.sampling import EpochBatches, RankRows, ResumableLoader
 from cage_lightning.data.source import Source
@@ -49,6 +50,9 @@ class ExpressionData(pl.LightningDataModule):
         holdout_fraction: Share of each category that is held out; only for ``holdout``.
         soft_labels: Train on the shares of the categories, such as votes, instead of one category
             for each sample. The other splits keep their categories.
+        copies: What becomes of pictures of which the packed store knows copies. ``drop`` trains on
+            none that the data set's own other splits hold as well, and keeps copies of each other
+            on one side of the hold-out.
 
     Raises:
         ConfigError: A setting is out of range, or the release does not have what it asks for.
@@ -69,8 +73,10 @@ class ExpressionData(pl.LightningDataModule):
         augment: Augment,
         holdout_fraction: float = 0.05,
         soft_labels: bool = False,
+        copies: Copies = "keep",
     ) -> None:
         super().__init__()
+        check_choice("data.copies", copies, ("keep", "drop"))
         own = "val" in source.own_splits
         if selection == "own":
             selection = "val" if own else "holdout"
@@ -99,6 +105,7 @@ class ExpressionData(pl.LightningDataModule):
         self.holdout_fraction = holdout_fraction
         self.balance = balance
         self.soft_labels = soft_labels
+        self.copies = copies
         self.weighting = weighting(class_weights, self.label_space)
         self.seed = seed
         self.augment = augment
@@ -140,7 +147,7 @@ class ExpressionData(pl.LightningDataModule):
 
         Raises:
             ConfigError: `balance` where several categories may apply or there are none;
-                `soft_labels` where there are no shares.
+                `soft_labels` where there are no shares; `copies` where they are not known.
             DataError: The release is missing or broken.
         """
         if "test" not in self.splits:
@@ -153,19 +160,17 @@ class ExpressionData(pl.LightningDataModule):
                     f"data.soft_labels=true: {self.source.root} has no shares of the categories, "
                     "or its packed store is older than they are: prepare it again, or leave it out"
                 )
+            if self.selection == "val":
+                self.splits["val"] = self._own_split("val")
+            train = acted_on(train, self.splits, self.copies)
             if self.selection == "holdout":
-                together = self.source.group_by
+                groups = kept_together(train, self.source.group_by, self.copies)
                 rows, held_out = stratified_holdout(
-                    train.category,
-                    self.holdout_fraction,
-                    self.seed,
-                    None if together is None else train.groups[together],
+                    train.category, self.holdout_fraction, self.seed, groups
                 )
                 train, self.splits["val"] = train.select(rows), train.select(held_out)
-            else:
-                self.splits["val"] = (
-                    self.test if self.selection == "test" else self._own_split("val")
-                )
+            elif self.selection == "test":
+                self.splits["val"] = self.test
             if self.balance:
                 train = train.select(balanced_subset(train.category, self.seed))
             self.splits["train"] = train

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 from torchvision.models.maxvit import MaxVit
 
-
 SMALLEST_SIZE = 17
 """Height and width of the smallest pictures, of which four halvings leave 2 x 2."""
 
