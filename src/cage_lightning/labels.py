@@ -95,6 +95,38 @@ def _is_name(value: Any) -> bool:
     return isinstance(value, str) and _NAME.fullmatch(value) is not None
 
 
+def own_space(
+    name: str,
+    categories: Sequence[str],
+    dimensions: Sequence[str],
+    native_range: tuple[float, float] = (-1.0, 1.0),
+    multi_label: bool = False,
+) -> LabelSpace:
+    """The label space of a data set of somebody's own.
+
+    Args:
+        name: What the data set is called.
+        categories: Names in the order of the network's outputs; none where only affect is known.
+        dimensions: Names of the affect dimensions; none where only categories are known.
+        native_range: Lowest and highest value of affect in the files.
+        multi_label: Whether several categories may apply to one sample.
+
+    Raises:
+        ValueError: A name occurs twice or cannot be a name in tables and keys, or the range is
+            none.
+    """
+    for names in ([name], categories, dimensions):
+        wrong = [one for one in names if not _is_name(one)]
+        if wrong:
+            raise ValueError(
+                f"{wrong[0]!r} cannot be a name: that begins with a letter or digit, is at most "
+                "100 characters long, and has only letters, digits, blanks and _/&+,.()'- in it"
+            )
+    low, high = map(float, native_range)
+    values = LabelSpace(name, tuple(categories), multi_label, tuple(dimensions), (low, high))
+    return LabelSpace.from_dict(values.to_dict())
+
+
 AFFECTNET_8 = LabelSpace(
     name="affectnet8",
     categories=(
@@ -262,7 +294,9 @@ class Batch(NamedTuple):
 
     Attributes:
         image: uint8 ``[B, 3, H, W]``, RGB, 0 to 255; after augmentation float32, normalised.
-        category: int64 ``[B]``, 0 to K - 1; in a multi-label space float32 ``[B, K]``, 0 or 1.
+        category: int64 ``[B]``, 0 to K - 1, or -1 where not annotated; in a multi-label space
+            float32 ``[B, K]``, 0 or 1. Of a training on soft labels float32 ``[B, K]``, the shares
+            of the categories: rows sum to 1, or are 0 where not annotated.
         affect: float32 ``[B, D]`` in [-1, 1], NaN where not annotated.
         index: int64 ``[B]``, the row in the split's annotations. It stays on the CPU.
     """

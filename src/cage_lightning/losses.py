@@ -30,14 +30,23 @@ class DiscreteLoss(nn.Module):
     by the sum of w_y. For any number of categories (float multi-hot) it is the binary cross-entropy
     with the weights on the positive labels, as the mean over samples and categories.
 
+    For the shares t of the categories (float, rows sum to 1) it is the weighted cross-entropy too:
+    the sum of w_k t_k (-log p_k) over samples and categories divided by the sum of w_k t_k, which
+    is the first formula where a row is one category. Samples without a category (-1, or a row of
+    zeros) are left out.
+
     Args:
         class_weights: One weight per category, or None for weights of 1.
+        soft_labels: Whether categories given as floats are shares, and not multi-hot.
     """
 
     class_weights: Tensor | None
 
-    def __init__(self, class_weights: Sequence[float] | None = None) -> None:
+    def __init__(
+        self, class_weights: Sequence[float] | None = None, soft_labels: bool = False
+    ) -> None:
         super().__init__()
+        self.soft_labels = soft_labels
         weights = None if class_weights is None else torch.tensor([float(w) for w in class_weights])
         # The weights belong to the config and not to the state, so no checkpoint contains them.
         self.register_buffer("class_weights", weights, persistent=False)
@@ -51,15 +60,22 @@ class DiscreteLoss(nn.Module):
         assert prediction.logits is not None, "the loss of the categories needs logits"
         logits = _at_least_float32(prediction.logits)
         weights = self._weights(logits)
-        if batch.category.is_floating_point():
+        category = batch.category
+        if category.is_floating_point() and not self.soft_labels:
             target = batch.category.to(logits.dtype)
             total = F.binary_cross_entropy_with_logits(
                 logits, target, pos_weight=weights, reduction="sum"
             )
             value = _global_mean(total, logits.new_tensor(target.numel()))
             return {"loss": value, "bce": value}
-        total = F.cross_entropy(logits, batch.category, weight=weights, reduction="sum")
-        value = _global_mean(total, weights[batch.category].sum())
+        if category.is_floating_point():
+            total = F.cross_entropy(logits, category, weight=weights, reduction="sum")
+            value = _global_mean(total, (weights * category).sum())
+        else:
+            total = F.cross_entropy(
+                logits, category, weight=weights, reduction="sum", ignore_index=-1
+            )
+            value = _global_mean(total, (weights[category] * (category >= 0)).sum())
         return {"loss": value, "cross_entropy": value}
 
     def _weights(self, logits: Tensor) -> Tensor:
@@ -81,14 +97,20 @@ class CombinedLoss(nn.Module):
     Args:
         class_weights: As in `DiscreteLoss`.
         alpha: Weight of the MSE; 5 in Table 5.
+        soft_labels: As in `DiscreteLoss`.
 
     Raises:
         ConfigError: A weight is negative.
     """
 
-    def __init__(self, class_weights: Sequence[float] | None = None, alpha: float = 5.0) -> None:
+    def __init__(
+        self,
+        class_weights: Sequence[float] | None = None,
+        alpha: float = 5.0,
+        soft_labels: bool = False,
+    ) -> None:
         super().__init__()
-        self.discrete = DiscreteLoss(class_weights)
+        self.discrete = DiscreteLoss(class_weights, soft_labels)
         check_not_negative("loss.alpha", alpha)
         self.alpha = alpha
 

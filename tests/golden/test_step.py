@@ -17,7 +17,7 @@ from lightning.pytorch import seed_everything
 from torch.utils.data import default_collate
 
 from cage_lightning.app import build
-from cage_lightning.data.module import FaceDataset
+from cage_lightning.data.face_dataset import FaceDataset
 from cage_lightning.data.sampling import EpochBatches
 from cage_lightning.demo.faces import write_release
 from tests.conftest import composed

@@ -20,8 +20,8 @@ import torch
 from cage_lightning.app import build
 from cage_lightning.commands.prepare import prepare as run_prepare
 from cage_lightning.data.annotations import Annotations
+from cage_lightning.data.face_dataset import FaceDataset
 from cage_lightning.data.files import OnError
-from cage_lightning.data.module import FaceDataset
 from cage_lightning.data.readers.affectnet import read_affectnet
 from cage_lightning.data.readers.emotic import read_emotic
 from cage_lightning.errors import DataError

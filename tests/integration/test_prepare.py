@@ -22,7 +22,8 @@ from PIL import Image, ImageEnhance
 
 from cage_lightning.app import build
 from cage_lightning.commands.prepare import prepare as run_prepare
-from cage_lightning.data.module import ExpressionData, FaceDataset
+from cage_lightning.data.face_dataset import FaceDataset
+from cage_lightning.data.module import ExpressionData
 from cage_lightning.data.preparation import checking
 from cage_lightning.errors import ConfigError, DataError
 from tests.affectnet_layouts import copy_faces

@@ -274,3 +274,41 @@ def test_cuda_and_cpu_agree(multi_label):
         )
         for name, value in expected.items():
             assert found[name].item() == pytest.approx(value.item(), rel=1e-5, abs=1e-6)
+
+
+@pytest.mark.parametrize("weights", [None, WEIGHTS])
+def test_shares_of_the_categories(weights):
+    prediction, batch = sample()
+    rng = np.random.default_rng(0)
+    shares = rng.dirichlet(np.ones(8), 37)
+    shares[3] = 0  # not annotated
+    loss = DiscreteLoss(weights, soft_labels=True)
+    found = loss(prediction, batch._replace(category=torch.tensor(shares, dtype=torch.float32)))
+    w = np.ones(8) if weights is None else np.array(weights)
+    weighted = w * shares
+    expected = -(weighted * log_softmax(plain(prediction.logits), axis=1)).sum() / weighted.sum()
+    assert found["cross_entropy"].item() == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("weights", [None, WEIGHTS])
+def test_shares_of_one_category_are_that_category(weights):
+    prediction, batch = sample(dtype=torch.float64)
+    certain = nn.functional.one_hot(batch.category, 8).double()
+    hard = DiscreteLoss(weights)(prediction, batch)["loss"]
+    soft = DiscreteLoss(weights, soft_labels=True)(prediction, batch._replace(category=certain))
+    torch.testing.assert_close(soft["loss"], hard)
+
+
+@pytest.mark.parametrize("loss", [DiscreteLoss(WEIGHTS), CombinedLoss(WEIGHTS)])
+def test_samples_without_a_category_count_for_nothing(loss):
+    prediction, batch = sample(dtype=torch.float64)
+    some = torch.arange(37) % 3 > 0
+    batch = batch._replace(category=torch.where(some, batch.category, -1))
+    known = batch._replace(category=batch.category[some], affect=batch.affect[some])
+    expected = loss(Prediction(*(v[some] for v in prediction)), known)["cross_entropy"]
+    found = loss(prediction, batch)["cross_entropy"]
+    torch.testing.assert_close(found, expected)
+    nothing = DiscreteLoss(WEIGHTS)(prediction, batch._replace(category=torch.full((37,), -1)))
+    assert nothing["loss"] == 0
+    nothing["loss"].backward()
+    assert not prediction.logits.grad.any()

@@ -106,11 +106,7 @@ def build_module(config: DictConfig, data: ExpressionData) -> ExpressionModule:
         CheckpointError: `model.weights` or `init_from` cannot be loaded.
     """
     mode = _mode(config.module)
-    if mode.predicts_affect and np.isnan(data.splits["train"].affect).all():
-        raise ConfigError(
-            f"no training sample under {data.source.root} has "
-            f"{' or '.join(data.label_space.dimensions)}: choose loss=discrete"
-        )
+    _check_labels(mode, data)
     # init_from replaces every weight of the backbone: nothing else is downloaded for it.
     weights = {"weights": "none"} if config.init_from else {}
     network = _channels_last(
@@ -242,14 +238,33 @@ def _mode(node: DictConfig) -> type[ExpressionModule]:
     return get_class(node._target_)
 
 
+def _check_labels(mode: type[ExpressionModule], data: ExpressionData) -> None:
+    """Refuse a mode that the training split has no labels for."""
+    space, train = data.label_space, data.train
+    where = f"no training sample under {data.source.root} has"
+    if mode.predicts_affect and np.isnan(train.affect).all():
+        affect = " or ".join(space.dimensions) or "valence or arousal"
+        raise ConfigError(f"{where} {affect}: choose loss=discrete")
+    if mode.predicts_categories and not train.class_counts().any():
+        raise ConfigError(f"{where} a category: choose loss=va")
+
+
 def _loss(config: DictConfig, data: ExpressionData) -> nn.Module:
     """The loss, with the weights of the categories if it takes any."""
     # Older configs repeat the setting there.
     if config.loss.get("class_weights", config.data.class_weights) != config.data.class_weights:
         raise ConfigError("loss.class_weights has no effect: set data.class_weights")
-    weighted = "class_weights" in signature(get_class(config.loss._target_)).parameters
-    weights = {"class_weights": data.class_weights()} if weighted else {}
-    loss: nn.Module = build(config.loss, **weights)
+    if "soft_labels" in config.loss:
+        raise ConfigError("loss.soft_labels has no effect: set data.soft_labels")
+    takes = signature(get_class(config.loss._target_)).parameters
+    arguments: dict[str, Any] = {}
+    if "class_weights" in takes:
+        arguments["class_weights"] = data.class_weights()
+    if data.soft_labels:
+        if "soft_labels" not in takes:
+            raise ConfigError("data.soft_labels=true has no effect on this loss: leave it out")
+        arguments["soft_labels"] = True
+    loss: nn.Module = build(config.loss, **arguments)
     return loss
 
 

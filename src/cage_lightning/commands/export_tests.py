@@ -16,7 +16,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Subset
 
 from cage_lightning.data.annotations import Annotations
-from cage_lightning.data.module import ExpressionData, FaceDataset
+from cage_lightning.data.face_dataset import FaceDataset
+from cage_lightning.data.module import ExpressionData
 from cage_lightning.deploy import calibration
 from cage_lightning.deploy.calibration import Calibration
 from cage_lightning.deploy.description import Description

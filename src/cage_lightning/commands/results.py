@@ -11,7 +11,8 @@ import numpy.typing as npt
 import torch
 
 from cage_lightning.data.annotations import Annotations
-from cage_lightning.data.module import ExpressionData, FaceDataset
+from cage_lightning.data.face_dataset import FaceDataset
+from cage_lightning.data.module import ExpressionData
 from cage_lightning.modules import ExpressionModule
 from cage_lightning.predictions.files import write_predictions
 from cage_lightning.predictions.table import Predictions, predictions_of
@@ -60,6 +61,7 @@ def gather(module: ExpressionModule, table: Annotations, clip: bool = False) -> 
         rows.category,
         rows.affect,
         module.training_statistics,
+        rows.groups,
     )
 
 

@@ -29,13 +29,14 @@ class Annotations:
         root: Folder that `path` is relative to.
         id: str ``[N]``, unique within the split.
         path: str ``[N]``, the picture, relative to `root`, with ``/`` in between, never ``..``.
-        category: int64 ``[N]`` in 0..K-1, or float32 multi-hot ``[N, K]`` where
-            ``space.multi_label``.
+        category: int64 ``[N]`` in 0..K-1, -1 where not annotated, or float32 multi-hot ``[N, K]``
+            where ``space.multi_label``.
         affect: float32 ``[N, D]`` in [-1, 1], NaN where not annotated.
         left_out: Reason -> number of samples that the reader left out of the split.
         box: float32 ``[N, 4]``, the part of the picture that shows the sample: left, top, right and
             bottom edge in its stored pixels; None where it is the whole picture.
-        extra: Further columns ``[N, ...]`` of the release, by name; carried along.
+        extra: Further columns ``[N, ...]`` of the release, by name; carried along. Those of text
+            are `groups`, and one called ``soft`` is described there.
         packed: The pictures in a packed store; None where they are the files at `path`.
 
     Raises:
@@ -63,6 +64,7 @@ class Annotations:
             "category": labels,
             "affect": ("f", 4, (n, d)),
             **({} if self.box is None else {"box": ("f", 4, (n, 4))}),
+            **({} if self.soft is None else {"soft": ("f", 4, (n, k))}),
         }.items():
             column = getattr(self, name)
             right_type = column.dtype.kind == kind and size in (None, column.dtype.itemsize)
@@ -75,7 +77,7 @@ class Annotations:
         self._refuse(repeated(self.id), "the id occurs twice")
         astray = [not is_plain(path) for path in self.path.tolist()]
         self._refuse(astray, "path is not relative to the root with '/' in between")
-        allowed, width = ((0, 1), k) if self.space.multi_label else (range(k), 1)
+        allowed, width = ((0, 1), k) if self.space.multi_label else (range(-1, k), 1)
         outside = ~np.isin(self.category, allowed).reshape(n, width)
         self._refuse(
             outside.any(axis=1), f"category is outside the {k} categories of {self.space.name}"
@@ -84,6 +86,10 @@ class Annotations:
         self._refuse(far, f"{', '.join(self.space.dimensions)} outside [-1, 1]")
         if self.box is not None:
             self._refuse(~has_area(self.box), "the box is empty")
+        if self.soft is not None:
+            total = self.soft.sum(axis=1)
+            shares = (self.soft >= 0).all(axis=1) & (np.isclose(total, 1) | (total == 0))
+            self._refuse(~shares, "the shares of the categories do not sum to 1")
 
     def _refuse(self, bad: npt.ArrayLike, problem: str) -> None:
         """Raise for the first row of the mask `bad`."""
@@ -98,6 +104,22 @@ class Annotations:
 
     def __len__(self) -> int:
         return len(self.id)
+
+    @property
+    def soft(self) -> npt.NDArray[np.float32] | None:
+        """The shares of the categories, as of votes: ``[N, K]``, rows of 0 where not annotated.
+
+        None where the data set has none.
+        """
+        return self.extra.get("soft")
+
+    @property
+    def groups(self) -> Mapping[str, npt.NDArray[np.str_]]:
+        """What describes the samples besides their labels: age, person, video, ...
+
+        By name, str ``[N]``; empty text where it is not known.
+        """
+        return {name: column for name, column in self.extra.items() if column.dtype.kind == "U"}
 
     def select(self, rows: npt.NDArray[np.int64] | npt.NDArray[np.bool_]) -> Annotations:
         """The given rows in the given order, as a table of their own.
@@ -127,8 +149,8 @@ class Annotations:
         """Number of samples of each category, int64 ``[K]``, zeros included."""
         if self.space.multi_label:
             return np.asarray(self.category.sum(axis=0), dtype=np.int64)
-        counts = np.bincount(self.category.astype(np.int64), minlength=len(self.space.categories))
-        return counts.astype(np.int64)
+        known = self.category[self.category >= 0].astype(np.int64)
+        return np.bincount(known, minlength=len(self.space.categories)).astype(np.int64)
 
     def statistics(self) -> TrainingStatistics:
         """What predictors that never look at a picture need to know of a training split."""

@@ -9,7 +9,7 @@ from cage_lightning.data.files import OnError
 from cage_lightning.data.readers import affectnet, emotic
 from cage_lightning.data.readers.ferplus import read_ferplus
 from cage_lightning.data.readers.rafdb import read_rafdb
-from cage_lightning.data.source import Source
+from cage_lightning.data.source import Release
 from cage_lightning.demo import emotic as demo_emotic
 from cage_lightning.demo import faces as demo_faces
 from cage_lightning.errors import check_choice
@@ -17,14 +17,14 @@ from cage_lightning.errors import check_choice
 _Setting = Literal["raise", "skip"]
 
 
-class AffectNet(Source):
+class AffectNet(Release):
     """AffectNet, from the release that lies under `root`.
 
     Args:
         label_space: ``affectnet8`` or ``affectnet7``.
-        root: As in `Source`.
-        store: As in `Source`.
-        on_error: As in `Source`.
+        root: As in `Release`.
+        store: As in `Release`.
+        on_error: As in `Release`.
         release: A name in `affectnet.RELEASES`, or ``auto`` to find out.
     """
 
@@ -52,9 +52,9 @@ class DemoFaces(AffectNet):
 
     Args:
         label_space: As in `AffectNet`.
-        root: As in `Source`.
-        store: As in `Source`.
-        on_error: As in `Source`.
+        root: As in `Release`.
+        store: As in `Release`.
+        on_error: As in `Release`.
         release: As in `AffectNet`.
         size: ``tiny``, ``demo`` or ``full``.
     """
@@ -80,21 +80,20 @@ class DemoFaces(AffectNet):
         return super().read(split, on_error)
 
 
-class Emotic(Source):
+class Emotic(Release):
     """EMOTIC, from the release that lies under `root`. A sample is a person: the body box.
 
     Args:
         label_space: ``emotic``.
-        root: As in `Source`.
-        store: As in `Source`.
-        on_error: As in `Source`.
+        root: As in `Release`.
+        store: As in `Release`.
+        on_error: As in `Release`.
         release: A name in `emotic.RELEASES`, or ``auto`` to find out.
         drop_invalid: Leave out persons whose affect is unknown, as the published converter does;
             if not, losses and metrics pass over what is unknown.
     """
 
     label_spaces: ClassVar[tuple[str, ...]] = ("emotic",)
-    own_splits: ClassVar[tuple[str, ...]] = ("train", "val", "test")
 
     def __init__(
         self,
@@ -116,6 +115,11 @@ class Emotic(Source):
         """See `Source`."""
         return {"release": self.release, "drop_invalid": self.drop_invalid}
 
+    @property
+    def own_splits(self) -> tuple[str, ...]:
+        """See `Source`."""
+        return ("train", "val", "test")
+
     def read(self, split: str, on_error: OnError) -> Annotations:
         """See `read_emotic`."""
         return emotic.read_emotic(self.root, split, self.release, on_error, self.drop_invalid)
@@ -126,9 +130,9 @@ class DemoEmotic(Emotic):
 
     Args:
         label_space: ``emotic``.
-        root: As in `Source`.
-        store: As in `Source`.
-        on_error: As in `Source`.
+        root: As in `Release`.
+        store: As in `Release`.
+        on_error: As in `Release`.
         release: As in `Emotic`.
         drop_invalid: As in `Emotic`.
         size: ``tiny`` or ``demo``.
@@ -161,7 +165,7 @@ class DemoEmotic(Emotic):
         return super().read(split, on_error)
 
 
-class RafDb(Source):
+class RafDb(Release):
     """RAF-DB: categories without valence and arousal."""
 
     label_spaces: ClassVar[tuple[str, ...]] = ("affectnet7",)
@@ -171,11 +175,15 @@ class RafDb(Source):
         return read_rafdb(self.root, split, on_error)
 
 
-class FerPlus(Source):
+class FerPlus(Release):
     """FER+: categories without valence and arousal."""
 
     label_spaces: ClassVar[tuple[str, ...]] = ("affectnet8", "affectnet7")
-    own_splits: ClassVar[tuple[str, ...]] = ("train", "val", "test")
+
+    @property
+    def own_splits(self) -> tuple[str, ...]:
+        """See `Source`."""
+        return ("train", "val", "test")
 
     def read(self, split: str, on_error: OnError) -> Annotations:
         """See `read_ferplus`."""

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import lightning.pytorch as pl
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from cage_lightning.augment import Augment
 from cage_lightning.data.annotations import Annotations
@@ -19,7 +19,7 @@ from cage_lightning.data.class_weights import (
     positive_weights,
     weighting,
 )
-from cage_lightning.data.images import decode_image
+from cage_lightning.data.face_dataset import FaceDataset
 from cage_lightning.data.sampling import EpochBatches, RankRows, ResumableLoader
 from cage_lightning.data.source import Source
 from cage_lightning.data.subsets import balanced_subset, stratified_holdout
@@ -28,35 +28,6 @@ from cage_lightning.labels import Batch
 from cage_lightning.system.storage import check_shared_memory
 
 log = logging.getLogger(__name__)
-
-
-class FaceDataset(Dataset[Batch]):
-    """The pictures and annotations of one split; sample `i` is row `i` of the annotations."""
-
-    def __init__(self, annotations: Annotations, image_size: int, margin: float = 0.0) -> None:
-        self.annotations = annotations
-        self.image_size = image_size
-        self.margin = margin
-
-    def __len__(self) -> int:
-        return len(self.annotations)
-
-    def __getitem__(self, row: int) -> Batch:
-        """One sample: image uint8 [3, image_size, image_size], the rest without a batch axis."""
-        table = self.annotations
-        box = None if table.box is None else table.box[row].tolist()
-        return Batch(
-            image=decode_image(
-                table.picture(row),
-                self.image_size,
-                box,
-                self.margin,
-                name=str(table.root / table.path[row]),
-            ),
-            category=torch.as_tensor(table.category[row]),
-            affect=torch.as_tensor(table.affect[row]),
-            index=torch.tensor(row),
-        )
 
 
 class ExpressionData(pl.LightningDataModule):
@@ -74,14 +45,16 @@ class ExpressionData(pl.LightningDataModule):
             effect in a release whose pictures need no box.
         batch_size: Samples of a batch over all devices together.
         num_workers: Decoding processes per device.
-        selection: The split that chooses the epoch: ``val``, the release's own split for it; in a
-            release without one ``holdout``, a part of the training split, or ``test``, the
-            reported split, as the published scripts do.
+        selection: The split that chooses the epoch: ``val``, the data set's own split for it; in
+            one without ``holdout``, a part of the training split, or ``test``, the reported split,
+            as the published scripts do. ``own``: ``val`` if there is one, else ``holdout``.
         balance: Train on as many samples of each category as the rarest one has (section 5.3).
         class_weights: See `class_weights.weighting`.
         seed: Seed of the hold-out, the balanced subset, the order and the augmentation.
         augment: The training augmentation.
         holdout_fraction: Share of each category that is held out; only for ``holdout``.
+        soft_labels: Train on the shares of the categories, such as votes, instead of one category
+            for each sample. The other splits keep their categories.
 
     Raises:
         ConfigError: A setting is out of range, or the release does not have what it asks for.
@@ -95,15 +68,18 @@ class ExpressionData(pl.LightningDataModule):
         margin: float,
         batch_size: int,
         num_workers: int,
-        selection: Literal["holdout", "val", "test"],
+        selection: Literal["own", "holdout", "val", "test"],
         balance: bool,
         class_weights: str | Sequence[float],
         seed: int,
         augment: Augment,
         holdout_fraction: float = 0.05,
+        soft_labels: bool = False,
     ) -> None:
         super().__init__()
         own = "val" in source.own_splits
+        if selection == "own":
+            selection = "val" if own else "holdout"
         check_choice("data.selection", selection, ("val",) if own else ("holdout", "test"))
         check_seed(seed)
         if not 0 < holdout_fraction < 1:
@@ -128,6 +104,7 @@ class ExpressionData(pl.LightningDataModule):
         self.selection = selection
         self.holdout_fraction = holdout_fraction
         self.balance = balance
+        self.soft_labels = soft_labels
         self.weighting = weighting(class_weights, self.label_space)
         self.seed = seed
         self.augment = augment
@@ -167,21 +144,27 @@ class ExpressionData(pl.LightningDataModule):
         """Read the annotations that `stage` needs, once.
 
         Raises:
-            ConfigError: `balance` where several categories may apply.
+            ConfigError: `balance` where several categories may apply or there are none;
+                `soft_labels` where there are no shares.
             DataError: The release is missing or broken.
         """
         if "test" not in self.splits:
             self.splits["test"] = self._own_split("test")
         if stage == "fit" and "train" not in self.splits:
-            if self.balance and self.label_space.multi_label:
-                raise ConfigError(
-                    f"several categories of {self.label_space.name} may apply to one sample, so "
-                    "they cannot be balanced: set data.balance=false"
-                )
+            self._check_balance()
             train = self._own_split("train")
+            if self.soft_labels and train.soft is None:
+                raise ConfigError(
+                    f"data.soft_labels=true: {self.source.root} has no shares of the categories, "
+                    "or its packed store is older than they are: prepare it again, or leave it out"
+                )
             if self.selection == "holdout":
+                together = self.source.group_by
                 rows, held_out = stratified_holdout(
-                    train.category, self.holdout_fraction, self.seed
+                    train.category,
+                    self.holdout_fraction,
+                    self.seed,
+                    None if together is None else train.groups[together],
                 )
                 train, self.splits["val"] = train.select(rows), train.select(held_out)
             else:
@@ -196,6 +179,17 @@ class ExpressionData(pl.LightningDataModule):
                 *map(len, (train, self.val)),
                 self.selection,
                 len(self.test),
+            )
+
+    def _check_balance(self) -> None:
+        if self.balance and self.label_space.multi_label:
+            raise ConfigError(
+                f"several categories of {self.label_space.name} may apply to one sample, so "
+                "they cannot be balanced: set data.balance=false"
+            )
+        if self.balance and not self.label_space.categories:
+            raise ConfigError(
+                f"{self.label_space.name} has no categories to balance: set data.balance=false"
             )
 
     def class_weights(self) -> list[float] | None:
@@ -234,7 +228,7 @@ class ExpressionData(pl.LightningDataModule):
             same_in_every_epoch=trainer.overfit_batches > 0,  # type: ignore[attr-defined]
         )
         loader = ResumableLoader(
-            FaceDataset(self.train, self.image_size, self.margin),
+            FaceDataset(self.train, self.image_size, self.margin, self.soft_labels),
             batch_sampler=batches,
             **self._loading(),
         )

@@ -21,37 +21,48 @@ class Source(ABC):
     """The annotations of one data set; `data.datasets` has a class for each.
 
     Attributes:
-        label_spaces: The names that `label_space` may have.
-        own_splits: The splits that the release has: ``train``, ``test``, which is reported, and
-            where there is one ``val``, which chooses the epoch.
+        group_by: The column of `Annotations.groups` of which no value, a person or a video, may be
+            on two sides of a split; None where samples are independent.
 
     Args:
-        label_space: Name of the label space, for example ``affectnet7``.
-        root: Where the release lies.
+        space: What is annotated.
+        root: Where the data set lies.
         store: Where `commands.prepare` packs it, in a folder for each label space; what is packed
             is read from there. None: never.
         on_error: ``raise``, or ``skip`` to leave out and count missing and broken pictures.
 
     Raises:
-        ConfigError: The data set has no such label space, or a place is none on this machine.
+        ConfigError: A place is none on this machine.
     """
 
-    label_spaces: ClassVar[tuple[str, ...]] = tuple(LABEL_SPACES)
-    own_splits: ClassVar[tuple[str, ...]] = ("train", "test")
+    group_by: str | None = None
 
     def __init__(
-        self, *, label_space: str, root: str, store: str | None, on_error: Literal["raise", "skip"]
+        self,
+        space: LabelSpace,
+        *,
+        root: str,
+        store: str | None,
+        on_error: Literal["raise", "skip"],
     ) -> None:
-        check_choice("data.label_space", label_space, self.label_spaces)
         check_choice("data.on_error", on_error, ("raise", "skip"))
-        self.label_space: LabelSpace = LABEL_SPACES[label_space]
+        self.label_space = space
         self.root = local_path("data.root", root).expanduser()
         self.store = (
             None
             if store is None
-            else Store(local_path("data.store", store).expanduser() / label_space, self.root)
+            else Store(local_path("data.store", store).expanduser() / space.name, self.root)
         )
         self.on_error: Literal["raise", "skip"] = on_error
+
+    @property
+    def own_splits(self) -> tuple[str, ...]:
+        """The splits that the data set has.
+
+        They are ``train``, ``test``, which is reported, and where there is one ``val``, which
+        chooses the epoch.
+        """
+        return ("train", "test")
 
     @abstractmethod
     def read(self, split: str, on_error: OnError) -> Annotations:
@@ -94,3 +105,28 @@ class Source(ABC):
         for reason, count in table.left_out.items():
             log.info("%s split: %d left out (%s)", split, count, reason)
         return table
+
+
+class Release(Source):
+    """A data set that people know, with a label space of its own.
+
+    Attributes:
+        label_spaces: The names that `label_space` may have.
+
+    Args:
+        label_space: Name of the label space, for example ``affectnet7``.
+        root: As in `Source`.
+        store: As in `Source`.
+        on_error: As in `Source`.
+
+    Raises:
+        ConfigError: The data set has no such label space, or a place is none on this machine.
+    """
+
+    label_spaces: ClassVar[tuple[str, ...]]
+
+    def __init__(
+        self, *, label_space: str, root: str, store: str | None, on_error: Literal["raise", "skip"]
+    ) -> None:
+        check_choice("data.label_space", label_space, self.label_spaces)
+        super().__init__(LABEL_SPACES[label_space], root=root, store=store, on_error=on_error)

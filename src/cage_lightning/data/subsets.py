@@ -10,38 +10,55 @@ import numpy.typing as npt
 from cage_lightning.errors import ConfigError, DataError
 
 Rows = npt.NDArray[np.int64]
+_NOT_ANNOTATED = 2**31  # above every category, whose numbers key the draws
+
 Category = npt.NDArray[np.int64] | npt.NDArray[np.float32]
 
 
-def stratified_holdout(category: Category, fraction: float, seed: int) -> tuple[Rows, Rows]:
+def stratified_holdout(
+    category: Category,
+    fraction: float,
+    seed: int,
+    group: npt.NDArray[np.str_] | None = None,
+) -> tuple[Rows, Rows]:
     """Split rows into a part to train on and a part to choose the checkpoint on.
 
     Of a class with n rows, ``round(fraction * n)`` are held out, but at least one, and at least
     one stays; a class with a single row stays in training. Which rows of a class are drawn depends
     on the seed and on that class alone, so dropping another class does not change them.
 
+    With groups, all rows of a group come to one side, and the shares are those that whole groups
+    come nearest to: in an order drawn with the seed, a group is held out where that brings the
+    counts of the classes nearer to their shares.
+
     Args:
         category: int64 ``[N]``, or multi-hot ``[N, K]``: then a row counts for the rarest of its
             labels (the lowest index among equally rare ones), and rows without a label form a
-            class of their own.
+            class of their own, as do those of category -1.
         fraction: Share to hold out, between 0 and 1, both exclusive.
         seed: Not negative; the same seed gives the same split.
+        group: str ``[N]``, a person or a video; empty text: the row belongs to no other one.
 
     Returns:
         Training rows and held-out rows: int64, sorted, disjoint, together all N rows.
 
     Raises:
-        ConfigError: `fraction` is not between 0 and 1.
+        ConfigError: `fraction` is not between 0 and 1, or there are fewer than two groups.
     """
     if not 0 < fraction < 1:
         raise ConfigError(f"The hold-out fraction must lie between 0 and 1, got {fraction}.")
-    stratum = category if category.ndim == 1 else _rarest_label(category)
-    held = _draw(stratum, lambda n: min(max(round(fraction * n), 1), n - 1), seed)
+    stratum = _known(category) if category.ndim == 1 else _rarest_label(category)
+    if group is None:
+        held = _draw(stratum, lambda n: min(max(round(fraction * n), 1), n - 1), seed)
+    else:
+        held = _draw_groups(stratum, group, fraction, seed)
     return np.setdiff1d(np.arange(len(category)), held, assume_unique=True), held
 
 
 def balanced_subset(category: Category, seed: int) -> Rows:
     """As many rows of every class as the rarest class that occurs has, without replacement.
+
+    Rows of category -1, not annotated, are of no class.
 
     The published scripts train the valence-arousal models on such a draw: the rarest of the eight
     categories of AffectNet is Contempt, of the seven Disgust.
@@ -58,8 +75,39 @@ def balanced_subset(category: Category, seed: int) -> Rows:
     """
     if category.ndim != 1:
         raise DataError("A class-balanced subset needs exactly one category per row, not several.")
-    rarest = np.unique(category, return_counts=True)[1].min(initial=len(category))
-    return _draw(category, lambda _: int(rarest), seed)
+    known = np.flatnonzero(category >= 0)
+    rarest = np.unique(category[known], return_counts=True)[1].min(initial=len(category))
+    rows: Rows = known[_draw(category[known], lambda _: int(rarest), seed)]
+    return rows
+
+
+def _draw_groups(
+    stratum: Category, group: npt.NDArray[np.str_], fraction: float, seed: int
+) -> Rows:
+    """Rows of whole groups, sorted: about the fraction of each stratum, at least one group.
+
+    Raises:
+        ConfigError: There are fewer than two groups.
+    """
+    classes, of_row = np.unique(stratum, return_inverse=True)
+    alone = np.array([f"\0{row}" for row in range(len(group))])
+    names, number = np.unique(np.where(group == "", alone, group), return_inverse=True)
+    if len(names) < 2:
+        raise ConfigError(
+            "a hold-out needs two groups or more, and there is one: set group_by=null"
+        )
+    counts = np.zeros((len(names), len(classes)))
+    np.add.at(counts, (number, of_row), 1)
+    missing = fraction * counts.sum(axis=0)
+    scale = np.maximum(missing, 1)
+    order = np.random.default_rng(seed).permutation(len(names))
+    held: list[int] = []
+    for one in order.tolist():
+        without, with_it = np.abs(missing) / scale, np.abs(missing - counts[one]) / scale
+        if with_it.sum() < without.sum() and len(held) < len(names) - 1:
+            held.append(one)
+            missing = missing - counts[one]
+    return np.flatnonzero(np.isin(number, held or order[:1]))
 
 
 def _draw(stratum: Category, take: Callable[[int], int], seed: int) -> Rows:
@@ -69,6 +117,11 @@ def _draw(stratum: Category, take: Callable[[int], int], seed: int) -> Rows:
         rows = np.flatnonzero(stratum == k)
         drawn.append(np.random.default_rng([seed, int(k)]).choice(rows, take(len(rows)), False))
     return np.sort(np.concatenate(drawn))
+
+
+def _known(category: Category) -> Category:
+    """The categories, those that are not annotated as one of their own that can key a draw."""
+    return np.where(category < 0, _NOT_ANNOTATED, category)
 
 
 def _rarest_label(labels: Category) -> Rows:

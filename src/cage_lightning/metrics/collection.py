@@ -81,13 +81,17 @@ class ExpressionMetrics(Metric):
         if self.single_label:
             assert prediction.logits is not None, "scoring categories needs logits"
             k = len(self.label_space.categories)
-            if not ((batch.category >= 0) & (batch.category < k)).all():
+            if not ((batch.category >= -1) & (batch.category < k)).all():
                 raise DataError(
                     f"A category lies outside the {k} of {self.label_space.name}; "
                     "check which data set the labels come from."
                 )
             self.confusion = self.confusion + multiclass_confusion_matrix(
-                prediction.logits.argmax(1), batch.category, k, validate_args=False
+                prediction.logits.argmax(1),
+                batch.category,
+                k,
+                ignore_index=-1,  # not annotated
+                validate_args=False,
             )
         if self.multi_label:
             assert prediction.logits is not None, "scoring categories needs logits"

@@ -26,6 +26,7 @@ from cage_lightning.training_statistics import TrainingStatistics
 _LARGEST = np.finfo(np.float32).max
 _SEPARATOR = ";"  # of the categories of a sample in a CSV file, where several may apply
 _PROBABILITY = "prob_"
+GROUP = "group_"
 _NOTHING = ("", "nan", "na", "n/a", "none", "null")  # texts that stand for no value
 
 # The published inference.csv -> the names of ours.
@@ -59,7 +60,11 @@ class Columns:
 
     @classmethod
     def of(
-        cls, path: Path, columns: Iterable[tuple[str, list[Any]]], order: Sequence[str] = ()
+        cls,
+        path: Path,
+        columns: Iterable[tuple[str, list[Any]]],
+        order: Sequence[str] = (),
+        own: Sequence[str] = (),
     ) -> Columns:
         """Sort the columns of a file.
 
@@ -67,6 +72,7 @@ class Columns:
             path: The file.
             columns: Names in the file, and values; texts that stand for none become None.
             order: What the numbers of the categories mean.
+            own: The categories of a file that names them itself.
 
         Raises:
             DataError: Two columns have the same meaning.
@@ -74,13 +80,14 @@ class Columns:
         values: dict[str, list[Any]] = {}
         names: dict[str, str] = {}
         for there, column in columns:
-            name = our_name(there, order)
+            name = our_name(there, order, own)
             if name in values and (is_known(there) or name.startswith(_PROBABILITY)):
                 raise DataError(
                     f"{path}: the column {name!r} is there twice, as {names[name]!r} and as "
                     f"{there!r}: leave one out"
                 )
-            values[name] = column if name == "id" else [_value(one) for one in column]
+            text = name == "id" or name.startswith(GROUP)
+            values[name] = column if text else [_value(one, own) for one in column]
             names[name] = there
         return cls(path, values, tuple(names.values()))
 
@@ -88,8 +95,16 @@ class Columns:
         return len(next(iter(self.values.values()), []))
 
 
-def our_name(name: str, order: Sequence[str] = ()) -> str:
-    """The name of ours for a column: whatever its case, and with the canonical category."""
+def our_name(name: str, order: Sequence[str] = (), own: Sequence[str] = ()) -> str:
+    """The name of ours for a column: whatever its case, and with the canonical category.
+
+    Args:
+        name: In the file.
+        order: What the numbers of the categories mean.
+        own: Categories that keep the name that the file gives them.
+    """
+    if name.removeprefix(_PROBABILITY) in own:
+        return name
     plain = re.sub(r"\s+", "_", name.strip().casefold())
     plain = PUBLISHED.get(plain, plain)
     if plain.startswith(_PROBABILITY):
@@ -106,9 +121,11 @@ def is_known(name: str) -> bool:
     return ours in _OURS or ours.startswith(_PROBABILITY)
 
 
-def _value(value: Any) -> Any:
+def _value(value: Any, own: Sequence[str]) -> Any:
     if isinstance(value, float) and math.isnan(value):
         return None
+    if value in own:
+        return value
     return None if isinstance(value, str) and value.strip().casefold() in _NOTHING else value
 
 
@@ -215,6 +232,11 @@ def to_predictions(
         probability=probability,
         affect_pred=affect_pred,
         training=training,
+        groups={
+            name.removeprefix(GROUP): np.array([str(one or "") for one in column], np.str_)
+            for name, column in values.items()
+            if name.startswith(GROUP)
+        },
     )
 
 
@@ -273,7 +295,8 @@ def _categories(
     multi_hot = np.zeros((len(values), len(space.categories)), dtype=bool)
     for row, value in enumerate(values):
         for one in _applying(path, f"row {row}: {name}", space, value, name == "category_true"):
-            if (known := _category(one)) not in number:
+            known = one if one in number else _category(one)
+            if known not in number:
                 raise DataError(
                     f"{path}: row {row}: {name} is {one!r}, which is no category of {space.name}: "
                     f"expected {', '.join(space.categories)}, or their numbers from 0"

@@ -2,7 +2,8 @@
 
 Ours is a parquet file with one row per sample: ``id``; ``category_true``, ``category_pred`` and
 ``prob_<category>``; and ``<dimension>_true``, ``<dimension>_pred``. Categories are names (lists of
-names where several may apply), affect lies in [-1, 1]; both are null where not annotated. The label
+names where several may apply), affect lies in [-1, 1]; both are null where not annotated.
+``group_<name>`` says in words what else is known of a sample, such as its video. The label
 space, and what the model's training split was like, are in the file's metadata. A CSV file may have
 the same columns, or those of the published ``inference.csv``.
 """
@@ -23,7 +24,7 @@ import pyarrow.parquet as pq
 
 from cage_lightning.errors import ConfigError, DataError, check_choice, first_line
 from cage_lightning.labels import AFFECTNET_8, LABEL_SPACES, LabelSpace, space_in_order
-from cage_lightning.predictions.columns import Columns, is_known, recognise, to_predictions
+from cage_lightning.predictions.columns import GROUP, Columns, is_known, recognise, to_predictions
 from cage_lightning.predictions.delimited import read_delimited
 from cage_lightning.predictions.table import Categories, Predictions
 from cage_lightning.system.atomic import write_atomic
@@ -53,6 +54,7 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
         columns[f"{dimension}_true"] = true  # NaN has become null
         if predictions.affect_pred is not None:
             columns[f"{dimension}_pred"] = predictions.affect_pred[:, d].astype(np.float32)
+    columns |= {f"{GROUP}{name}": column.tolist() for name, column in predictions.groups.items()}
     metadata = {_LABEL_SPACE: json.dumps(space.to_dict()).encode()}
     if predictions.training is not None:
         metadata[_TRAINING] = json.dumps(asdict(predictions.training)).encode()
@@ -96,7 +98,9 @@ def read_predictions(
         what = first_line(error)
         raise DataError(f"{path}: not a readable {suffix} file: {what}") from None
     order = _order(path, space, label_space, categories)
-    columns = Columns.of(path, found, order.categories if order else ())
+    columns = Columns.of(
+        path, found, order.categories if order else (), space.categories if space else ()
+    )
     if space is None:
         space = order or (LABEL_SPACES[label_space] if label_space else recognise(columns))
         space = LABEL_SPACES[space.name]

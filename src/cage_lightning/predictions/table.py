@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,8 @@ class Predictions:
         probability: float64 ``[N, K]`` of the categories; None if the file does not have it.
         affect_pred: float64 ``[N, D]``, not bounded; None for a model without affect.
         training: Statistics of the training split of the model; None if unknown.
+        groups: What describes the samples besides their labels (age, person, video, ...): by name,
+            str ``[N]``, empty where it is not known.
     """
 
     space: LabelSpace
@@ -41,6 +44,7 @@ class Predictions:
     probability: Floats | None
     affect_pred: Floats | None
     training: TrainingStatistics | None = None
+    groups: Mapping[str, npt.NDArray[np.str_]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.id)
@@ -51,7 +55,8 @@ class Predictions:
             name: None if (column := getattr(self, name)) is None else column[rows]
             for name in ("id", "category", "affect", "category_pred", "probability", "affect_pred")
         }
-        return Predictions(space=self.space, training=self.training, **columns)  # type: ignore[arg-type]
+        groups = {name: column[rows] for name, column in self.groups.items()}
+        return replace(self, groups=groups, **columns)  # type: ignore[arg-type]
 
 
 def common_space(model: LabelSpace, data: LabelSpace) -> LabelSpace:
@@ -87,6 +92,7 @@ def predictions_of(
     category: npt.NDArray[Any],
     affect: npt.NDArray[Any],
     training: TrainingStatistics | None = None,
+    groups: Mapping[str, npt.NDArray[np.str_]] | None = None,
 ) -> Predictions:
     """Predictions from the outputs of a network and the truth, in the label space they share.
 
@@ -100,9 +106,10 @@ def predictions_of(
         affect_pred: ``[N, D]``, or None for a model without affect.
         data_space: Label space of the data, K' categories, D' dimensions.
         ids: ``[N]`` sample ids.
-        category: True categories, int ``[N]`` or multi-hot ``[N, K']``.
+        category: True categories, int ``[N]``, -1 where not annotated, or multi-hot ``[N, K']``.
         affect: True affect ``[N, D']`` in [-1, 1], NaN where not annotated.
         training: Statistics of the training split of the model.
+        groups: See `Predictions`.
 
     Raises:
         ConfigError: The label spaces have nothing in common.
@@ -119,7 +126,7 @@ def predictions_of(
     if space.multi_label:
         truth = category[:, labels].astype(bool)
     else:
-        number = np.full(len(data_space.categories), -1)
+        number = np.full(len(data_space.categories) + 1, -1)  # the last: not annotated
         number[labels] = range(len(labels))
         truth = number[category]
     probability = chosen = None
@@ -134,7 +141,12 @@ def predictions_of(
         affect=affect[:, [data_space.dimensions.index(d) for d in space.dimensions]].astype(float),
         category_pred=chosen,
         probability=probability,
-        affect_pred=None if affect_pred is None else affect_pred[:, dimensions].astype(float),
+        affect_pred=(
+            affect_pred[:, dimensions].astype(float)
+            if affect_pred is not None and dimensions
+            else None
+        ),
+        groups=groups or {},
         training=None if training is None else training.select(outputs, dimensions),
     )
 

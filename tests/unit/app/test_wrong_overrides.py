@@ -147,7 +147,7 @@ REFUSED = {
     "data.batch_size=-3": "data.batch_size=-3 is less than 1",
     "data.num_workers=-1": "data.num_workers=-1 is less than 0",
     "data.root=null": "data.root=null: a text is needed",
-    "data.selection=foo": "data.selection=foo: one of holdout, val, test is needed",
+    "data.selection=foo": "data.selection=foo: one of own, holdout, val, test is needed",
     "trainer.max_epochs=-5": "trainer.max_epochs=-5: ",
     "trainer.max_epochs=[1,2]": "trainer.max_epochs=[1, 2]: a whole number or null is needed",
     "loss.alpha=-1": "loss.alpha=-1 is less than 0",

@@ -86,8 +86,8 @@ def test_select_refuses_a_repeated_row():
         ("box", np.array([[0, 0, np.inf, 1]] * 3, np.float32), "row 0.*box"),
         ("category", np.array([1, 7]), "'category'"),
         ("category", np.array([1, 7, 1], dtype=np.int32), "'category' is int32"),
-        ("category", np.array([1, 8, -1]), r"row 1 .*'12'.*category is outside.*\(2 such rows"),
-        ("category", np.array([1, 7, -1]), "row 2.*category"),
+        ("category", np.array([1, 8, -2]), r"row 1 .*'12'.*category is outside.*\(2 such rows"),
+        ("category", np.array([1, 7, -2]), "row 2.*category"),
         ("category", np.zeros((3, 8), np.float32), "'category'"),
         ("affect", np.zeros((3, 2)), "'affect' is float64"),
         ("affect", np.zeros((3, 3), np.float32), "'affect'"),
@@ -157,3 +157,24 @@ def test_space_and_row_order_are_in_the_fingerprint():
     table = faces(category=np.array([1, 6, 1]))
     assert replace(table, space=AFFECTNET_7).fingerprint() != table.fingerprint()
     assert table.select(np.array([1, 0, 2])).fingerprint() != table.fingerprint()
+
+
+def test_groups_are_the_columns_of_text_and_soft_labels_are_checked():
+    shares = np.zeros((3, 8), np.float32)
+    shares[0, :2], shares[1, 7] = 0.5, 1
+    table = faces(extra={"video": np.array(["a", "a", ""]), "soft": shares, "n": np.arange(3)})
+    assert {name: column.tolist() for name, column in table.groups.items()} == {
+        "video": ["a", "a", ""]
+    }
+    assert table.soft is shares
+    assert faces().soft is None
+    with pytest.raises(DataError, match=r"row 1 .*the shares of the categories do not sum to 1"):
+        faces(extra={"soft": shares * np.array([[1], [2], [1]], np.float32)})
+    with pytest.raises(DataError, match=r"column 'soft' is float32 .* expected"):
+        faces(extra={"soft": shares[:, :7]})
+
+
+def test_a_category_that_is_not_annotated_counts_for_none():
+    table = faces(category=np.array([1, -1, 1]))
+    assert table.class_counts().tolist() == [0, 2, 0, 0, 0, 0, 0, 0]
+    assert table.statistics().counts == table.class_counts().tolist()

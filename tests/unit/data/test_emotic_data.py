@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from cage_lightning.app import build
-from cage_lightning.data.module import ExpressionData, FaceDataset
+from cage_lightning.data.face_dataset import FaceDataset
+from cage_lightning.data.module import ExpressionData
 from cage_lightning.errors import ConfigError
 from tests.conftest import composed
 from tests.present import present

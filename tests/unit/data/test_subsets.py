@@ -110,3 +110,42 @@ def test_published_sizes():
 def test_balancing_needs_one_category_per_row():
     with pytest.raises(DataError, match="exactly one category"):
         balanced_subset(np.zeros((4, 26), dtype=np.float32), seed=0)
+
+
+@given(categories, st.floats(0.05, 0.5), seeds, st.integers(2, 9))
+def test_no_group_is_on_two_sides(category, fraction, seed, size):
+    group = np.array([f"video {row // size}" for row in range(len(category))], np.str_)
+    if len(set(group)) < 2:
+        with pytest.raises(ConfigError, match="two groups or more"):
+            stratified_holdout(category, fraction, seed, group)
+        return
+    train, held = stratified_holdout(category, fraction, seed, group)
+    assert sorted([*train.tolist(), *held.tolist()]) == list(range(len(category)))
+    assert len(train)
+    assert len(held)
+    assert not set(group[train]) & set(group[held])
+    assert held.tolist() == stratified_holdout(category, fraction, seed, group)[1].tolist()
+
+
+def test_whole_groups_come_near_the_share_of_every_class():
+    rng = np.random.default_rng(0)
+    category = rng.integers(0, 7, 3000)
+    group = rng.integers(0, 300, 3000).astype(str)
+    _, held = stratified_holdout(category, 0.2, 0, group)
+    for k in range(7):
+        share = (category[held] == k).sum() / (category == k).sum()
+        assert share == pytest.approx(0.2, abs=0.03)
+
+
+def test_rows_without_a_group_are_on_their_own():
+    category, group = np.zeros(100, np.int64), np.full(100, "")
+    train, held = stratified_holdout(category, 0.1, 0, group)
+    assert (len(train), len(held)) == (90, 10)
+
+
+def test_rows_that_are_not_annotated_are_held_out_like_a_class_and_never_balanced():
+    category = np.array([-1] * 20 + [0] * 20 + [3] * 5)
+    _, held = stratified_holdout(category, 0.2, 0)
+    assert np.bincount(category[held] + 1).tolist() == [4, 4, 0, 0, 1]
+    known = np.array([0] * 20 + [3] * 5)
+    assert (balanced_subset(category, 0) - 20).tolist() == balanced_subset(known, 0).tolist()

@@ -127,7 +127,7 @@ def test_half_precision_predictions_and_inference_mode():
     assert found == pytest.approx(expected.compute(), abs=1e-12)
 
 
-@pytest.mark.parametrize("category", [-1, 7])
+@pytest.mark.parametrize("category", [-2, 7])
 def test_a_category_outside_the_label_space_is_an_error(category):
     prediction, batch = sample(AFFECTNET_7, 20)
     batch.category[3] = category
@@ -148,3 +148,14 @@ def test_cuda_and_cpu_agree(space):
     metrics.cuda()
     metrics.update(Prediction(*(v.cuda() for v in prediction)), Batch(*(v.cuda() for v in batch)))
     assert metrics.compute() == pytest.approx(expected, abs=1e-9)
+
+
+def test_samples_without_a_category_count_for_none_of_its_scores():
+    prediction, batch = sample(AFFECTNET_8, 50)
+    some = torch.arange(50) % 3 > 0
+    found, expected = (
+        ExpressionMetrics(AFFECTNET_8, categories=True, affect=False) for _ in range(2)
+    )
+    found.update(prediction, batch._replace(category=torch.where(some, batch.category, -1)))
+    expected.update(Prediction(*(v[some] for v in prediction)), Batch(*(v[some] for v in batch)))
+    assert found.compute() | {"n": 0} == expected.compute() | {"n": 0}

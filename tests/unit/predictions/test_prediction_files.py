@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from cage_lightning.errors import CageError, DataError
-from cage_lightning.labels import AFFECTNET_7, AFFECTNET_8, EMOTIC, LabelSpace
+from cage_lightning.labels import AFFECTNET_7, AFFECTNET_8, EMOTIC, LabelSpace, own_space
 from cage_lightning.predictions.files import read_predictions, write_predictions
 from cage_lightning.predictions.table import Predictions, predictions_of
 from cage_lightning.training_statistics import TrainingStatistics
@@ -20,12 +20,25 @@ from tests.present import present
 PUBLISHED = "cat_true,cat_pred,val_true,val_pred,aro_true,aro_pred\n"
 
 
+OWN = (
+    own_space("study", ["happy", "Glück", "none"], ["valence", "intensity"], (0, 100)),
+    own_space("only affect", [], ["calm"]),
+    own_space("only categories", ["b", "a"], []),
+)
+
+
 def made(space: LabelSpace, n: int = 40, seed: int = 0) -> Predictions:
     rng = np.random.default_rng(seed)
     k, d = len(space.categories), len(space.dimensions)
-    category = rng.integers(0, 2, (n, k)) if space.multi_label else np.arange(n) % k
+    category = (
+        rng.integers(0, 2, (n, k))
+        if space.multi_label
+        else np.arange(n) % k
+        if k
+        else np.full(n, -1)
+    )
     affect = rng.uniform(-1, 1, (n, d)).astype(np.float32)
-    affect[3, 0] = np.nan
+    affect[3, :1] = np.nan
     return predictions_of(
         space,
         rng.normal(size=(n, k)),
@@ -35,10 +48,11 @@ def made(space: LabelSpace, n: int = 40, seed: int = 0) -> Predictions:
         category,
         affect,
         TrainingStatistics("here", n, [1] * k, [0.0] * d, [[None] * d] * k),
+        {"video": np.array([f"v{i // 9}" if i % 9 else "" for i in range(n)])},
     )
 
 
-@pytest.mark.parametrize("space", [AFFECTNET_8, AFFECTNET_7, EMOTIC], ids=lambda s: s.name)
+@pytest.mark.parametrize("space", [AFFECTNET_8, AFFECTNET_7, EMOTIC, *OWN], ids=lambda s: s.name)
 def test_what_is_written_is_read(space: LabelSpace, tmp_path: Path) -> None:
     predictions = made(space)
     write_predictions(tmp_path / "p.parquet", predictions)
@@ -47,6 +61,10 @@ def test_what_is_written_is_read(space: LabelSpace, tmp_path: Path) -> None:
     assert read.training == predictions.training
     for name in ("id", "category", "affect", "category_pred", "probability", "affect_pred"):
         np.testing.assert_array_equal(getattr(read, name), getattr(predictions, name))
+    assert {k: v.tolist() for k, v in read.groups.items()} == {
+        "video": predictions.groups["video"].tolist()
+    }
+    assert read.select(np.array([2])).groups["video"].tolist() == ["v0"]
 
 
 @pytest.mark.parametrize(
@@ -78,7 +96,7 @@ def test_a_flipped_bit_is_no_traceback(space: LabelSpace, tmp_path: Path) -> Non
 
     def everything(file: Path) -> object:
         read = vars(read_predictions(file)).values()
-        return [x.tobytes() if isinstance(x, np.ndarray) else x for x in read]
+        return [x.tobytes() if isinstance(x, np.ndarray) else str(x) for x in read]
 
     outcomes = reads_of_flipped(tmp_path / "p.parquet", 200, everything)
     # Parquet's own metadata at the end of the file has no checksum.

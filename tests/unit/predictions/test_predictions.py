@@ -130,3 +130,18 @@ def test_nothing_in_common() -> None:
     other = replace(EMOTIC, name="other", categories=("A",), dimensions=("b",))
     with pytest.raises(ConfigError, match="emotic and other"):
         common_space(EMOTIC, other)
+
+
+def test_a_truth_that_is_not_annotated_stays_so():
+    space, seven = AFFECTNET_8, AFFECTNET_7
+    logits = np.eye(3, 7)
+    found = predictions_of(
+        seven,
+        logits,
+        None,
+        space,
+        np.array(["a", "b", "c"]),
+        np.array([-1, 1, 7]),
+        np.zeros((3, 2)),
+    )
+    assert present(found.category).tolist() == [-1, 1, -1]

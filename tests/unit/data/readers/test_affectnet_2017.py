@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from cage_lightning.data.broken_pictures import without_broken
-from cage_lightning.data.module import FaceDataset
+from cage_lightning.data.face_dataset import FaceDataset
 from cage_lightning.data.readers.affectnet import read_affectnet
 from cage_lightning.errors import DataError
 from cage_lightning.labels import AFFECTNET_7, AFFECTNET_8

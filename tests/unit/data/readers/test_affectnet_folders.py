@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cage_lightning.data.module import FaceDataset
+from cage_lightning.data.face_dataset import FaceDataset
 from cage_lightning.data.readers.affectnet import class_folders, read_affectnet
 from cage_lightning.errors import DataError
 from cage_lightning.labels import AFFECTNET_7, AFFECTNET_8, Prediction
