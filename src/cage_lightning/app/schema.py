@@ -66,6 +66,7 @@ class TrainConfig:
     starts: dict[str, str | None] = field(default_factory=dict)  # by loss
     at: dict[str, str] = field(default_factory=dict)  # what the sweeps run on
     figures: bool = False
+    pictures: bool = False
     warmup: float = 0.0
     local: Local = field(default_factory=Local)
 
@@ -89,6 +90,7 @@ class EvaluateConfig:
     flip: bool = False
     clip: bool = False
     figures: bool = False
+    pictures: bool = False
     seed: int = MISSING
     choices: dict[str, str | None] = field(default_factory=dict)
     starts: dict[str, str] = field(default_factory=dict)  # the checkpoint, by data
@@ -195,6 +197,7 @@ class CollectConfig:
     table: str = MISSING
     runs: str = MISSING
     output: str = MISSING
+    pictures: bool = False
 
 
 @dataclass

@@ -13,7 +13,7 @@ from cage_lightning.app import build
 from cage_lightning.app.cli import typed_settings
 from cage_lightning.app.lightning_settings import OF_TRAINING
 from cage_lightning.callbacks import progress_bar
-from cage_lightning.commands.preflight import check_limits
+from cage_lightning.commands.preflight import check_limits, check_pictures
 from cage_lightning.commands.results import FIGURES, draw_figures, gather, results, save_results
 from cage_lightning.deploy.folder import is_export
 from cage_lightning.deploy.loading import checkpoint_of, load, places_of
@@ -58,6 +58,7 @@ def evaluate(config: DictConfig) -> dict[str, Any] | None:
     start_logging(None)
     _refuse_settings_of_training()
     check_limits(config.trainer)
+    check_pictures(config.figures, config.pictures)
     places = places_of(config.checkpoint)
     folder = _output(config, places)
     check_writable(folder, "output=DIR")
@@ -100,7 +101,7 @@ def evaluate(config: DictConfig) -> dict[str, Any] | None:
     content = results(predictions, meta)
     print_results(content, str(folder))  # should writing fail, the numbers are seen
     if config.figures:
-        draw_figures(folder, predictions, data)
+        draw_figures(folder, predictions, data, config.pictures)
     save_results(folder, predictions, content)
     return content
 

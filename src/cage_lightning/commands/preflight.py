@@ -46,6 +46,12 @@ def check_limits(settings: DictConfig) -> None:
             raise ConfigError(f"trainer.{name}={value} is refused: a training has 1 or more")
 
 
+def check_pictures(figures: bool, pictures: bool) -> None:
+    """Refuse to show pictures in figures that are not drawn."""
+    if pictures and not figures:
+        raise ConfigError("pictures=true shows pictures in the figures: set figures=true as well")
+
+
 def check_checkpoints(config: DictConfig) -> None:
     """Refuse settings under which the run folder would lack best.ckpt or last.ckpt.
 

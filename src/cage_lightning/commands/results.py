@@ -93,12 +93,16 @@ def pictures(data: ExpressionData) -> Picture:
     return picture
 
 
-def draw_figures(folder: Path, predictions: Predictions, data: ExpressionData) -> None:
-    """Draw the figures of a test split into ``folder/figures``, with the worst samples as pictures.
+def draw_figures(
+    folder: Path, predictions: Predictions, data: ExpressionData, photographs: bool
+) -> None:
+    """Draw the figures of a test split into ``folder/figures``.
 
     Args:
         folder: The folder of the results.
         predictions: The predictions for the test split of `data`, in its order.
-        data: The data, for the pictures.
+        data: The data, for the pictures of the worst samples.
+        photographs: Show these pictures also where they are not drawn.
     """
-    draw(folder / FIGURES, predictions, pictures(data))
+    shown = pictures(data) if photographs or data.source.drawn else None
+    draw(folder / FIGURES, predictions, shown, "pictures=true shows photographs: mind the licence")

@@ -59,6 +59,8 @@ class DemoFaces(AffectNet):
         size: ``tiny``, ``demo`` or ``full``.
     """
 
+    drawn = True
+
     def __init__(
         self,
         *,
@@ -137,6 +139,8 @@ class DemoEmotic(Emotic):
         drop_invalid: As in `Emotic`.
         size: ``tiny`` or ``demo``.
     """
+
+    drawn = True
 
     def __init__(
         self,

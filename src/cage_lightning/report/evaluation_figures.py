@@ -77,13 +77,19 @@ _FIGURES: dict[str, tuple[Callable[[Predictions], Drawing], tuple[_Need, ...]]] 
 }
 
 
-def draw(folder: Path, predictions: Predictions, picture: Picture | None = None) -> list[str]:
+def draw(
+    folder: Path,
+    predictions: Predictions,
+    picture: Picture | None = None,
+    no_picture: str = "no pictures are given",
+) -> list[str]:
     """Draw every figure that the predictions allow, and log which are left out and why.
 
     Args:
         folder: Where they are written, as PNG, SVG, PDF and CSV; made if it is not there.
         predictions: At least one sample.
         picture: The picture of a row of the predictions; with None no picture sheet is drawn.
+        no_picture: Why there is no `picture`.
 
     Returns:
         The names of the figures drawn, as the files are called.
@@ -93,7 +99,7 @@ def draw(folder: Path, predictions: Predictions, picture: Picture | None = None)
         figures["worst_samples"] = (partial(worst_samples, picture=picture), (_WRONG,))
     labelled = _labelled(predictions)
     drawn = []
-    left_out = [] if picture else ["worst_samples (no pictures are given)"]
+    left_out = [] if picture else [f"worst_samples ({no_picture})"]
     for name, (figure_of, needs) in figures.items():
         unmet = next((need.otherwise for need in needs if not need.met(predictions)), None)
         if unmet is None:
