@@ -85,8 +85,21 @@ def test_evaluation_across_label_spaces(command: Command, run: Path) -> None:
     same = {k: v for k, v in first.items() if k != "meta"}
     assert {k: v for k, v in again.items() if k != "meta"} == same
 
+    # Another data set where the results of one are: the earlier ones stay.
+    there = f"output={run}/evaluations/demo8"
+    done = command("evaluate", f"checkpoint={run}", "data=demo7", *cpu, there, check=False)
+    assert "has results of other annotations (demo8)" in done.stderr
+    assert "set output=DIR" in done.stderr
+    assert json.loads((run / "evaluations/demo8/metrics.json").read_text()) == again
+
+    stale = run / "evaluations/demo7/figures/figure9.png"
+    stale.parent.mkdir(parents=True)
+    stale.touch()
     command("evaluate", f"checkpoint={run}", "data=demo7", *cpu)
+    assert not stale.parent.exists()
     seven = json.loads((run / "evaluations/demo7/metrics.json").read_text())
+    assert seven["meta"]["data_set"]["name"] == "demo7"
+    assert seven["meta"]["data_set"]["root"].endswith("demo_faces/tiny")
     assert seven["test/n"] == 56
     assert seven["test/accuracy"] == first["contempt_dropped/accuracy"]
     assert seven["test/f1_macro"] == pytest.approx(first["contempt_dropped/f1_macro"], abs=1e-12)

@@ -14,7 +14,16 @@ from cage_lightning.app.cli import typed_settings
 from cage_lightning.app.lightning_settings import OF_TRAINING
 from cage_lightning.callbacks import progress_bar
 from cage_lightning.commands.preflight import check_limits, check_pictures
-from cage_lightning.commands.results import FIGURES, draw_figures, gather, results, save_results
+from cage_lightning.commands.results import (
+    FIGURES,
+    data_set,
+    draw_figures,
+    gather,
+    refuse_to_replace,
+    remove_figures,
+    results,
+    save_results,
+)
 from cage_lightning.deploy.folder import is_export
 from cage_lightning.deploy.loading import checkpoint_of, load, places_of
 from cage_lightning.deploy.preprocessing import Preprocessing
@@ -73,6 +82,8 @@ def evaluate(config: DictConfig) -> dict[str, Any] | None:
             " and ".join(shared.dimensions) or "no affect",
         )
     data.setup("test")
+    if not config.trainer.fast_dev_run:
+        refuse_to_replace(folder, config, data)
     trainer = build.build_trainer(
         config, callbacks=[progress_bar()], logger=False, enable_checkpointing=False
     )
@@ -90,6 +101,7 @@ def evaluate(config: DictConfig) -> dict[str, Any] | None:
     meta = (
         provenance(trainer)
         | data.provenance()
+        | data_set(config, data)
         | {
             "checkpoint": names if names[1:] else names[0],
             "form": form,
@@ -100,8 +112,8 @@ def evaluate(config: DictConfig) -> dict[str, Any] | None:
     )
     content = results(predictions, meta)
     print_results(content, str(folder))  # should writing fail, the numbers are seen
-    if config.figures:
-        draw_figures(folder, predictions, data, config.pictures)
+    drawn = draw_figures(folder, predictions, data, config.pictures) if config.figures else []
+    remove_figures(folder, drawn)
     save_results(folder, predictions, content)
     return content
 

@@ -29,6 +29,7 @@ from cage_lightning.commands.preflight import (
     check_pictures,
 )
 from cage_lightning.commands.results import (
+    data_set,
     draw_figures,
     gather,
     pictures,
@@ -163,6 +164,7 @@ def _train_and_test(
         meta = (
             provenance(trainer)
             | data.provenance()
+            | data_set(config, data)
             | {
                 "seed": config.seed,
                 "selection": selection,

@@ -77,6 +77,11 @@ _FIGURES: dict[str, tuple[Callable[[Predictions], Drawing], tuple[_Need, ...]]] 
 }
 
 
+SHEET = "worst_samples"
+NAMES = (*_FIGURES, SHEET)
+"""The names that a figure of `draw` may have."""
+
+
 def draw(
     folder: Path,
     predictions: Predictions,
@@ -96,10 +101,10 @@ def draw(
     """
     figures = dict(_FIGURES)
     if picture is not None:
-        figures["worst_samples"] = (partial(worst_samples, picture=picture), (_WRONG,))
+        figures[SHEET] = (partial(worst_samples, picture=picture), (_WRONG,))
     labelled = _labelled(predictions)
     drawn = []
-    left_out = [] if picture else [f"worst_samples ({no_picture})"]
+    left_out = [] if picture else [f"{SHEET} ({no_picture})"]
     for name, (figure_of, needs) in figures.items():
         unmet = next((need.otherwise for need in needs if not need.met(predictions)), None)
         if unmet is None:
