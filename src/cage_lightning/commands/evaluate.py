@@ -28,7 +28,7 @@ from cage_lightning.deploy.folder import is_export
 from cage_lightning.deploy.loading import checkpoint_of, load, places_of
 from cage_lightning.deploy.preprocessing import Preprocessing
 from cage_lightning.errors import CheckpointError, ConfigError, check_names, check_seed
-from cage_lightning.labels import LABEL_SPACES, LabelSpace, space_in_order
+from cage_lightning.labels import LabelSpace, space_in_order
 from cage_lightning.modules import ExpressionModule
 from cage_lightning.predictions.table import common_space
 from cage_lightning.report.summary import print_results
@@ -78,7 +78,7 @@ def evaluate(config: DictConfig) -> dict[str, Any] | None:
     if shared != data.label_space:
         log.info(
             "scored is what the model and the data both know: %d of the %d categories of %s, %s",
-            *(len(shared.categories), len(data.label_space.categories), data.label_space.name),
+            *(len(shared.categories), len(data.label_space.categories), config.choices.data),
             " and ".join(shared.dimensions) or "no affect",
         )
     data.setup("test")
@@ -111,11 +111,22 @@ def evaluate(config: DictConfig) -> dict[str, Any] | None:
         }
     )
     content = results(predictions, meta)
+    _say_whose_baselines(content, module)
     print_results(content, str(folder))  # should writing fail, the numbers are seen
     drawn = draw_figures(folder, predictions, data, config.pictures) if config.figures else []
     remove_figures(folder, drawn)
     save_results(folder, predictions, content)
     return content
+
+
+def _say_whose_baselines(content: dict[str, Any], module: ExpressionModule) -> None:
+    """Weights without a run do not say what they were trained on; the simple predictors need it."""
+    known = content["meta"]["scores"]["baselines_know"]
+    if known is not None and module.training_statistics is None:
+        log.info(
+            "the model does not say what it was trained on: the predictors that it is compared "
+            "with know the training split of AffectNet, whatever the data are"
+        )
 
 
 def _refuse_settings_of_training() -> None:
@@ -146,7 +157,7 @@ def _module(
 
 def _space(config: DictConfig) -> LabelSpace:
     """What the outputs of a plain state_dict mean."""
-    space = LABEL_SPACES[config.data.label_space]
+    space = build.build_data(config).label_space
     names = check_names("categories", config.categories)
     if names is None:
         return space

@@ -18,7 +18,6 @@ from cage_lightning.data.annotations import Annotations
 from cage_lightning.data.face_dataset import FaceDataset
 from cage_lightning.data.module import ExpressionData
 from cage_lightning.errors import ConfigError
-from cage_lightning.labels import LABEL_SPACES
 from cage_lightning.modules import ExpressionModule
 from cage_lightning.predictions.files import write_predictions
 from cage_lightning.predictions.table import Predictions, predictions_of
@@ -92,9 +91,8 @@ def save_results(folder: Path, predictions: Predictions, content: dict[str, Any]
 
 def data_set(config: DictConfig, data: ExpressionData) -> dict[str, Any]:
     """Which data set a result is of, as metrics.json records it: its name, and where it lies."""
-    own = data.label_space.name not in LABEL_SPACES
-    name = data.label_space.name if own else str(config.choices.data)
-    return {"data_set": {"name": name, "root": str(data.source.root.resolve())}}
+    place = str(data.source.root.resolve())
+    return {"data_set": {"name": str(config.choices.data), "root": place}}
 
 
 def refuse_to_replace(folder: Path, config: DictConfig, data: ExpressionData) -> None:
