@@ -104,7 +104,12 @@ def test_evaluation_across_label_spaces(command: Command, run: Path) -> None:
     assert seven["test/accuracy"] == first["contempt_dropped/accuracy"]
     assert seven["test/f1_macro"] == pytest.approx(first["contempt_dropped/f1_macro"], abs=1e-12)
 
-    command("evaluate", f"checkpoint={run}", "data=demo_emotic", *cpu, "output=out", "clip=true")
+    mapped, wrong = "mapping={Neutral: Peace}", "mapping={Neutral: Piece}"
+    done = command("evaluate", f"checkpoint={run}", "data=demo_emotic", *cpu, wrong, check=False)
+    assert "mapping: 'Piece' is no category of the data (emotic); it has Affection" in done.stderr
+    command(
+        "evaluate", f"checkpoint={run}", "data=demo_emotic", *cpu, "output=out", "clip=true", mapped
+    )
     scores = json.loads((work / "out/metrics.json").read_text())
     assert scores["meta"]["trained_on"] == "affectnet8"
     assert scores["meta"]["label_space"]["name"] == "affectnet8 on emotic"
@@ -114,7 +119,9 @@ def test_evaluation_across_label_spaces(command: Command, run: Path) -> None:
     assert 0 <= scores["test/map"] <= 1
     predictions = read_predictions(work / "out/predictions.parquet")
     assert predictions.space.name == "affectnet8 on emotic"
-    assert len(predictions.space.categories) == 5
+    assert len(predictions.space.categories) == 6
+    found = scores["meta"]["mapping"]
+    assert [found[name] for name in ("Neutral", "Fear", "Disgust")] == ["Peace", "Fear", None]
 
 
 def test_flipping_averages_both_sides(command: Command, run: Path) -> None:

@@ -77,6 +77,7 @@ class EvaluateConfig:
 
     checkpoint: Any = MISSING  # a path, or a list of paths
     categories: Any = None  # a list: of the outputs of a plain state_dict, in their order
+    mapping: Any = None  # from categories of the model to those of the data, or a file of it
     output: str | None = None
     data: Any = MISSING
     model: Any = None

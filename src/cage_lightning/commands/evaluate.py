@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import seed_everything
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from cage_lightning.app import build
 from cage_lightning.app.cli import typed_settings
@@ -30,6 +31,7 @@ from cage_lightning.deploy.preprocessing import Preprocessing
 from cage_lightning.errors import CheckpointError, ConfigError, check_names, check_seed
 from cage_lightning.labels import LabelSpace, space_in_order
 from cage_lightning.modules import ExpressionModule
+from cage_lightning.predictions.matching import matched, read_mapping
 from cage_lightning.predictions.table import common_space
 from cage_lightning.report.summary import print_results
 from cage_lightning.runs.log import start_logging
@@ -74,13 +76,19 @@ def evaluate(config: DictConfig) -> dict[str, Any] | None:
     module, preprocessing, form = _module(config, places)
     _prepare_data(config, preprocessing)
     data = build.build_data(config)
-    shared = common_space(module.label_space, data.label_space)  # else an error before the work
+    mapping = _mapping(config, module)
+    shared = common_space(module.label_space, data.label_space, mapping)  # else an early error
+    meaning = matched(module.label_space, data.label_space, mapping)
     if shared != data.label_space:
         log.info(
             "scored is what the model and the data both know: %d of the %d categories of %s, %s",
             *(len(shared.categories), len(data.label_space.categories), config.choices.data),
             " and ".join(shared.dimensions) or "no affect",
         )
+    renamed = {name: theirs for name, theirs in meaning.items() if theirs != name}
+    if module.predicts_categories and renamed:
+        said = [f"{name} is {theirs or 'left out'}" for name, theirs in renamed.items()]
+        log.info("of the categories of the model %s", ", ".join(said))
     data.setup("test")
     if not config.trainer.fast_dev_run:
         refuse_to_replace(folder, config, data)
@@ -89,7 +97,7 @@ def evaluate(config: DictConfig) -> dict[str, Any] | None:
     )
     module.flip = config.flip
     trainer.test(module, datamodule=data, verbose=False)
-    predictions = gather(module, data.test, config.clip)
+    predictions = gather(module, data.test, config.clip, mapping)
     if not trainer.is_global_zero:
         return None
     for contradiction in contradictions(predictions):
@@ -106,6 +114,7 @@ def evaluate(config: DictConfig) -> dict[str, Any] | None:
             "checkpoint": names if names[1:] else names[0],
             "form": form,
             "trained_on": module.label_space.name,
+            "mapping": dict(meaning) if shared != data.label_space else None,
             "flip": config.flip,
             "clip": config.clip,
         }
@@ -153,6 +162,17 @@ def _module(
     if config.categories is not None and not module.predicts_categories:
         raise ConfigError("categories has no effect, because this loss has none: leave it out")
     return module, None, "state_dict"
+
+
+def _mapping(config: DictConfig, module: ExpressionModule) -> Mapping[Any, Any] | None:
+    """What some categories of the model are in the data."""
+    given = config.mapping
+    if isinstance(given, DictConfig):
+        given = OmegaConf.to_container(given, resolve=True)
+    mapping = read_mapping(given)
+    if mapping is not None and not module.predicts_categories:
+        raise ConfigError("mapping names categories, and the model predicts none: leave it out")
+    return mapping
 
 
 def _space(config: DictConfig) -> LabelSpace:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -31,13 +31,19 @@ log = logging.getLogger(__name__)
 FIGURES = "figures"
 
 
-def gather(module: ExpressionModule, table: Annotations, clip: bool = False) -> Predictions:
+def gather(
+    module: ExpressionModule,
+    table: Annotations,
+    clip: bool = False,
+    mapping: Mapping[Any, Any] | None = None,
+) -> Predictions:
     """What all ranks predicted in the last test, next to the truth.
 
     Args:
         module: After a test on the split of `table`.
         table: The annotations of the split: the truth.
         clip: Clip affect to [-1, 1], where the labels lie.
+        mapping: See `predictions_of`.
     """
     parts: list[tuple[Any, ...]] = [
         (*(None if values is None else values.cpu() for values in prediction), index)
@@ -68,6 +74,7 @@ def gather(module: ExpressionModule, table: Annotations, clip: bool = False) -> 
         rows.affect,
         module.training_statistics,
         rows.groups,
+        mapping,
     )
 
 
