@@ -20,6 +20,7 @@ from cage_lightning.data.subsets import balanced_subset, stratified_holdout
 from cage_lightning.data.weighting import ClassWeights, class_weights, weighting
 from cage_lightning.errors import ConfigError, check_choice, check_seed
 from cage_lightning.labels import Batch
+from cage_lightning.system.machine import MOST_WORKERS, usable_cpus
 from cage_lightning.system.storage import check_shared_memory
 
 log = logging.getLogger(__name__)
@@ -39,7 +40,7 @@ class ExpressionData(pl.LightningDataModule):
         margin: Added to each side of the boxes, as a share of their width or height; without
             effect in a release whose pictures need no box.
         batch_size: Samples of a batch over all devices together.
-        num_workers: Decoding processes per device.
+        num_workers: Decoding processes per device; ``auto``: four, or as many as there are CPUs.
         selection: The split that chooses the epoch: ``val``, the data set's own split for it; in
             one without ``holdout``, a part of the training split, or ``test``, the reported split,
             as the published scripts do. ``own``: ``val`` if there is one, else ``holdout``.
@@ -65,7 +66,7 @@ class ExpressionData(pl.LightningDataModule):
         image_size: int,
         margin: float,
         batch_size: int,
-        num_workers: int,
+        num_workers: int | Literal["auto"],
         selection: Literal["own", "holdout", "val", "test"],
         balance: bool,
         class_weights: str | Sequence[float],
@@ -77,6 +78,7 @@ class ExpressionData(pl.LightningDataModule):
     ) -> None:
         super().__init__()
         check_choice("data.copies", copies, ("keep", "drop"))
+        workers = min(MOST_WORKERS, usable_cpus()) if num_workers == "auto" else num_workers
         own = "val" in source.own_splits
         if selection == "own":
             selection = "val" if own else "holdout"
@@ -91,7 +93,7 @@ class ExpressionData(pl.LightningDataModule):
             ("image_size", image_size, 1),
             ("margin", margin, 0),
             ("batch_size", batch_size, 1),
-            ("num_workers", num_workers, 0),
+            ("num_workers", workers, 0),
         ):
             if value < least:
                 raise ConfigError(f"data.{name}={value} is less than {least}")
@@ -100,7 +102,7 @@ class ExpressionData(pl.LightningDataModule):
         self.image_size = image_size
         self.margin = margin
         self.batch_size = batch_size
-        self.num_workers = num_workers
+        self.num_workers = workers
         self.selection = selection
         self.holdout_fraction = holdout_fraction
         self.balance = balance
