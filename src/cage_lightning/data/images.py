@@ -12,11 +12,8 @@ from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from cage_lightning.data.files import read_file
+from cage_lightning.data.formats import FORMATS
 from cage_lightning.errors import DataError
-
-# None of them needs a program beside Pillow: what only looks like a picture, such as EPS, would.
-# And of each Pillow tells where the file ends too early; of JPEG 2000 not always.
-FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "GIF", "WEBP", "PPM")
 
 
 def decode_image(
@@ -34,7 +31,7 @@ def decode_image(
     are always decoded at full scale, never in the decoder's faster reduced scales.
 
     Args:
-        picture: A file in one of the `FORMATS`, or the bytes of such a file.
+        picture: A file in one of the `formats.FORMATS`, or the bytes of such a file.
         size: Height and width of the result in pixels. A picture of another size is resized
             (bilinear, antialiased) without regard to its aspect ratio.
         box: Left, top, right and bottom edge of the part to take, in stored pixels.

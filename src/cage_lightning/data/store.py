@@ -3,9 +3,10 @@
     <data.root>.store/<label space>/{train,val,test}.arrow
 
 A row is a sample: ``id``, ``path``, ``image`` (what is in the picture file, byte for byte),
-``category``, ``affect``, where the dataset has boxes ``box``, and its further columns. A picture of
-several persons is repeated in the row of each, so that a row is complete for whoever reads Arrow.
-The schema's metadata tell in JSON, under ``cage_lightning``, what the file was made from.
+``category``, ``affect`` where it has dimensions, ``box`` where the dataset has boxes, ``copies``
+(see `Annotations`), and its further columns. A picture of several persons is repeated in the row of
+each, so that a row is complete for whoever reads Arrow. The schema's metadata tell in JSON, under
+``cage_lightning``, what the file was made from.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from cage_lightning.labels import LabelSpace
 from cage_lightning.system.atomic import replacing
 
 VERSION = 1
+COPIES = "copies"
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class About:
         left_out: Reason -> number of samples left out.
         faults: How many of those for their picture.
         shapes: Shape of one value of each further column.
+        origin: See `Annotations`.
         version: Of the format.
     """
 
@@ -59,6 +62,7 @@ class About:
     left_out: Mapping[str, int] = field(default_factory=dict)
     faults: int = 0
     shapes: Mapping[str, list[int]] = field(default_factory=dict)
+    origin: str = ""
     version: int = VERSION
 
 
@@ -154,6 +158,7 @@ def write_store(file: Path, table: Annotations, images: Iterable[pa.Array], abou
         "label_space": table.space.to_dict(),
         "annotations": table.fingerprint(),
         "left_out": dict(sorted(table.left_out.items())),
+        "origin": table.origin,
         "shapes": {name: list(column.shape[1:]) for name, column in table.extra.items()},
     }
     schema = pa.schema(
@@ -181,6 +186,15 @@ def read_about(file: Path) -> About | None:
         return About(**values) if values["version"] == VERSION else None
     except (OSError, DataError, ValueError, KeyError, TypeError):
         return None
+
+
+def knows_copies(file: Path) -> bool:
+    """Whether a sound file of a store tells which pictures are copies: older ones do not.
+
+    Raises:
+        DataError: It is not sound.
+    """
+    return COPIES in map_table(file).schema.names
 
 
 def read_store(file: Path, root: Path) -> tuple[Annotations, About]:
@@ -215,7 +229,9 @@ def read_store(file: Path, root: Path) -> tuple[Annotations, About]:
             left_out=about.left_out,
             box=_values(stored["box"]).reshape(-1, 4) if "box" in stored.column_names else None,
             extra=extra,
+            copies=_values(stored[COPIES]) if COPIES in stored.column_names else None,
             packed=PackedPictures(file, np.arange(n), stored.schema.metadata[METADATA_KEY]),
+            origin=about.origin,
         )
         damaged = table.fingerprint() != about.annotations
     except (pa.ArrowException, KeyError, ValueError, UnicodeDecodeError, DataError) as error:
@@ -275,6 +291,9 @@ def _columns(table: Annotations) -> dict[str, pa.Array]:
     """The table as Arrow columns."""
     columns = {"id": table.id, "path": table.path, "category": table.category}
     columns |= {"affect": table.affect} | ({} if table.box is None else {"box": table.box})
+    columns |= {} if table.copies is None else {COPIES: table.copies}
+    if taken := columns.keys() & table.extra.keys():
+        raise DataError(f"{table.root}: a column cannot be called {', '.join(sorted(taken))}")
     columns |= dict(table.extra)
     # Arrow has no lists of nothing: what a label space has none of is left out.
     return {name: _arrow(column) for name, column in columns.items() if 0 not in column.shape[1:]}

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from cage_lightning.data.formats import is_passed_over
 from cage_lightning.errors import ConfigError
 
 Kind = Literal["picture", "video", "camera", "stream"]
@@ -57,9 +58,9 @@ def list_items(source: str | Sequence[str]) -> list[Item]:
 
     Args:
         source: A picture or video; a folder, which is searched at every depth in the order of the
-            names (what begins with a dot is left out); a glob, with ``**`` for folders at any
-            depth; a text file with one path a line, relative to the folder of that file; the number
-            of a camera; or the address of a stream.
+            names (hidden files and those that Windows puts there are left out); a glob, with ``**``
+            for folders at any depth; a text file with one path a line, relative to the folder of
+            that file; the number of a camera; or the address of a stream.
 
     Raises:
         ConfigError: There is no such thing, or nothing in it.
@@ -101,7 +102,7 @@ def _below(folder: Path, above: frozenset[tuple[int, int]]) -> Iterator[Path]:
     if (key := (about.st_dev, about.st_ino)) in above:
         return
     for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
-        if entry.name.startswith("."):
+        if is_passed_over(entry.name):
             continue
         if entry.is_dir():
             yield from _below(entry, above | {key})

@@ -121,7 +121,7 @@ SLIPS = {
     "group of another command": ("prepare loss=va", "loss is a setting of evaluate and train"),
     "setting of another command": ("evaluate tag=x", "tag is a setting of train, not of evaluate"),
     "node of another command": ("prepare optimizer.lr=1", "optimizer is a setting of train"),
-    "no data": ("evaluate checkpoint=x", "data=... is needed: one of affectnet7, "),
+    "no data": ("evaluate checkpoint=x", "data=... is needed: one of afewva, affectnet7, "),
     "no table": ("collect output=x", "table=... is needed; --help"),
     "without its group": ("train lr=1", "did you mean 'optimizer.lr'?"),
     "of the loaders": ("prepare data.batch_size=4", "data.batch_size is a setting of train, not"),
@@ -133,7 +133,7 @@ SLIPS = {
     "misspelt choice": ("train model=maxvitt", "did you mean 'maxvit'?"),
     "misspelt launcher": ("train hydra/launcher=gpu", "did you mean 'gpus'?"),
     "internal group": ("train data/part=loading", "there is no setting 'data/part'"),
-    "deleted group": ("train ~data", "data=... is needed: one of affectnet7"),
+    "deleted group": ("train ~data", "data=... is needed: one of afewva, affectnet7"),
     "wrong type": ("train seed=abc", "error: seed=abc: Value 'abc'"),
     "a list": ("train warmup=[1]", "error: warmup=[1]: Value '[1]'"),
     "no such key to interpolate": (

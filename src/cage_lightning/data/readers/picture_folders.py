@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cage_lightning.data.readers.single_label import PICTURE_SUFFIXES
+from cage_lightning.data.formats import is_passed_over, is_picture
 from cage_lightning.errors import DataError
 
 
@@ -24,8 +24,9 @@ def pictures_in(folder: Path) -> list[Path]:
     """
     if inner := visible_folders(folder):
         raise DataError(f"{inner[0]}: a folder of pictures holds no folders. Move its pictures up.")
-    return [
-        path
-        for path in folder.iterdir()
-        if path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith(".")
-    ]
+    return visible_pictures(folder)
+
+
+def visible_pictures(folder: Path) -> list[Path]:
+    """The pictures that lie in a folder itself, in no order."""
+    return [p for p in folder.iterdir() if is_picture(p.name) and not is_passed_over(p.name)]

@@ -12,14 +12,13 @@ import numpy.typing as npt
 
 from cage_lightning.data.annotations import Annotations, has_area, repeated
 from cage_lightning.data.files import OnError, list_files
+from cage_lightning.data.formats import is_picture, other_files
 from cage_lightning.errors import DataError
 from cage_lightning.labels import LabelSpace
 
 COLUMNS = ("exp", "val", "aro")
 NOT_ANNOTATED = -2.0
 """The mark of AffectNet for a valence or arousal that nobody gave."""
-
-PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 
 
 class Rows(NamedTuple):
@@ -71,13 +70,16 @@ def to_table(
         on_error: ``raise``; ``skip`` to leave out rows without a picture; or ``keep`` to return
             them as they are.
         splits_share_folders: Whether the pictures of several splits lie in the same folders. If
-            not, a picture that no row names is counted as one without label.
+            not, a picture that no row names is counted as one without label, and any other file
+            beside them as no picture.
 
     Raises:
         DataError: A label is out of range; an id occurs twice; a picture is missing or outside
             `root`; no row is left.
     """
     code, affect = _checked_labels(rows, len(codes))
+    if not affect.shape[1]:
+        affect = np.full((len(code), len(space.dimensions)), np.nan)
     if (again := repeated(rows.id)).any():
         raise DataError(f"{rows.where(int(again.argmax()), COLUMNS[0])}: the id occurs twice")
     present = list_files(
@@ -109,9 +111,9 @@ def to_table(
     left_out = Counter(reason[reason != ""].tolist()) + Counter(rows.left_out)
     if not splits_share_folders:
         unnamed = present.difference(rows.picture)
-        left_out["picture without label"] = sum(
-            path.lower().endswith(PICTURE_SUFFIXES) for path in unnamed
-        )
+        left_out["picture without label"] += sum(map(is_picture, unnamed))
+        others = (path for path in unnamed if not is_picture(path) and root / path != source)
+        left_out += other_files(others)
 
     take = np.flatnonzero(reason == "")
     if not take.size:
@@ -126,11 +128,31 @@ def to_table(
         left_out={reason: n for reason, n in sorted(left_out.items()) if n},
         box=None if box is None else box[take],
         extra={name: column[take] for name, column in rows.extra.items()},
+        origin=source.relative_to(root).as_posix(),
     )
 
 
+def shares(
+    votes: npt.NDArray[Any], codes: Sequence[str], space: LabelSpace
+) -> npt.NDArray[np.float32]:
+    """The shares of the categories in votes or soft labels: the column ``soft`` of a table.
+
+    Args:
+        votes: ``[N, C]``; what is negative or NaN counts for nothing.
+        codes: What the columns stand for, C or more; those of no category of `space` do not count.
+        space: The categories, each among `codes`.
+
+    Returns:
+        float32 ``[N, K]``: rows sum to 1, or are 0 without a vote for any of the categories.
+    """
+    columns = votes[:, [codes.index(category) for category in space.categories]]
+    counted = np.nan_to_num(np.maximum(columns, 0).astype(np.float64))
+    total = counted.sum(axis=1, keepdims=True)
+    return np.asarray(counted / np.where(total > 0, total, 1), np.float32)
+
+
 def _checked_labels(rows: Rows, k: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-    """Codes ``[N]``, below `k`, and affect ``[N, 2]``, or an error that names the first bad one."""
+    """Codes ``[N]``, below `k`, and affect ``[N, 2 or 0]``; an error names the first bad one."""
     code, affect = rows.label[:, 0], rows.label[:, 1:]
     good_affect = (np.abs(affect) <= 1) | (affect == NOT_ANNOTATED)
     bad = ~np.column_stack([np.isin(code, range(k)), good_affect])
@@ -143,6 +165,4 @@ def _checked_labels(rows: Rows, k: int) -> tuple[npt.NDArray[np.int64], npt.NDAr
             f"expected {codes if name == 'exp' else 'a value in [-1, 1], or -2'} "
             f"({int(bad.any(axis=1).sum())} such rows of {len(bad)})"
         )
-    if not affect.shape[1]:
-        affect = np.full((len(code), 2), np.nan)
     return code.astype(np.int64), affect

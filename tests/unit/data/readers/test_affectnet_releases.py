@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -187,8 +188,28 @@ def test_every_layout_is_shown_when_none_is_there(tmp_path):
         assert part in str(error.value)
 
 
+@pytest.mark.parametrize("layout", ["affectnet2021", "affectnet_plus"])
+def test_numbers_with_zeros_in_front_are_the_same_numbers(tmp_path, layout):
+    for folder in ("plain", "padded"):
+        write(layout, tmp_path / folder, "train", ROWS)
+    for path in sorted((tmp_path / "padded").rglob("*.*")):
+        stem, tail = re.split(r"(?=[_.])", path.name, maxsplit=1)
+        path.rename(path.with_name(f"{int(stem):06d}{tail}"))
+    plain, padded = (
+        read_affectnet(tmp_path / f, "train", AFFECTNET_8) for f in ("plain", "padded")
+    )
+    assert padded.id.tolist() == plain.id.tolist() == ["0", "1", "4", "11"]
+    assert [Path(path).name for path in padded.path][3] == "000011.jpg"
+    np.testing.assert_array_equal(padded.category, plain.category)
+    np.testing.assert_array_equal(padded.affect, plain.affect)
+    write(layout, tmp_path / "padded", "train", ROWS)
+    with pytest.raises(DataError, match="the id occurs twice"):
+        read_affectnet(tmp_path / "padded", "train", AFFECTNET_8)
+
+
 def test_unlabelled_pictures_of_any_format_are_counted(tmp_path):
     write_2021(tmp_path, "train_set", ROWS)
-    for name in ("a.JPG", "b.png", "c.TIFF", "0.jpeg", "notes.txt", ".hidden.jpg"):
+    for name in ("a.JPG", "b.png", "c.TIFF", "0.jpeg", "d.gif", "notes.txt", ".hidden.jpg"):
         (tmp_path / "train_set" / "images" / name).touch()
-    assert read_affectnet(tmp_path, "train", AFFECTNET_8).left_out == {"picture without label": 4}
+    left_out = {"no picture (.txt)": 1, "picture without label": 5}
+    assert read_affectnet(tmp_path, "train", AFFECTNET_8).left_out == left_out

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from cage_lightning.data.annotations import Annotations
 from cage_lightning.data.files import OnError
+from cage_lightning.data.formats import is_picture
 from cage_lightning.data.readers.faults import WrongRows
 from cage_lightning.data.readers.own.categories import (
     check_categories,
@@ -23,7 +24,6 @@ from cage_lightning.data.readers.own.pictures import present_pictures
 from cage_lightning.data.readers.own.rules import Rules
 from cage_lightning.data.readers.own.splits import check_splits, group_of, labelled, make_splits
 from cage_lightning.data.readers.samples import NO_SPLIT, NOTHING, Samples, ids_of
-from cage_lightning.data.readers.single_label import PICTURE_SUFFIXES
 from cage_lightning.errors import DataError
 
 logger = logging.getLogger(__name__)
@@ -110,9 +110,7 @@ class OwnData:
         left_out["missing picture"] = len(rows) - len(take)
         if split == "train":  # once: the splits may share their folders
             unnamed = present.difference(self._named, pictures)
-            left_out["picture without row"] = sum(
-                path.lower().endswith(PICTURE_SUFFIXES) for path in unnamed
-            )
+            left_out["picture without row"] = sum(map(is_picture, unnamed))
         return self._table(rows[take], [pictures[k] for k in take.tolist()], left_out)
 
     def _table(

@@ -1,0 +1,62 @@
+"""Which files are pictures: the formats that are opened, and the endings of their names."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+
+from PIL import features
+
+# None of them needs a program beside Pillow: what only looks like a picture, such as EPS, would.
+# And of each Pillow tells where the file ends too early; of JPEG 2000 not always.
+_ENDINGS = {
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
+    "PNG": (".png", ".apng"),
+    "BMP": (".bmp",),
+    "TIFF": (".tif", ".tiff"),
+    "GIF": (".gif",),
+    "WEBP": (".webp",),
+    "PPM": (".ppm", ".pgm", ".pbm", ".pnm", ".pfm"),
+    "AVIF": (".avif", ".avifs"),
+}
+
+# A Pillow built without its library cannot open AVIF: such a file is a fault then, named as one.
+_AVIF = "avif" in features.modules and features.check("avif")
+FORMATS = tuple(name for name in _ENDINGS if name != "AVIF" or _AVIF)
+"""What a picture is opened as, whatever the name of its file says: names of Pillow."""
+
+PICTURE_SUFFIXES = tuple(ending for endings in _ENDINGS.values() for ending in endings)
+"""How the names of pictures end, in lower case: by this a reader finds them in a folder."""
+
+_OF_THE_SYSTEM = {"thumbs.db", "desktop.ini", "ehthumbs.db"}
+_PLAIN_ENDING = re.compile(r"\.[a-z][a-z0-9]{0,9}\Z")
+
+
+def is_picture(name: str) -> bool:
+    """Whether a file's name, or its path, ends as that of a picture, in any case."""
+    return name.lower().endswith(PICTURE_SUFFIXES)
+
+
+def is_passed_over(name: str) -> bool:
+    """Whether a file's name is hidden, or one that Windows puts into folders of pictures."""
+    return name.startswith(".") or name.lower() in _OF_THE_SYSTEM
+
+
+def other_files(names: Iterable[str]) -> Counter[str]:
+    """How many visible files are no pictures by their names, to be counted as left out.
+
+    Args:
+        names: Names of files, or paths with ``/`` in between.
+
+    Returns:
+        ``no picture (.txt)``, by the ending in lower case, -> number of files. Endings of another
+        form than a few letters and digits are not repeated.
+    """
+    plain = (name.rpartition("/")[2] for name in names)
+    return Counter(_reason(name) for name in plain if not is_passed_over(name))
+
+
+def _reason(name: str) -> str:
+    ending = _PLAIN_ENDING.search(name.lower())
+    return "no picture" if ending is None else f"no picture ({ending[0]})"

@@ -1,0 +1,40 @@
+"""Which files are pictures, by their names and by what Pillow opens."""
+
+from __future__ import annotations
+
+import pytest
+from PIL import Image
+
+from cage_lightning.data.formats import (
+    FORMATS,
+    PICTURE_SUFFIXES,
+    is_passed_over,
+    is_picture,
+    other_files,
+)
+
+
+def test_the_endings_are_those_of_the_formats() -> None:
+    known = Image.registered_extensions()
+    assert {ending for ending, name in known.items() if name in FORMATS} == set(PICTURE_SUFFIXES)
+
+
+@pytest.mark.parametrize("name", ["a.JPG", "b.c.jfif", "train/Fear/ä 1.Gif", "x.avif", "x.ppm"])
+def test_pictures_by_name(name: str) -> None:
+    assert is_picture(name)
+    assert not is_passed_over(name)
+
+
+@pytest.mark.parametrize("name", ["Thumbs.db", ".DS_Store", "._1.jpg", "DESKTOP.INI"])
+def test_what_a_system_leaves_in_folders_is_passed_over(name: str) -> None:
+    assert is_passed_over(name)
+    assert other_files([f"train/Fear/{name}"]) == {}
+
+
+def test_other_files_are_counted_by_their_endings() -> None:
+    names = ["a/1.txt", "2.TXT", "3.heic", "jpg", "4.<b>", "5.", "6.a|b", f"7.{'x' * 40}"]
+    assert other_files(names) == {
+        "no picture (.txt)": 2,
+        "no picture (.heic)": 1,
+        "no picture": 5,
+    }
