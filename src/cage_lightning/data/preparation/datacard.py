@@ -18,6 +18,7 @@ from cage_lightning.data.preparation.checking import Checked
 from cage_lightning.data.preparation.coarse import SIZE
 from cage_lightning.data.preparation.duplicates import GREY_LEVELS
 from cage_lightning.data.preparation.leakage import ALTERED_UP_TO, Duplicates
+from cage_lightning.labels import LABEL_SPACES
 from cage_lightning.system.markdown import markdown_table
 
 _TRAIN = tuple(row.samples for row in AFFECTNET_TRAINING.values())
@@ -82,6 +83,8 @@ def describe(
 
 def _describe_split(dataset: str, name: str, split: Checked) -> dict[str, Any]:
     table, space = split.table, split.table.space
+    if space.name not in LABEL_SPACES:
+        dataset = ""  # of somebody's own, whatever it is called
     published = PUBLISHED_CATEGORIES.get(dataset, {}).get(name, [None] * len(space.categories))
     counts = table.class_counts().tolist()
     usable = split.facts.filter(split.facts["fault"].is_null())
