@@ -71,11 +71,18 @@ def table(rows: Sequence[Sequence[Any]]) -> bytes:
     return file.getvalue().encode()
 
 
-def broken_list(rng: random.Random, rows: Sequence[Sequence[Any]]) -> tuple[str, bytes]:
-    """Kind and content of a list that is no table of these columns any more."""
+def broken_list(
+    rng: random.Random, rows: Sequence[Sequence[Any]], any_dialect: bool = False
+) -> tuple[str, bytes]:
+    """Kind and content of a list that is no table of these columns any more.
+
+    With `any_dialect`, what a program may write in place of commas and UTF-8 is none of them.
+    """
     whole = table(rows)
     last = whole.rstrip().rpartition(b"\r\n")[2]
     above = whole.rstrip()[: -len(last)]
+    encodings = ["utf-32", "cp037"] if any_dialect else ["utf-16", "utf-32", "cp037"]
+    separators = [b" ", b"/"] if any_dialect else [b";", b"\t", b"|", b" "]
     cut, count = rng.randrange(1, last.rindex(b",")), rng.randrange(1, 9)
     return rng.choice(
         [
@@ -84,8 +91,8 @@ def broken_list(rng: random.Random, rows: Sequence[Sequence[Any]]) -> tuple[str,
             ("zero bytes", bytes(rng.randrange(500))),
             ("zero bytes", above + bytes(rng.randrange(1, 500))),
             ("wrong type", wrong_type(rng).content),
-            ("wrong type", whole.decode().encode(rng.choice(["utf-16", "utf-32", "cp037"]))),
-            ("wrong type", whole.replace(b",", rng.choice([b";", b"\t", b"|", b" "]))),
+            ("wrong type", whole.decode().encode(rng.choice(encodings))),
+            ("wrong type", whole.replace(b",", rng.choice(separators))),
             ("absurd row", whole + rng.choice([b"\xff", b"\xc3\x28"]) * rng.randrange(1, 99)),
             ("absurd row", table([*rows, [*rows[-1], *rng.choices("abc", k=count)]])),
             ("absurd row", table([*rows, rows[-1][: rng.randrange(1, len(rows[0]))]])),
@@ -149,7 +156,7 @@ def annotation_csv(rng: random.Random) -> Fault:
     name = "train_set_annotation_without_lnd.csv"
     rows: list[list[Any]] = [list(Row._fields), list(GOOD[0]), list(GOOD[1])]
     if rng.random() < 0.3:
-        kind, content = broken_list(rng, rows)
+        kind, content = broken_list(rng, rows, any_dialect=True)
         return Fault(kind, f"affectnet_annotations/{name}", content, name)
     rows[2][rng.randrange(4)] = text(rng)
     says = f"{name}(, line 3: |, number 1: |: number .* is not the number)"

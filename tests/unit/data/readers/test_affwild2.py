@@ -225,13 +225,16 @@ def test_what_may_be_asked_for(tmp_path):
             read_affwild2(tmp_path, **{"split": "train", name: value})  # type: ignore[arg-type]
 
 
-def test_no_picture_lies_outside(tmp_path):
+@pytest.mark.parametrize(
+    "file", ["cropped_aligned/video2/00001.jpg", f"annotations/{EXPR}/Train_Set/video2.txt"]
+)
+def test_no_file_lies_outside(tmp_path, file):
     root = tmp_path / "root"
     write_small(root)
-    linked = root / "cropped_aligned/video2/00001.jpg"
-    linked.rename(tmp_path / "secret.jpg")
-    linked.symlink_to(tmp_path / "secret.jpg")
-    with pytest.raises(DataError, match=r"is a link to .*secret\.jpg"):
+    linked = root / file
+    linked.rename(tmp_path / "secret")
+    linked.symlink_to(tmp_path / "secret")
+    with pytest.raises(DataError, match=r"is a link to .*secret"):
         read_affwild2(root, "train")
 
 
