@@ -8,8 +8,11 @@ SUDO := $(shell test "$$(id -u)" = 0 || echo sudo --preserve-env=PATH,OMP_NUM_TH
 # Where it is set, every start of Python compiles the whole package again, a second and a half each.
 unexport PYTHONDONTWRITEBYTECODE
 
+# Workers for tests that wait for processes as long as they compute: two for each core.
+WAITING := $(shell cores=$$(nproc); echo $$(( cores < 4 ? 2 * cores : 8 )))
+
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-predict table6-demo test test-slow test-page setup-slurm test-slurm lint types format static wheel clean
+.PHONY: help setup demo demo-predict table6-demo test test-slow setup-page test-page setup-slurm test-slurm lint types format static wheel clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,10 +40,12 @@ test: $(READY) ## Run the test suite
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'not slow and not slurm' -n auto --maxprocesses 8 --dist worksteal
 
 test-slow: $(READY) ## Run the slow tests: kills and resumes, two processes, every backbone, the wheel
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'slow and not browser' -n auto --maxprocesses 8 --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'slow and not browser' -n $(WAITING) --dist worksteal
 
-test-page: $(READY) ## Check the pages of `collect` and `serve` in Chromium; installs it (Debian, as root) if it is missing
+setup-page: $(READY) ## Install Chromium (Debian, as root or with sudo) if it is missing
 	command -v chromium > /dev/null || { $(SUDO) apt-get update --quiet && $(SUDO) apt-get install --yes --no-install-recommends chromium; }
+
+test-page: setup-page ## Check the pages of `collect` and `serve` in Chromium
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m browser tests/integration/test_page.py tests/integration/test_serve_page.py
 
 $(SLURM): $(READY)

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import copy
 import functools
+import itertools
 import pickle
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,13 @@ from hydra._internal.config_repository import (
     ConfigRepository,
     IConfigRepository,
 )
-from hydra.core.default_element import InputDefault
+from hydra._internal.hydra import Hydra
+from hydra.core.default_element import InputDefault, ResultDefault
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
-from omegaconf import DictConfig
+from hydra.plugins.config_source import ConfigResult
+from hydra.types import RunMode
+from omegaconf import DictConfig, base
 
 from cage_lightning.app import command
 from cage_lightning.app.schema import CONF_DIR
@@ -40,7 +45,11 @@ def remember_compositions() -> None:
         (CachingConfigRepository, "__init__", _copy_lightly),
         (defaults_list, "_create_interpolation_map", _where_it_is_asked),
         (ConfigLoaderImpl, "_compose_config_from_defaults_list", _remember_content),
+        (ConfigLoaderImpl, "_load_single_config", _take_together),
+        (Hydra, "get_mode", _remember_mode),
         (command, "_content", _remember_file),
+        (OverridesParser, "parse_rule", _remember_rule),
+        (base, "parse", functools.cache),
     ):
         setattr(owner, name, remembering(getattr(owner, name)))
 
@@ -107,19 +116,70 @@ def _where_it_is_asked(create: _Function) -> _Function:
 
 
 def _remember_content(compose: _Function) -> _Function:
-    """Keep what the files of a config say together."""
+    """Keep what the files of a config say together, and what those of Hydra say that come first."""
     known: dict[str, bytes] = {}
+
+    def kept(self: ConfigLoaderImpl, defaults: list[Any], repo: IConfigRepository) -> bytes:
+        key = repr(defaults)
+        if key not in known:
+            known[key] = pickle.dumps(compose(self, defaults, repo))
+        return known[key]
 
     @functools.wraps(compose)
     def compose_config(self: ConfigLoaderImpl, defaults: list[Any], repo: IConfigRepository) -> Any:
         if not _reads_only_conf(repo):
             return compose(self, defaults, repo)
-        key = repr(defaults)
-        if key not in known:
-            known[key] = pickle.dumps(compose(self, defaults, repo))
-        return pickle.loads(known[key])
+        first = list(itertools.takewhile(_is_of_hydra, defaults))
+        together = _Together(config_path=repr(first), content=kept(self, first, repo))
+        return pickle.loads(kept(self, [together, *defaults[len(first) :]], repo))
 
     return compose_config
+
+
+def _is_of_hydra(default: ResultDefault) -> bool:
+    return (default.config_path or "").startswith("hydra/")
+
+
+@dataclass
+class _Together(ResultDefault):
+    """Several files in the place of one, as they are merged."""
+
+    content: bytes = b""
+
+
+def _take_together(load: _Function) -> _Function:
+    """Load several files that are merged already."""
+
+    @functools.wraps(load)
+    def load_config(self: ConfigLoaderImpl, default: ResultDefault, repo: IConfigRepository) -> Any:
+        if isinstance(default, _Together):
+            return ConfigResult("", "", pickle.loads(default.content), {})
+        return load(self, default=default, repo=repo)
+
+    return load_config
+
+
+def _remember_mode(ask: _Function) -> _Function:
+    """Keep which choices make a sweep: to know it, Hydra composes the whole config once more."""
+    known: dict[tuple[str, ...], Any] = {}
+
+    @functools.wraps(ask)
+    def get_mode(self: Hydra, config_name: str, overrides: list[str]) -> Any:
+        repo = vars(self.config_loader)["repository"]
+        if not _reads_only_conf(repo):
+            return ask(self, config_name, overrides)
+        choices = [
+            typed
+            for typed in overrides
+            if typed.startswith("hydra") or repo.group_exists(typed.lstrip("+~").partition("=")[0])
+        ]
+        key = (config_name, *choices)
+        if key not in known:
+            known[key] = ask(self, config_name, choices)
+        sweeps = known[key] == RunMode.MULTIRUN
+        return ask(self, config_name, overrides) if sweeps else known[key]
+
+    return get_mode
 
 
 def _remember_file(read: _Function) -> _Function:
@@ -131,6 +191,19 @@ def _remember_file(read: _Function) -> _Function:
         return known(file) if file.is_relative_to(CONF_DIR) else read(file)
 
     return content
+
+
+def _remember_rule(parse: _Function) -> _Function:
+    """Keep what an override means; one that cannot be read is read every time."""
+    known: dict[tuple[str, str], Any] = {}
+
+    @functools.wraps(parse)
+    def parse_rule(self: OverridesParser, s: str, rule_name: str) -> Any:
+        if (s, rule_name) not in known:
+            known[s, rule_name] = parse(self, s, rule_name)
+        return copy.deepcopy(known[s, rule_name])
+
+    return parse_rule
 
 
 def _may_choose(override: Override, repo: IConfigRepository) -> bool:

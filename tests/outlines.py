@@ -1,4 +1,4 @@
-"""Networks without memory, of which names and shapes alone count."""
+"""Networks that are built without drawing weights, which takes longer than all else."""
 
 from __future__ import annotations
 
@@ -14,11 +14,18 @@ _DRAWING = [name for name in vars(init) if name.endswith("_") and not name.start
 
 
 @contextmanager
-def outlines() -> Iterator[None]:
-    """What is built within the block has no weights: none are drawn, which takes as long."""
+def undrawn() -> Iterator[None]:
+    """What is built within the block has weights of any value: others are to be loaded."""
 
     def leave(tensor: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:
         return tensor
 
-    with mock.patch.dict(vars(init), dict.fromkeys(_DRAWING, leave)), torch.device("meta"):
+    with mock.patch.dict(vars(init), dict.fromkeys(_DRAWING, leave)):
+        yield
+
+
+@contextmanager
+def outlines() -> Iterator[None]:
+    """What is built within the block has no memory: its names and shapes alone count."""
+    with undrawn(), torch.device("meta"):
         yield

@@ -149,6 +149,11 @@ from cage_lightning import ExpressionModel
 
 model = ExpressionModel.load(sys.argv[1], device="cpu")
 print(model.predict(sys.argv[2])[0].category)
+for path in sys.argv[3:]:
+    try:
+        ExpressionModel.load(path)
+    except Exception as error:
+        print(type(error).__name__, error)
 """
 # What pyproject.toml asks for, but torch, torchvision, safetensors, numpy and Pillow; and what
 # would bring it.
@@ -163,11 +168,17 @@ OTHERS = [
 def test_an_export_predicts_where_hardly_anything_is_installed(
     exported: Path, faces: list[Path], tmp_path: Path
 ) -> None:
-    arguments = [sys.executable, "-c", BARE % OTHERS, str(exported), str(faces[0])]
+    checkpoint = tmp_path / "best.ckpt"
+    checkpoint.touch()
+    others = [str(tmp_path / "nowhere"), str(checkpoint)]
+    arguments = [sys.executable, "-c", BARE % OTHERS, str(exported), str(faces[0]), *others]
     done = subprocess.run(arguments, capture_output=True, text=True, cwd=tmp_path, timeout=240)
     assert done.returncode == 0, done.stderr
     expected = ExpressionModel.load(exported, device="cpu").predict(faces[0])[0].category
-    assert done.stdout.strip() == expected
+    category, missing, needs = done.stdout.splitlines()
+    assert category == expected
+    assert missing == f"CheckpointError there is no checkpoint {others[0]}"
+    assert needs.startswith(f"CheckpointError {checkpoint} is a checkpoint of a run, which needs")
 
 
 @pytest.mark.slow
@@ -196,6 +207,8 @@ def test_all_forms_of_an_ensemble(
         np.testing.assert_allclose(found.probability, whole.probability, atol=largest)  # type: ignore[arg-type]
         assert found.affect_spread is not None
         np.testing.assert_allclose(found.affect_spread, 0, atol=1e-6)  # the same run twice
+        alone = ExpressionModel.load(folder / form["file"], device="cpu").predict(faces[0])
+        np.testing.assert_allclose(alone.probability, whole.probability[:1], atol=largest)  # type: ignore[arg-type]
     for file in folder.iterdir():
         assert str(Path(__file__).parents[2]).encode() not in file.read_bytes()
 

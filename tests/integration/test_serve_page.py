@@ -265,6 +265,7 @@ class Told:
             "categories": self.space.categories if self.categories else (),
             "several": self.space.multi_label,
             "dimensions": self.space.dimensions if self.affect else (),
+            "subject": ("person", "persons") if self.space.multi_label else ("face", "faces"),
         }
 
     def look(self, content: bytes, stream: str | None = None) -> dict[str, Any]:
@@ -283,7 +284,7 @@ class Told:
     [
         (
             Told(EMOTIC, True, True),
-            ["Face", "Category", "Valence", "Arousal", "Dominance"],
+            ["Person", "Category", "Valence", "Arousal", "Dominance"],
             ["1", "Affection, Anger", "−0.50", "+1.50", "+0.25"],
             "1 Affection +1",
         ),
@@ -314,7 +315,9 @@ def test_models_of_other_kinds(
         page.goto(listening.url)
         page.locator("body[data-ready]").wait_for()
         page.set_input_files("#file", png(np.zeros((300, 600, 3), np.uint8)))
-        wait_for(page, "70 faces; shown are the largest 2.")
+        subjects = told.about()["subject"][1]
+        wait_for(page, f"70 {subjects}; shown are the largest 2.")
+        assert page.inner_text("#faces caption").startswith(f"The {subjects}, the largest first")
         assert texts(page, "#faces th") == headings
         assert texts(page, "#faces tbody tr:first-child td") == row
         assert " ".join(page.locator(".label").first.inner_text().split()) == label

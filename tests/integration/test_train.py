@@ -39,6 +39,13 @@ def test_a_run_from_start_to_finish(command: Command, tmp_path: Path) -> None:
     meta = metrics["meta"]
     assert meta["seed"] == 0
     assert meta["selection"]["split"] == "holdout"
+    assert meta["class_weights"]["setting"] == "paper"
+    counts = meta["class_weights"]["counts"]
+    assert sum(counts.values()) == meta["data"]["train"]["samples"]
+    assert meta["class_weights"]["weights"].keys() == counts.keys()
+    log = (run / "train.log").read_text(encoding="utf-8")
+    assert f"Neutral 0.01561 ({counts['Neutral']})" in log
+    assert "distributed otherwise" not in log
     assert meta["data"]["test"]["samples"] == 63  # one contempt is missing, as in the release
 
     predictions = read_predictions(run / "predictions.parquet")

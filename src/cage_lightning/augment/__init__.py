@@ -6,6 +6,7 @@ from cage_lightning.augment.blur import ElasticTransform, GaussianBlur
 from cage_lightning.augment.color import ColorJitter, RandomAutocontrast, RandomGrayscale
 from cage_lightning.augment.erasing import RandomErasing
 from cage_lightning.augment.geometric import (
+    RandomAffine,
     RandomHorizontalFlip,
     RandomPerspective,
     RandomRotation,
@@ -20,6 +21,7 @@ __all__ = [
     "ColorJitter",
     "ElasticTransform",
     "GaussianBlur",
+    "RandomAffine",
     "RandomAutocontrast",
     "RandomErasing",
     "RandomGrayscale",

@@ -1,6 +1,8 @@
-"""Steps that move pixels: flips, rotation, perspective."""
+"""Steps that move pixels: flips, rotation, affine maps, perspective."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -8,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from cage_lightning.augment.step import Draw, Params, RandomStep, Step
+from cage_lightning.errors import ConfigError
 
 
 class RandomHorizontalFlip(RandomStep):
@@ -50,18 +53,53 @@ class RandomRotation(Step):
 
     def apply(self, image: Tensor, params: Params) -> Tensor:
         """Rotate each row by its angle."""
-        count, channels, height, width = image.shape
-        steps = _rotation_steps(params["angle"], height, width)
-        steps = steps.to(image.device, non_blocking=True).view(6, count, 1, 1)
-        x = torch.arange(width, device=image.device, dtype=torch.int32)
-        y = torch.arange(height, device=image.device, dtype=torch.int32).view(-1, 1)
-        source_x = (steps[0] * x + (steps[1] * y + steps[2])) >> 16
-        source_y = (steps[3] * x + (steps[4] * y + steps[5])) >> 16
-        inside = _inside(source_x, source_y, height, width)
-        source = source_y.mul_(width).add_(source_x).mul_(inside)
-        source = source.long().view(count, 1, -1).expand(-1, channels, -1)
-        moved = image.reshape(count, channels, -1).gather(2, source).view_as(image)
-        return moved.mul_(inside.unsqueeze(1))
+        return _moved(image, _rotation(params["angle"], *image.shape[2:]))
+
+
+class RandomAffine(Step):
+    """Rotate about the centre, scale and shift; nearest neighbour, outside black.
+
+    The same source pixel as in Pillow, as in `RandomRotation`.
+
+    Args:
+        degrees: Largest angle, in either direction.
+        translate: Largest shift across and down, as shares of width and height; whole pixels.
+        scale: Lowest and highest factor of the size.
+
+    Raises:
+        ConfigError: A share is outside [0, 1], or a factor is not positive.
+    """
+
+    def __init__(
+        self,
+        degrees: float,
+        translate: Sequence[float] = (0.0, 0.0),
+        scale: Sequence[float] = (1.0, 1.0),
+    ) -> None:
+        self.degrees = degrees
+        self.across, self.down = translate
+        self.smallest, self.largest = scale
+        if not 0 <= min(translate) <= max(translate) <= 1:
+            raise ConfigError(f"RandomAffine: translate={list(translate)} are shares from 0 to 1")
+        if not 0 < self.smallest <= self.largest:
+            raise ConfigError(
+                f"RandomAffine: scale={list(scale)} is a lowest and a highest factor above 0"
+            )
+
+    def draw(self, rng: np.random.Generator, height: int, width: int) -> Draw:
+        """An angle in degrees, clockwise; a shift in pixels, to the right and down; a factor."""
+        dx, dy = self.across * width, self.down * height
+        return {
+            "angle": rng.uniform(-self.degrees, self.degrees),
+            "shift": (round(rng.uniform(-dx, dx)), round(rng.uniform(-dy, dy))),
+            "scale": rng.uniform(self.smallest, self.largest),
+        }
+
+    def apply(self, image: Tensor, params: Params) -> Tensor:
+        """Move the pixels of each row by its map."""
+        radians = torch.deg2rad(params["angle"])
+        cos, sin = radians.cos() / params["scale"], radians.sin() / params["scale"]
+        return _moved(image, _affine(cos, sin, params["shift"].double().T, *image.shape[2:]))
 
 
 class RandomPerspective(RandomStep):
@@ -111,14 +149,47 @@ def _inside(x: Tensor, y: Tensor, height: int, width: int) -> Tensor:
     return (x >= 0) & (x < width) & (y >= 0) & (y < height)
 
 
-def _rotation_steps(angle: Tensor, height: int, width: int) -> Tensor:
-    """Pillow's affine matrix in 16.16 fixed point: int32 ``[6, N]`` for angles ``[N]``."""
+def _moved(image: Tensor, steps: Tensor) -> Tensor:
+    """Take each pixel from its source, black where that is outside.
+
+    Args:
+        image: float32 ``[N, 3, H, W]``.
+        steps: From `_affine`, int32 ``[6, N]``.
+    """
+    count, channels, height, width = image.shape
+    steps = steps.to(image.device, non_blocking=True).view(6, count, 1, 1)
+    x = torch.arange(width, device=image.device, dtype=torch.int32)
+    y = torch.arange(height, device=image.device, dtype=torch.int32).view(-1, 1)
+    source_x = (steps[0] * x + (steps[1] * y + steps[2])) >> 16
+    source_y = (steps[3] * x + (steps[4] * y + steps[5])) >> 16
+    inside = _inside(source_x, source_y, height, width)
+    source = source_y.mul_(width).add_(source_x).mul_(inside)
+    source = source.long().view(count, 1, -1).expand(-1, channels, -1)
+    moved = image.reshape(count, channels, -1).gather(2, source).view_as(image)
+    return moved.mul_(inside.unsqueeze(1))
+
+
+def _rotation(angle: Tensor, height: int, width: int) -> Tensor:
+    """Steps of a rotation by angles ``[N]``; Pillow rounds sine and cosine."""
     radians = -torch.deg2rad(angle % 360)
-    cos = radians.cos().round(decimals=15)
-    sin = radians.sin().round(decimals=15)
+    cos, sin = radians.cos().round(decimals=15), radians.sin().round(decimals=15)
+    return _affine(cos, sin, angle.new_zeros(2, 1), height, width)
+
+
+def _affine(cos: Tensor, sin: Tensor, shift: Tensor, height: int, width: int) -> Tensor:
+    """Pillow's affine matrix in 16.16 fixed point: int32 ``[6, N]``.
+
+    Args:
+        cos: Cosine of the angle, over the factor of the size: float64 ``[N]``.
+        sin: Sine, likewise.
+        shift: To the right and down, in pixels: float64 ``[2, N]``.
+        height: Height of the image.
+        width: Width of the image.
+    """
     middle_x, middle_y = width / 2, height / 2
-    shift_x = cos * -middle_x + sin * -middle_y + middle_x
-    shift_y = -sin * -middle_x + cos * -middle_y + middle_y
+    from_x, from_y = -middle_x - shift[0], -middle_y - shift[1]
+    shift_x = cos * from_x + sin * from_y + middle_x
+    shift_y = -sin * from_x + cos * from_y + middle_y
     # Pixel centres lie half a pixel from the corner that the matrix counts from.
     start_x = shift_x + cos * 0.5 + sin * 0.5
     start_y = shift_y - sin * 0.5 + cos * 0.5

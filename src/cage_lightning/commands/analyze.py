@@ -9,8 +9,10 @@ from omegaconf import DictConfig
 
 from cage_lightning.app import build
 from cage_lightning.data.annotations import Annotations
+from cage_lightning.data.datasets import AffectNet, Emotic
 from cage_lightning.data.files import list_files
 from cage_lightning.data.source import Source
+from cage_lightning.errors import ConfigError
 from cage_lightning.report.dataset_figures import NothingToDraw, annotated, figures_of
 from cage_lightning.report.dataset_tables import save_table, table3, table4
 from cage_lightning.report.figures import save
@@ -39,10 +41,17 @@ def analyze(config: DictConfig) -> Path:
     check_writable(folder, "output=DIR")
     source = build.build_source(config)
     space = source.label_space
+    if "train" not in source.own_splits:
+        raise ConfigError(
+            f"{source.root} has no training split, which the figures and tables are of: mark rows "
+            "as train, or have fewer drawn for the test split, data.test_fraction"
+        )
     splits = {split: _labels(source, split) for split in source.own_splits}
     save_table(folder, "table3", f"{title}: the dataset", table3(title, space, splits))
-    weights = "positive weights" if space.multi_label else "weights of the categories"
-    save_table(folder, "table4", f"{title}: {weights}", table4(space, splits))
+    if space.categories:
+        weights = "positive weights" if space.multi_label else "weights of the categories"
+        rows = table4(space, splits, isinstance(source, AffectNet | Emotic))
+        save_table(folder, "table4", f"{title}: {weights}", rows)
     for split, table in splits.items():
         if missing := [d for d in space.dimensions if d not in annotated(space, table)]:
             log.info("%s split: no sample has %s", split, " or ".join(missing))

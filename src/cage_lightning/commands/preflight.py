@@ -20,6 +20,9 @@ from cage_lightning.modules import ExpressionModule
 # Scores; of any other one a larger value is better.
 _SMALLER_IS_BETTER = ("val/mae_", "val/mse_", "val/rmse_", "val/n")
 
+# Up to this learning rate a training is taken for a fine-tuning; that of the protocols is 5e-5.
+_FINE_TUNING_RATE = 1e-4
+
 _NONE_LEFT = {
     "limit_train_batches": "nothing would be trained",
     "limit_val_batches": "the best epoch is chosen by a validation",
@@ -44,6 +47,12 @@ def check_limits(settings: DictConfig) -> None:
         unlimited = name == "max_steps" and value == -1
         if not unlimited and (not isinstance(value, int) or value < 1):
             raise ConfigError(f"trainer.{name}={value} is refused: a training has 1 or more")
+
+
+def check_pictures(figures: bool, pictures: bool) -> None:
+    """Refuse to show pictures in figures that are not drawn."""
+    if pictures and not figures:
+        raise ConfigError("pictures=true shows pictures in the figures: set figures=true as well")
 
 
 def check_checkpoints(config: DictConfig) -> None:
@@ -121,6 +130,26 @@ def _check_direction(metric: str, mode: str) -> None:
         raise ConfigError(
             f"monitor.mode={mode} would keep the worst epoch by {metric}: set monitor.mode={needed}"
         )
+
+
+def fine_tunes_nothing(config: DictConfig) -> str | None:
+    """What to say where a network of random weights gets the values for one that knows ImageNet.
+
+    Args:
+        config: Of the run.
+
+    Returns:
+        The warning; None where the weights come from somewhere, or the values are others.
+    """
+    known = config.init_from or config.model.get("weights", "none") not in ("none", None)
+    rate = config.optimizer.get("lr", _FINE_TUNING_RATE)
+    if known or config.warmup > 0 or rate > _FINE_TUNING_RATE:
+        return None
+    return (
+        f"{config.model.get('name')} starts from random weights (model.weights=none) with the "
+        f"values for fine-tuning, optimizer.lr={rate:g} and warmup=0, which are too low and too "
+        "abrupt for that: optimizer.lr=1e-3 warmup=0.1 is a start, and it takes more epochs"
+    )
 
 
 class Course(Callback):

@@ -29,6 +29,7 @@ from cage_lightning.data.preparation.checking import (
 )
 from cage_lightning.data.preparation.datacard import describe, fault_rows, render
 from cage_lightning.data.preparation.leakage import Duplicates
+from cage_lightning.data.readers.faults import Fault
 from cage_lightning.data.source import Source
 from cage_lightning.data.store import (
     About,
@@ -104,11 +105,22 @@ def _prepare(
     config: DictConfig, source: Source, store: Store, image_size: int | None
 ) -> dict[str, Any]:
     check_writable(store.folder, "data.store=DIR")
+    _list_wrong_cells(source, store.folder / "wrong_rows.csv")
     tables = {split: source.read(split, on_error="keep") for split in source.own_splits}
     if image_size is not None and any(table.box is not None for table in tables.values()):
         raise ConfigError("reencode=true: the boxes of this release are in the pixels it has")
     with _claimed(store.folder):
         return _pack(config, source, store, tables, image_size)
+
+
+def _list_wrong_cells(source: Source, file: Path) -> None:
+    """List what is wrong in the rows of a table, all of it: a message names the first alone."""
+    faults = source.wrong_cells
+    if not faults:
+        file.unlink(missing_ok=True)
+        return
+    write_csv(file, Fault._fields, [fault._asdict() for fault in faults])
+    log.warning("%s lists %d wrong cells, row by row", file, len(faults))
 
 
 def _pack(

@@ -19,6 +19,7 @@ from omegaconf import DictConfig
 
 from cage_lightning.app import build
 from cage_lightning.app.cli import in_sweep, multirun
+from cage_lightning.app.signatures import taken_by
 from cage_lightning.app.sweeps import automatic_tag, chosen_for_this_process
 from cage_lightning.callbacks import OwnState, Preemption
 from cage_lightning.commands.preflight import (
@@ -26,8 +27,11 @@ from cage_lightning.commands.preflight import (
     check_checkpoints,
     check_limits,
     check_monitors,
+    check_pictures,
+    fine_tunes_nothing,
 )
 from cage_lightning.commands.results import (
+    data_set,
     draw_figures,
     gather,
     pictures,
@@ -35,6 +39,7 @@ from cage_lightning.commands.results import (
     save_results,
 )
 from cage_lightning.data.module import ExpressionData
+from cage_lightning.data.weighting import ClassWeights
 from cage_lightning.errors import ConfigError, DivergedError, OutputError
 from cage_lightning.loggers import ExpressionWandbLogger, tell_agent, wandb_ends_likewise
 from cage_lightning.models import load_weights
@@ -70,6 +75,7 @@ def train(config: DictConfig) -> dict[str, Any] | None:
     build.check(config)
     _check_processes(config)
     check_limits(config.trainer)
+    check_pictures(config.figures, config.pictures)
     check_checkpoints(config)
     pl.seed_everything(config.seed, workers=True, verbose=False)
     if config.trainer.deterministic:
@@ -153,24 +159,27 @@ def _train_and_test(
             log.info(
                 "trainer.max_time is over: the training ends after %s steps", trainer.global_step
             )
-        selection = _selection(config, trainer)
+        selection = _selection(config, trainer, data)
         # As `evaluate` does: Lightning would let callbacks put other weights in their place.
         load_weights(module.network, folder.best, strict=True)
         trainer.test(module, datamodule=data, verbose=False)
         predictions = gather(module, data.test)
+        weights = _class_weights(config, data)
         meta = (
             provenance(trainer)
             | data.provenance()
+            | data_set(config, data)
             | {
                 "seed": config.seed,
                 "selection": selection,
                 "wall_time_s": round(seconds, 1),
             }
+            | ({"class_weights": weights.to_dict()} if weights else {})
         )
         if not trainer.is_global_zero:
             return None
         if config.figures:
-            draw_figures(folder.path, predictions, data)
+            draw_figures(folder.path, predictions, data, config.pictures)
         content = results(predictions, meta)
         for logger in loggers:
             logger.log_metrics({k: v for k, v in content.items() if k.startswith("test/")})
@@ -199,6 +208,11 @@ def _assemble(
     data = build.build_data(config)
     data.setup("fit")
     module = build.build_module(config, data)
+    if weights := _class_weights(config, data):
+        log.info("%s", weights)
+    for warning in (weights and weights.warning(), fine_tunes_nothing(config)):
+        if warning:
+            log.warning("%s", warning)
     check_monitors(config, arguments["callbacks"], module)
     trainer = build.build_trainer(
         config,
@@ -223,7 +237,12 @@ def _check_processes(config: DictConfig) -> None:
         )
 
 
-def _selection(config: DictConfig, trainer: pl.Trainer) -> dict[str, Any]:
+def _class_weights(config: DictConfig, data: ExpressionData) -> ClassWeights | None:
+    """How the loss weighs the categories; None for a loss that does not."""
+    return data.weighted() if "class_weights" in taken_by(config.loss) else None
+
+
+def _selection(config: DictConfig, trainer: pl.Trainer, data: ExpressionData) -> dict[str, Any]:
     """How the epoch was chosen, and which one."""
     best = next(
         c
@@ -238,7 +257,7 @@ def _selection(config: DictConfig, trainer: pl.Trainer) -> dict[str, Any]:
             "lower optimizer.lr, under another tag=NAME"
         )
     return {
-        "split": config.data.selection,
+        "split": data.selection,
         "metric": config.monitor.metric,
         "mode": config.monitor.mode,
         "value": best.best_model_score.item(),

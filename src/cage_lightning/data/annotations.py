@@ -41,6 +41,8 @@ class Annotations:
             empty text where the picture has none. None where nobody has looked for copies, which
             `prepare` does. Not part of `fingerprint`.
         packed: The pictures in a packed store; None where they are the files at `path`.
+        origin: The file or folder that the annotations were read from, as seen from the release's
+            root; empty where the reader does not tell.
 
     Raises:
         DataError: A column has the wrong shape or type, a value is out of range, or an id occurs
@@ -58,6 +60,7 @@ class Annotations:
     extra: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
     copies: npt.NDArray[np.str_] | None = None
     packed: PackedPictures | None = None
+    origin: str = ""
 
     def __post_init__(self) -> None:
         n, k, d = len(self.id), len(self.space.categories), len(self.space.dimensions)

@@ -1,14 +1,11 @@
-"""Weights of the categories in the losses: the published ones and those computed from counts."""
+"""Formulas for the weights of the categories in the losses, and the published weights."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
 
-from cage_lightning.errors import ConfigError, DataError
-from cage_lightning.labels import LabelSpace
+from cage_lightning.errors import DataError
 
 PAPER_CLASS_WEIGHTS: Mapping[str, tuple[float, ...]] = MappingProxyType(
     {
@@ -33,40 +30,8 @@ The paper calls them frequencies; they are inverse frequencies. Those of ``affec
 """
 
 
-def weighting(setting: Any, space: LabelSpace) -> str | tuple[float, ...]:
-    """The setting ``data.class_weights``, as a name that the data set can follow or as weights.
-
-    Args:
-        setting: ``inverse_frequency`` or ``none``; ``paper`` where Table 4 has the label space,
-            ``positive`` where several categories may apply; or one weight per category, positive,
-            in the order of `space`.
-        space: Of the data set.
-
-    Raises:
-        ConfigError: It is none of these.
-    """
-    named = ("positive",) if space.multi_label else ("paper",)
-    own = named if space.multi_label or space.name in PAPER_CLASS_WEIGHTS else ()
-    names, n = (*own, "inverse_frequency", "none"), len(space.categories)
-    if isinstance(setting, str) and setting in names:
-        return setting
-    if not isinstance(setting, Sequence) or isinstance(setting, str):
-        raise ConfigError(
-            f"data.class_weights={setting}: choose one of {', '.join(names)}, or a list of "
-            f"{n} numbers"
-        )
-    if len(setting) != n:
-        raise ConfigError(
-            f"data.class_weights has {len(setting)} numbers, and {space.name} {n} categories: "
-            f"{', '.join(space.categories)}"
-        )
-    for name, weight in zip(space.categories, setting, strict=True):
-        number = isinstance(weight, int | float) and not isinstance(weight, bool)
-        if not number or not 0 < weight < math.inf:
-            raise ConfigError(
-                f"data.class_weights: the weight of {name}, {weight!r}, is not a positive number"
-            )
-    return tuple(float(weight) for weight in setting)
+BETA = 0.999
+"""The rate of `effective_number`: beyond about a thousand samples a category counts no more."""
 
 
 def inverse_frequency(counts: Sequence[int]) -> tuple[float, ...]:
@@ -79,8 +44,38 @@ def inverse_frequency(counts: Sequence[int]) -> tuple[float, ...]:
         DataError: A category has no sample.
     """
     _check_occurring(counts)
-    total = sum(1 / count for count in counts)
-    return tuple(1 / count / total for count in counts)
+    return _summing_to_one([1 / count for count in counts])
+
+
+def inverse_sqrt(counts: Sequence[int]) -> tuple[float, ...]:
+    """Weights proportional to n_k^-0.5 that sum to 1: half-way, in logarithms, to equal weights.
+
+    Args:
+        counts: As in `inverse_frequency`.
+
+    Raises:
+        DataError: As in `inverse_frequency`.
+    """
+    _check_occurring(counts)
+    return _summing_to_one([count**-0.5 for count in counts])
+
+
+def effective_number(counts: Sequence[int]) -> tuple[float, ...]:
+    """Weights proportional to 1 / E_k that sum to 1, E_k = (1 - beta^n_k) / (1 - beta).
+
+    E_k is the effective number of n_k samples: it counts what a further sample adds where many are
+    alike, and is never more than 1 / (1 - beta). Equation 6 of Cui et al., "Class-Balanced Loss
+    Based on Effective Number of Samples" (CVPR 2019), whose weights sum to the number of
+    categories; `BETA` is one of the values compared there.
+
+    Args:
+        counts: As in `inverse_frequency`.
+
+    Raises:
+        DataError: As in `inverse_frequency`.
+    """
+    _check_occurring(counts)
+    return _summing_to_one([1 / _effective(count) for count in counts])
 
 
 def positive_weights(counts: Sequence[int], n: int) -> tuple[float, ...]:
@@ -117,10 +112,46 @@ def inverse_occurrence(counts: Sequence[int], n: int) -> tuple[float, ...]:
     return tuple(weight + 1 for weight in positive_weights(counts, n))
 
 
+def root_of_occurrence(counts: Sequence[int], n: int) -> tuple[float, ...]:
+    """Weights (n / n_k)^0.5 of the positive labels: `inverse_sqrt` for several categories.
+
+    Args:
+        counts: As in `positive_weights`.
+        n: As in `positive_weights`.
+
+    Raises:
+        DataError: As in `positive_weights`.
+    """
+    return tuple(weight**0.5 for weight in inverse_occurrence(counts, n))
+
+
+def effective_occurrence(counts: Sequence[int], n: int) -> tuple[float, ...]:
+    """Weights E(n) / E(n_k) of the positive labels: `effective_number` for several categories.
+
+    Args:
+        counts: As in `positive_weights`.
+        n: As in `positive_weights`.
+
+    Raises:
+        DataError: As in `positive_weights`.
+    """
+    _check_occurring(counts)
+    return tuple(_effective(n) / _effective(count) for count in counts)
+
+
+def _effective(count: int) -> float:
+    """The effective number of samples, see `effective_number`."""
+    return (1 - BETA**count) / (1 - BETA)
+
+
+def _summing_to_one(weights: Sequence[float]) -> tuple[float, ...]:
+    total = sum(weights)
+    return tuple(weight / total for weight in weights)
+
+
 def _check_occurring(counts: Sequence[int]) -> None:
     missing = [k for k, count in enumerate(counts) if count < 1]
     if missing:
         raise DataError(
-            f"No sample of category {missing} (columns of the label space): its weight is "
-            "undefined. Add samples, or set data.class_weights=none or to a list of numbers."
+            f"No sample of category {missing} (columns of the label space), so it has no weight."
         )

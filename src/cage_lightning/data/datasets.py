@@ -6,13 +6,29 @@ from typing import Any, ClassVar, Literal
 
 from cage_lightning.data.annotations import Annotations
 from cage_lightning.data.files import OnError
+from cage_lightning.data.more_datasets import AfewVa, AffWild2, Fer2013
 from cage_lightning.data.readers import affectnet, emotic
 from cage_lightning.data.readers.ferplus import read_ferplus
 from cage_lightning.data.readers.rafdb import read_rafdb
 from cage_lightning.data.source import Release
+from cage_lightning.data.table_source import Folders, Table
 from cage_lightning.demo import emotic as demo_emotic
 from cage_lightning.demo import faces as demo_faces
 from cage_lightning.errors import check_choice
+
+__all__ = [
+    "AfewVa",
+    "AffWild2",
+    "AffectNet",
+    "DemoEmotic",
+    "DemoFaces",
+    "Emotic",
+    "Fer2013",
+    "FerPlus",
+    "Folders",
+    "RafDb",
+    "Table",
+]
 
 _Setting = Literal["raise", "skip"]
 
@@ -58,6 +74,8 @@ class DemoFaces(AffectNet):
         release: As in `AffectNet`.
         size: ``tiny``, ``demo`` or ``full``.
     """
+
+    drawn = True
 
     def __init__(
         self,
@@ -137,6 +155,8 @@ class DemoEmotic(Emotic):
         drop_invalid: As in `Emotic`.
         size: ``tiny`` or ``demo``.
     """
+
+    drawn = True
 
     def __init__(
         self,

@@ -12,20 +12,15 @@ from torch.utils.data import DataLoader
 
 from cage_lightning.augment import Augment
 from cage_lightning.data.annotations import Annotations
-from cage_lightning.data.class_weights import (
-    PAPER_CLASS_WEIGHTS,
-    inverse_frequency,
-    inverse_occurrence,
-    positive_weights,
-    weighting,
-)
 from cage_lightning.data.copies import Copies, acted_on, kept_together
 from cage_lightning.data.face_dataset import FaceDataset
 from cage_lightning.data.sampling import EpochBatches, RankRows, ResumableLoader
 from cage_lightning.data.source import Source
 from cage_lightning.data.subsets import balanced_subset, stratified_holdout
+from cage_lightning.data.weighting import ClassWeights, class_weights, weighting
 from cage_lightning.errors import ConfigError, check_choice, check_seed
 from cage_lightning.labels import Batch
+from cage_lightning.system.machine import MOST_WORKERS, usable_cpus
 from cage_lightning.system.storage import check_shared_memory
 
 log = logging.getLogger(__name__)
@@ -45,12 +40,12 @@ class ExpressionData(pl.LightningDataModule):
         margin: Added to each side of the boxes, as a share of their width or height; without
             effect in a release whose pictures need no box.
         batch_size: Samples of a batch over all devices together.
-        num_workers: Decoding processes per device.
+        num_workers: Decoding processes per device; ``auto``: four, or as many as there are CPUs.
         selection: The split that chooses the epoch: ``val``, the data set's own split for it; in
             one without ``holdout``, a part of the training split, or ``test``, the reported split,
             as the published scripts do. ``own``: ``val`` if there is one, else ``holdout``.
         balance: Train on as many samples of each category as the rarest one has (section 5.3).
-        class_weights: See `class_weights.weighting`.
+        class_weights: See `weighting.weighting`.
         seed: Seed of the hold-out, the balanced subset, the order and the augmentation.
         augment: The training augmentation.
         holdout_fraction: Share of each category that is held out; only for ``holdout``.
@@ -71,7 +66,7 @@ class ExpressionData(pl.LightningDataModule):
         image_size: int,
         margin: float,
         batch_size: int,
-        num_workers: int,
+        num_workers: int | Literal["auto"],
         selection: Literal["own", "holdout", "val", "test"],
         balance: bool,
         class_weights: str | Sequence[float],
@@ -83,6 +78,7 @@ class ExpressionData(pl.LightningDataModule):
     ) -> None:
         super().__init__()
         check_choice("data.copies", copies, ("keep", "drop"))
+        workers = min(MOST_WORKERS, usable_cpus()) if num_workers == "auto" else num_workers
         own = "val" in source.own_splits
         if selection == "own":
             selection = "val" if own else "holdout"
@@ -97,7 +93,7 @@ class ExpressionData(pl.LightningDataModule):
             ("image_size", image_size, 1),
             ("margin", margin, 0),
             ("batch_size", batch_size, 1),
-            ("num_workers", num_workers, 0),
+            ("num_workers", workers, 0),
         ):
             if value < least:
                 raise ConfigError(f"data.{name}={value} is less than {least}")
@@ -106,7 +102,7 @@ class ExpressionData(pl.LightningDataModule):
         self.image_size = image_size
         self.margin = margin
         self.batch_size = batch_size
-        self.num_workers = num_workers
+        self.num_workers = workers
         self.selection = selection
         self.holdout_fraction = holdout_fraction
         self.balance = balance
@@ -142,6 +138,7 @@ class ExpressionData(pl.LightningDataModule):
                     "samples": len(table),
                     "left_out": dict(table.left_out),
                     "fingerprint": table.fingerprint(),
+                    **({"origin": table.origin} if table.origin else {}),
                 }
                 for split, table in self.splits.items()
             },
@@ -197,24 +194,23 @@ class ExpressionData(pl.LightningDataModule):
                 f"{self.label_space.name} has no categories to balance: set data.balance=false"
             )
 
+    def weighted(self) -> ClassWeights:
+        """The weights of the categories in the loss, with what they come from.
+
+        Raises:
+            DataError: They follow the counts of the training split, and a category has no sample.
+        """
+        counts = self.train.class_counts().tolist()
+        return class_weights(self.weighting, self.label_space, counts, len(self.train))
+
     def class_weights(self) -> list[float] | None:
         """The weights of the categories in the loss, by `class_weights`; None for ``none``.
 
         Raises:
-            DataError: A category does not occur in the training split.
+            DataError: As in `weighted`.
         """
-        if not isinstance(self.weighting, str):
-            return list(self.weighting)
-        if self.weighting == "none":
-            return None
-        if self.weighting == "paper":
-            return list(PAPER_CLASS_WEIGHTS[self.label_space.name])
-        counts, n = self.train.class_counts().tolist(), len(self.train)
-        if self.weighting == "positive":
-            return list(positive_weights(counts, n))
-        if self.label_space.multi_label:
-            return list(inverse_occurrence(counts, n))
-        return list(inverse_frequency(counts))
+        values = self.weighted().values
+        return None if values is None else list(values)
 
     def train_dataloader(self) -> ResumableLoader:
         """Shuffled batches, a function of (seed, epoch); resumes inside an epoch."""

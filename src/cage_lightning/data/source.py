@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
 from cage_lightning.data.annotations import Annotations
 from cage_lightning.data.broken_pictures import without_broken
 from cage_lightning.data.files import OnError
+from cage_lightning.data.readers.faults import Fault
 from cage_lightning.data.store import Store
 from cage_lightning.errors import check_choice
 from cage_lightning.labels import LABEL_SPACES, LabelSpace
@@ -23,6 +25,7 @@ class Source(ABC):
     Attributes:
         group_by: The column of `Annotations.groups` of which no value, a person or a video, may be
             on two sides of a split; None where samples are independent.
+        drawn: Whether its pictures are drawn, and show nobody.
 
     Args:
         space: What is annotated.
@@ -36,6 +39,7 @@ class Source(ABC):
     """
 
     group_by: str | None = None
+    drawn: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -72,6 +76,11 @@ class Source(ABC):
             split: Which.
             on_error: ``keep`` returns the rows whose picture is missing as well.
         """
+
+    @property
+    def wrong_cells(self) -> Sequence[Fault]:
+        """What is wrong in the rows of a table that somebody wrote; nothing in a known release."""
+        return ()
 
     @property
     def reading(self) -> dict[str, Any]:

@@ -3,10 +3,10 @@
     <data.root>.store/<label space>/{train,val,test}.arrow
 
 A row is a sample: ``id``, ``path``, ``image`` (what is in the picture file, byte for byte),
-``category``, ``affect``, where the dataset has boxes ``box``, ``copies`` (see `Annotations`), and
-its further columns. A picture of several persons is repeated in the row of each, so that a row is
-complete for whoever reads Arrow.
-The schema's metadata tell in JSON, under ``cage_lightning``, what the file was made from.
+``category``, ``affect`` where it has dimensions, ``box`` where the dataset has boxes, ``copies``
+(see `Annotations`), and its further columns. A picture of several persons is repeated in the row of
+each, so that a row is complete for whoever reads Arrow. The schema's metadata tell in JSON, under
+``cage_lightning``, what the file was made from.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ class About:
         left_out: Reason -> number of samples left out.
         faults: How many of those for their picture.
         shapes: Shape of one value of each further column.
+        origin: See `Annotations`.
         version: Of the format.
     """
 
@@ -61,6 +62,7 @@ class About:
     left_out: Mapping[str, int] = field(default_factory=dict)
     faults: int = 0
     shapes: Mapping[str, list[int]] = field(default_factory=dict)
+    origin: str = ""
     version: int = VERSION
 
 
@@ -114,11 +116,18 @@ class Store:
         file = self.file(split)
         table, about = read_store(file, self.root)
         if about.label_space != space.to_dict():
-            raise DataError(f"{file} holds other categories than {space.name}: {REMEDY}")
-        if about.settings != settings:
             raise DataError(
-                f"{file} was made with {dict(about.settings)}, not {dict(settings)}: {REMEDY}"
+                f"{file} holds other categories than {space.name}, or affect on another scale: "
+                f"{REMEDY}"
             )
+        if about.settings != settings:
+            keys = sorted(
+                key
+                for key in about.settings.keys() | settings.keys()
+                if about.settings.get(key) != settings.get(key)
+            )
+            made, asked = ({k: x[k] for k in keys if k in x} for x in (about.settings, settings))
+            raise DataError(f"{file} was made with {made}, not {asked}: {REMEDY}")
         if self.release not in (None, about.release):
             raise DataError(f"the release at {self.root} has changed since {file}: {REMEDY}")
         if image_size is not None and about.image_size not in (None, image_size):
@@ -149,6 +158,7 @@ def write_store(file: Path, table: Annotations, images: Iterable[pa.Array], abou
         "label_space": table.space.to_dict(),
         "annotations": table.fingerprint(),
         "left_out": dict(sorted(table.left_out.items())),
+        "origin": table.origin,
         "shapes": {name: list(column.shape[1:]) for name, column in table.extra.items()},
     }
     schema = pa.schema(
@@ -206,22 +216,22 @@ def read_store(file: Path, root: Path) -> tuple[Annotations, About]:
         extra = {
             name: _values(stored[name]).reshape(-1, *shape) for name, shape in about.shapes.items()
         }
-        width = len(space.categories)
-        category = _values(stored["category"])
+        k, d, n = len(space.categories), len(space.dimensions), stored.num_rows
+        nothing = np.empty((n, 0), np.float32)
+        category = _values(stored["category"]) if k or not space.multi_label else nothing
         table = Annotations(
             space=space,
             root=root / about.pictures,
             id=_values(stored["id"]),
             path=_values(stored["path"]),
-            category=category.reshape(-1, width) if space.multi_label else category,
-            affect=_values(stored["affect"]).reshape(-1, len(space.dimensions)),
+            category=category.reshape(n, k) if space.multi_label else category,
+            affect=_values(stored["affect"]).reshape(n, d) if d else nothing,
             left_out=about.left_out,
             box=_values(stored["box"]).reshape(-1, 4) if "box" in stored.column_names else None,
             extra=extra,
             copies=_values(stored[COPIES]) if COPIES in stored.column_names else None,
-            packed=PackedPictures(
-                file, np.arange(stored.num_rows), stored.schema.metadata[METADATA_KEY]
-            ),
+            packed=PackedPictures(file, np.arange(n), stored.schema.metadata[METADATA_KEY]),
+            origin=about.origin,
         )
         damaged = table.fingerprint() != about.annotations
     except (pa.ArrowException, KeyError, ValueError, UnicodeDecodeError, DataError) as error:
@@ -284,7 +294,9 @@ def _columns(table: Annotations) -> dict[str, pa.Array]:
     columns |= {} if table.copies is None else {COPIES: table.copies}
     if taken := columns.keys() & table.extra.keys():
         raise DataError(f"{table.root}: a column cannot be called {', '.join(sorted(taken))}")
-    return {name: _arrow(column) for name, column in (columns | dict(table.extra)).items()}
+    columns |= dict(table.extra)
+    # Arrow has no lists of nothing: what a label space has none of is left out.
+    return {name: _arrow(column) for name, column in columns.items() if 0 not in column.shape[1:]}
 
 
 def _arrow(values: npt.NDArray[Any]) -> pa.Array:

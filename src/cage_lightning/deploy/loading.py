@@ -116,9 +116,14 @@ def _load(place: Path) -> Loaded:
             f"{place} does not say what its inputs and outputs mean: write a file "
             f"{place.with_suffix('.yaml').name} beside it, as docs/export.md shows"
         )
-    from cage_lightning.deploy.checkpoints import describe  # imports Lightning
-
     file = checkpoint_of(place)
+    try:
+        from cage_lightning.deploy.checkpoints import describe  # imports Lightning
+    except ModuleNotFoundError as error:
+        raise CheckpointError(
+            f"{file} is a checkpoint of a run, which needs the package {error.name}: install it, "
+            "or load an export, which does not (python -m cage_lightning.export)"
+        ) from error
     description = describe(file).description
     network = description.build(str(file))
     load_weights(network, file, strict=True)

@@ -15,6 +15,7 @@ from torch import Tensor
 from cage_lightning.data.images import open_picture
 from cage_lightning.deploy.description import Description
 from cage_lightning.deploy.expressions import Expressions
+from cage_lightning.deploy.float32 import FLOAT32_CONVOLUTIONS
 from cage_lightning.deploy.loading import load
 from cage_lightning.deploy.networks import Predictor, combine
 from cage_lightning.deploy.preprocessing import Preprocessing
@@ -134,7 +135,8 @@ class ExpressionModel:
             outputs = torch.zeros(1, 0, self.description.layout.width)
         else:
             normalised = self.preprocessing.normalise(images.to(self.device))
-            outputs = self._predictor.each(normalised).float().cpu()
+            with FLOAT32_CONVOLUTIONS:
+                outputs = self._predictor.each(normalised).float().cpu()
         return _expressions(outputs, self.description)
 
     def _no_crops(self) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from difflib import get_close_matches
 from typing import Any
@@ -11,7 +12,7 @@ from torchvision import models
 
 from cage_lightning.errors import ConfigError
 from cage_lightning.models.pretrained import timm_file, torchvision_file
-from cage_lightning.models.tiny import TinyNetwork, maxvit_mini
+from cage_lightning.models.tiny import SMALLEST_SIZE, TinyNetwork, maxvit_mini, small
 from cage_lightning.models.weights import head_of, load_weights, read_state_dict
 
 # Number of outputs and image size -> network with random weights.
@@ -24,11 +25,10 @@ _TORCHVISION: dict[str, _Builder] = {
     "swin_t": lambda n, _: models.swin_t(num_classes=n),
     "swin_v2_t": lambda n, _: models.swin_v2_t(num_classes=n),
 }
-_OURS: dict[str, _Builder] = {"tiny": TinyNetwork, "maxvit_mini": maxvit_mini}
+_OURS: dict[str, _Builder] = {"tiny": TinyNetwork, "small": small, "maxvit_mini": maxvit_mini}
 
-# The height and width of a picture must be multiples of this: MaxViT divides it into windows, and
-# `tiny` into pooling regions.
-_SIZE_STEP = {"maxvit_t": 224, "maxvit_mini": 64, "tiny": 32}
+# The height and width of a picture must be multiples of this: MaxViT divides it into windows.
+_SIZE_STEP = {"maxvit_t": 224, "maxvit_mini": 64}
 
 
 def build_network(
@@ -45,11 +45,11 @@ def build_network(
 
     Args:
         name: ``maxvit_t``, ``efficientnet_v2_s``, ``swin_t`` or ``swin_v2_t`` (torchvision),
-            ``tiny`` or ``maxvit_mini`` (for a CPU), or any network of timm.
+            ``tiny``, ``small`` or ``maxvit_mini`` (for a CPU), or any network of timm.
         num_outputs: Width of the output.
         weights: ``imagenet``, ``none`` or None (both random), or a file for `load_weights`.
-        image_size: Height and width of the pictures in pixels: a multiple of 224 for ``maxvit_t``,
-            of 64 for ``maxvit_mini`` and of 32 for ``tiny``.
+        image_size: Height and width of the pictures in pixels: a multiple of 224 for ``maxvit_t``
+            and of 64 for ``maxvit_mini``, at least 17 for ``tiny`` and ``small``.
         head_dropout: Probability of dropout before the last layer of a MaxViT, as in the published
             valence-arousal models; None for no such layer. It moves the last layer from
             ``classifier.5`` to ``classifier.6``.
@@ -60,12 +60,7 @@ def build_network(
         CheckpointError: The weights are neither in the cache nor downloadable, the file is
             unreadable, or the weights do not fit the network.
     """
-    step = _SIZE_STEP.get(name, 1)
-    if image_size % step:
-        raise ConfigError(
-            f"{name} takes pictures of {step} x {step} pixels or a multiple of it: "
-            f"set model.image_size={step} (got {image_size})"
-        )
+    _check_size(name, image_size)
     if builder := _TORCHVISION.get(name) or _OURS.get(name):
         network = builder(num_outputs, image_size)
     else:
@@ -83,6 +78,21 @@ def build_network(
     elif weights not in ("imagenet", "none", None):
         load_weights(network, weights)
     return network
+
+
+def _check_size(name: str, size: int) -> None:
+    """Refuse an image size that a network does not have, and name the next larger one."""
+    step = _SIZE_STEP.get(name, 1)
+    if size % step:
+        raise ConfigError(
+            f"{name} takes pictures of {step} x {step} pixels or a multiple of it: "
+            f"set model.image_size={math.ceil(size / step) * step} (got {size})"
+        )
+    if name in ("tiny", "small") and size < SMALLEST_SIZE:
+        raise ConfigError(
+            f"{name} takes pictures of {SMALLEST_SIZE} x {SMALLEST_SIZE} pixels or more: "
+            f"set model.image_size={SMALLEST_SIZE} (got {size})"
+        )
 
 
 def _timm(name: str, num_outputs: int, image_size: int, *, pretrained: bool) -> nn.Module:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torchvision.models.maxvit import MaxVit
+
+SMALLEST_SIZE = 17
+"""Height and width of the smallest pictures, of which four halvings leave 2 x 2."""
 
 
 def _stage(inputs: int, outputs: int) -> nn.Sequential:
@@ -25,12 +30,24 @@ def _stage(inputs: int, outputs: int) -> nn.Sequential:
     )
 
 
+def _pooling(side: int) -> tuple[nn.AvgPool2d, int]:
+    """What makes maps of `side` x `side`, at least 2, smaller, and the side that they then have.
+
+    It ends at 2 x 2 and not at 1 x 1, because it matters where in the face a feature is, and leaves
+    3 x 3 as it is. Of an odd side the quarters overlap. The window is fixed: adaptive pooling,
+    which would give the same quarters, is not deterministic on CUDA.
+    """
+    if side == 3:
+        return nn.AvgPool2d(1), 3
+    return nn.AvgPool2d(side - side // 2, stride=side // 2), 2
+
+
 class TinyNetwork(nn.Module):
-    """Four convolution stages and one linear layer, for pictures of about 64 x 64.
+    """Four convolution stages and one linear layer, for pictures of about 48 x 48 or 64 x 64.
 
     Args:
         num_outputs: Width of the output.
-        image_size: Height and width of the pictures, a multiple of 32.
+        image_size: Height and width of the pictures, at least 17.
         widths: Channels of the stages, multiples of 16.
     """
 
@@ -42,12 +59,11 @@ class TinyNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.features = nn.Sequential(*map(_stage, (3, *widths[:-1]), widths))
+        pooling, side = _pooling(math.ceil(image_size / 2 ** len(widths)))
         self.classifier = nn.Sequential(
-            # The pooling ends at 2 x 2 and not 1 x 1, because it matters where in the face a
-            # feature is. Its window is fixed: adaptive pooling is not deterministic on CUDA.
-            nn.AvgPool2d(image_size // 2 ** len(widths) // 2),
+            pooling,
             nn.Flatten(),
-            nn.Linear(4 * widths[-1], num_outputs),
+            nn.Linear(side**2 * widths[-1], num_outputs),
         )
 
     def forward(self, image: Tensor) -> Tensor:
@@ -56,6 +72,16 @@ class TinyNetwork(nn.Module):
         image = image.contiguous(memory_format=torch.channels_last)
         outputs: Tensor = self.classifier(self.features(image))
         return outputs
+
+
+def small(num_outputs: int, image_size: int = 64) -> TinyNetwork:
+    """Build a network of the same kind with twice the channels: four times the parameters.
+
+    Args:
+        num_outputs: Width of the output.
+        image_size: As in `TinyNetwork`.
+    """
+    return TinyNetwork(num_outputs, image_size, (32, 64, 128, 256))
 
 
 def maxvit_mini(num_outputs: int, image_size: int = 64) -> MaxVit:

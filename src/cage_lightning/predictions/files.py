@@ -25,9 +25,9 @@ import pyarrow.parquet as pq
 from cage_lightning.errors import ConfigError, DataError, check_choice, first_line
 from cage_lightning.labels import AFFECTNET_8, LABEL_SPACES, LabelSpace, space_in_order
 from cage_lightning.predictions.columns import GROUP, Columns, is_known, recognise, to_predictions
-from cage_lightning.predictions.delimited import read_delimited
 from cage_lightning.predictions.table import Categories, Predictions
 from cage_lightning.system.atomic import write_atomic
+from cage_lightning.system.delimited import read_delimited
 from cage_lightning.training_statistics import TrainingStatistics
 
 _LABEL_SPACE = b"label_space"

@@ -29,6 +29,10 @@ from cage_lightning.report.figures import (
 Floats = npt.NDArray[np.floating[Any]]
 
 
+CIRCUMPLEX = ("valence", "arousal")
+_MOST_RATINGS = 12  # on a scale with a bin for each
+
+
 class Split(Protocol):
     """What a figure reads of one split; `data.annotations.Annotations` describes the columns."""
 
@@ -55,6 +59,8 @@ class NothingToDraw(Exception):
 
 def figures_of(space: LabelSpace) -> dict[str, Callable[[str, LabelSpace, Splits], Drawing]]:
     """The figures that suit a label space, by file name; each takes title, space and splits."""
+    if not space.categories:
+        return {"figure6": affect_by_split}
     if space.multi_label:
         return {
             "figure6": affect_by_split,
@@ -97,9 +103,10 @@ def frequency_by_split(title: str, space: LabelSpace, splits: Splits) -> Drawing
 def circumplex_by_category(title: str, space: LabelSpace, splits: Splits) -> Drawing:
     """Figure 4: density of valence and arousal of the training samples, a panel per category."""
     train = splits["train"]
-    known = ~np.isnan(train.affect).any(axis=1)
-    if not known.any():
-        raise NothingToDraw(f"no training sample has {' and '.join(space.dimensions)}")
+    if not set(CIRCUMPLEX) <= set(annotated(space, train)):
+        raise NothingToDraw(f"no training sample has {' and '.join(CIRCUMPLEX)}")
+    affect = np.stack([_of(space, train, dimension) for dimension in CIRCUMPLEX], axis=1)
+    known = ~np.isnan(affect).any(axis=1)
     columns = 4
     height = -(-len(space.categories) // columns)
     figure = new_figure(11, 3 * height + 0.9, f"{title}: valence and arousal in the train split")
@@ -109,7 +116,7 @@ def circumplex_by_category(title: str, space: LabelSpace, splits: Splits) -> Dra
         if k >= len(space.categories):
             axes.set_axis_off()
             continue
-        points = train.affect[(train.category == k) & known]
+        points = affect[(train.category == k) & known]
         middle = np.median(points, axis=0).tolist() if len(points) else [None, None]
         circumplex(axes, points)
         if len(points):
@@ -141,7 +148,7 @@ def affect_by_category(title: str, space: LabelSpace, splits: Splits) -> Drawing
     """
     train = splits["train"]
     if not (dimensions := annotated(space, train)):
-        raise NothingToDraw(f"no training sample has {' or '.join(space.dimensions)}")
+        raise NothingToDraw(f"no training sample has {' or '.join(space.dimensions) or 'affect'}")
     heading = f"{title}: {' and '.join(dimensions)} per category in the train split"
     figure = new_figure(8, 1.2 + 2.8 * len(dimensions), heading)
     figure.supxlabel(
@@ -189,7 +196,7 @@ def affect_by_split(title: str, space: LabelSpace, splits: Splits) -> Drawing:
     In the dataset's own scale. A share is of the samples that have the dimension.
     """
     if not (dimensions := annotated(space, *splits.values())):
-        raise NothingToDraw(f"no sample has {' or '.join(space.dimensions)}")
+        raise NothingToDraw(f"no sample has {' or '.join(space.dimensions) or 'affect'}")
     edges, ticks = _bins(space)
     figure = new_figure(4 * len(dimensions), 4.2, f"{title}: affect by split")
     rows: list[Row] = []
@@ -276,7 +283,7 @@ def categories_per_sample(title: str, space: LabelSpace, splits: Splits) -> Draw
 def _bins(space: LabelSpace) -> tuple[Floats, Floats]:
     """Edges and ticks: a bin for each rating where the scale is one of ratings, else 20 bins."""
     low, high = space.native_range
-    if high - low > 2:  # whole numbers, as EMOTIC's 1 to 10
+    if 2 < high - low <= _MOST_RATINGS and low == int(low):  # as EMOTIC's 1 to 10
         return np.arange(low - 0.5, high + 1), np.arange(low, high + 1)
     return np.linspace(low, high, 21).round(6), np.linspace(low, high, 5)
 

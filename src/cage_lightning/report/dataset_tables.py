@@ -12,14 +12,14 @@ from cage_lightning.data.class_weights import (
     inverse_frequency,
     positive_weights,
 )
-from cage_lightning.labels import LabelSpace
+from cage_lightning.labels import LABEL_SPACES, LabelSpace
 from cage_lightning.report.dataset_figures import Splits, annotated
 from cage_lightning.report.figures import Row
 from cage_lightning.system.atomic import write_atomic, write_csv
 from cage_lightning.system.markdown import markdown_table
 
 _SPLITS = {"train": "Train", "val": "Validation", "test": "Test"}
-_DIMENSIONS = ("valence", "arousal", "dominance")
+_DIMENSIONS = ("valence", "arousal", "dominance")  # a data set that people know has some of them
 
 
 def table3(title: str, space: LabelSpace, splits: Splits) -> list[Row]:
@@ -28,12 +28,13 @@ def table3(title: str, space: LabelSpace, splits: Splits) -> list[Row]:
     A dimension that no sample has is not one of the dataset's.
     """
     present = annotated(space, *splits.values())
+    dimensions = _DIMENSIONS if space.name in LABEL_SPACES else space.dimensions
     sizes = {split: len(splits[split]) if split in splits else 0 for split in _SPLITS}
     properties: dict[str, object] = {
         **{f"{name} samples": f"{sizes[split]:,}" for split, name in _SPLITS.items()},
         "Distinct categories": len(space.categories),
         "Categories of a sample": "any number" if space.multi_label else "one",
-        **{name.capitalize(): "yes" if name in present else "no" for name in _DIMENSIONS},
+        **{name.capitalize(): "yes" if name in present else "no" for name in dimensions},
     }
     if present:
         low, high = space.native_range
@@ -42,11 +43,17 @@ def table3(title: str, space: LabelSpace, splits: Splits) -> list[Row]:
     return [{"property": name, title: value} for name, value in properties.items()]
 
 
-def table4(space: LabelSpace, splits: Splits) -> list[Row]:
+def table4(space: LabelSpace, splits: Splits, of_the_paper: bool = True) -> list[Row]:
     """Training samples of each category and its weight in the cross-entropy.
 
     `inverse_frequency` of the counts, beside the published weights where the paper has them; or
     `positive_weights` where several categories may apply. A category without a sample has none.
+
+    Args:
+        space: What is annotated.
+        splits: The splits by name.
+        of_the_paper: Whether it is a data set of the paper, or drawn after one; others may have
+            the same categories.
     """
     counts, n = splits["train"].class_counts().tolist(), len(splits["train"])
     occurring = [k for k, count in enumerate(counts) if count]
@@ -56,7 +63,7 @@ def table4(space: LabelSpace, splits: Splits) -> list[Row]:
     else:
         column, values = "weight", inverse_frequency(present)
     weights = dict(zip(occurring, values, strict=True))
-    paper = PAPER_CLASS_WEIGHTS.get(space.name)
+    paper = PAPER_CLASS_WEIGHTS.get(space.name) if of_the_paper else None
     return [
         {
             "category": name,

@@ -20,6 +20,7 @@ EXECUTION = (
     "local",
     "logger",
     "figures",
+    "pictures",
     "init_wait_s",
     "start_group",  # this setting and the next one only compose init_from
     "starts",

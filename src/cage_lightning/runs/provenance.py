@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import subprocess
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +18,9 @@ def provenance(trainer: Trainer) -> dict[str, Any]:
     """Return the provenance of the trainer's results, as plain containers for metrics.json.
 
     Returns:
-        ``git_revision`` (`git_revision`), ``versions`` by package, and ``device`` with its type and
-        name, the number of processes, the precision, and the peak of the allocated GPU memory in
-        GiB (None on a CPU).
+        ``git_revision`` (`git_revision`), ``versions`` by package (None: not installed), and
+        ``device`` with its type and name, the number of processes, the precision, and the peak of
+        the allocated GPU memory in GiB (None on a CPU).
     """
     import torch
 
@@ -31,7 +31,7 @@ def provenance(trainer: Trainer) -> dict[str, Any]:
         peak = round(torch.cuda.max_memory_allocated(device) / 2**30, 2)
     return {
         "git_revision": git_revision(),
-        "versions": {"python": platform.python_version()} | {p: version(p) for p in _PACKAGES},
+        "versions": {"python": platform.python_version()} | {p: _version(p) for p in _PACKAGES},
         "device": {
             "type": device.type,
             "name": name,
@@ -40,6 +40,14 @@ def provenance(trainer: Trainer) -> dict[str, Any]:
             "peak_memory_gib": peak,
         },
     }
+
+
+def _version(package: str) -> str | None:
+    """The version of a package; None of one that is on the path and not installed."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 def git_revision() -> str | None:

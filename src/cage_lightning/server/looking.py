@@ -16,6 +16,7 @@ from cage_lightning.errors import DataError, first_line
 from cage_lightning.faces.alignment import crop_faces
 from cage_lightning.faces.face import Detector, Faces
 from cage_lightning.faces.tracking import Tracker
+from cage_lightning.labels import EMOTIC
 
 MOST_FACES = 64  # that the model looks at in a picture, the largest ones
 _MOST_STREAMS = 16  # whose faces are followed at once; the one unused for longest is forgotten
@@ -37,12 +38,16 @@ class Looker:
         self._lock = threading.Lock()
 
     def about(self) -> dict[str, Any]:
-        """What the model infers: ``categories``, whether ``several`` may apply, ``dimensions``."""
+        """What the model infers: ``categories``, whether ``several`` may apply, ``dimensions``.
+
+        ``subject`` is what a box shows: one and several of them.
+        """
         layout = self._model.description.layout
         return {
             "categories": layout.space.categories if layout.categories else (),
             "several": layout.space.multi_label,
             "dimensions": layout.space.dimensions if layout.affect else (),
+            "subject": ("person", "persons") if layout.space == EMOTIC else ("face", "faces"),
         }
 
     def look(self, content: bytes, stream: str | None = None) -> dict[str, Any]:

@@ -48,6 +48,10 @@ const inMegabytes = (bytes) => `${(bytes / 1e6).toFixed(0)} MB`;
 
 // What the model says, in words.
 
+function title(name) {
+  return name[0].toUpperCase() + name.slice(1);
+}
+
 function categoryOf(face) {
   if (face.category === null) return "";
   return about.several ? face.category.join(", ") || "none" : face.category;
@@ -89,8 +93,9 @@ function show(found, stream) {
   }
   if (stream) shown.faces.forEach(extendTrail);
   const { length } = shown.faces;
-  if (found.found > length) say(`${found.found} faces; shown are the largest ${length}.`);
-  else say(length === 0 ? "No face was found." : length === 1 ? "One face." : `${length} faces.`);
+  const [one, many] = about.subject;
+  if (found.found > length) say(`${found.found} ${many}; shown are the largest ${length}.`);
+  else say(length === 0 ? `No ${one} was found.` : length === 1 ? `One ${one}.` : `${length} ${many}.`);
   draw();
 }
 
@@ -141,7 +146,8 @@ function placeLabel(label, [left, top], scale) {
 function drawTable() {
   const rows = shown.faces.map((face) => {
     const number = make("span", { class: "number" }, String(face.number));
-    const button = make("button", { type: "button", "aria-label": `Face ${face.number}` }, number);
+    const name = `${title(about.subject[0])} ${face.number}`;
+    const button = make("button", { type: "button", "aria-label": name }, number);
     button.setAttribute("aria-pressed", face.number === chosen);
     button.addEventListener("click", () => {
       chosen = face.number;
@@ -164,7 +170,7 @@ function drawProbabilities() {
   const face = shown.faces.find((one) => one.number === chosen);
   byId("probabilities").hidden = !face?.probabilities;
   if (!face?.probabilities) return;
-  byId("probabilities").firstElementChild.textContent = `Probabilities of face ${chosen}`;
+  byId("probabilities").firstElementChild.textContent = `Probabilities of ${about.subject[0]} ${chosen}`;
   const items = byId("probabilities").querySelectorAll("li");
   face.probabilities.forEach((share, index) => {
     items[index].querySelector("span").textContent = percent(share);
@@ -330,13 +336,16 @@ async function follow(mine) {
 // The beginning.
 
 function prepare() {
-  const { categories, several, dimensions, model } = about;
+  const { categories, several, dimensions, model, subject } = about;
   byId("model").textContent = `Model: ${model}`;
   byId("host").textContent = location.host;
   const values = [...(categories.length && !several ? ["Probability"] : []), ...dimensions];
-  const title = (name) => name[0].toUpperCase() + name.slice(1);
+  byId("faces").caption.textContent =
+    `The ${subject[1]}, the largest first; choose one to see its probabilities`;
+  byId("circumplex").lastElementChild.setAttribute(
+    "aria-label", `The ${subject[1]} on the circumplex`);
   byId("faces").tHead.rows[0].replaceChildren(
-    make("th", {}, "Face"),
+    make("th", {}, title(subject[0])),
     ...(categories.length ? [make("th", {}, "Category")] : []),
     ...values.map((name) => make("th", { class: "value" }, title(name))),
   );

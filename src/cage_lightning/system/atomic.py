@@ -5,18 +5,21 @@ from __future__ import annotations
 import csv
 import errno
 import fcntl
+import glob
 import io
 import os
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from cage_lightning.errors import ConfigError
+from cage_lightning.errors import CageError, ConfigError
 from cage_lightning.system.paths import open_regular
 from cage_lightning.system.storage import room_for
+
+_LOCK = ".lock"  # in a folder that is being made
 
 
 class Held(BlockingIOError):
@@ -74,12 +77,25 @@ def new_folder(folder: Path) -> Iterator[Path]:
     """
     with room_for(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
-        part = folder.with_name(f".part-{secrets.token_hex(16)}")
+        for left in folder.parent.glob(f".part-{glob.escape(folder.name)}-*"):
+            _remove_unless_held(left)
+        part = folder.with_name(f".part-{folder.name}-{secrets.token_hex(16)}")
         part.mkdir()
         try:
-            yield part
+            with ExitStack() as held:
+                with suppress(NoLocks):
+                    held.enter_context(locked(part / _LOCK))
+                yield part
+            (part / _LOCK).unlink()
             _move(part, folder)
         finally:
+            shutil.rmtree(part, ignore_errors=True)
+
+
+def _remove_unless_held(part: Path) -> None:
+    """Remove what a process that was killed has left of a folder."""
+    with suppress(OSError, CageError):
+        if part.is_dir() and not part.is_symlink() and not is_held(part / _LOCK):
             shutil.rmtree(part, ignore_errors=True)
 
 

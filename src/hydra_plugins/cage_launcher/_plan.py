@@ -8,7 +8,7 @@ from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from cage_lightning.app.schema import name_choices
 from cage_lightning.app.sweeps import automatic_tag, chosen_by_sweep, chosen_by_wandb
@@ -66,7 +66,8 @@ def plan(
     for number, overrides in enumerate(job_overrides, first):
         composed = loader.load_sweep_config(config, list(overrides))
         HydraConfig.instance().set_config(composed)
-        task = OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
+        launcher: Any = OmegaConf.to_container(composed.hydra.launcher, resolve=True)
+        task = _without_hydra(composed)
         name_choices(task)
         tag = _tag(config, task, overrides)
         if tag is not None:
@@ -76,7 +77,6 @@ def plan(
             task.run_dir = str(folder.path)
             OmegaConf.resolve(task)  # while ${hydra:...} is that of this job
         start = OmegaConf.select(task, "init_from")
-        launcher: Any = OmegaConf.to_container(composed.hydra.launcher, resolve=True)
         job = Planned(
             number=number,
             overrides=overrides if tag is None else [*overrides, f"tag={tag}"],
@@ -106,6 +106,13 @@ def plan(
             for job in jobs
         ]
     )
+
+
+def _without_hydra(composed: DictConfig) -> DictConfig:
+    """The config of a job itself; nothing is copied, which would take longer than to compose it."""
+    with open_dict(composed):
+        del composed["hydra"]
+    return composed
 
 
 def _ordered(jobs: Sequence[Planned]) -> list[Planned]:

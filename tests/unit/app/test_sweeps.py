@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from omegaconf.errors import InterpolationKeyError
@@ -73,7 +74,13 @@ def test_figure_11_of_other_data_is_an_error() -> None:
         _ = config.checkpoint
 
 
-@pytest.mark.parametrize("sweep", SWEEPS, ids=" ".join)
+def _slow_where_another_is_like_it(sweep: tuple[str, ...]) -> Any:
+    """The ablations are one file with different settings: on drawn faces, one stands for all."""
+    alike = "at=demo" in sweep and "ablation" in sweep[0] and sweep[0] != "sweep=ablation_lr"
+    return pytest.param(sweep, marks=[pytest.mark.slow] if alike else [], id=" ".join(sweep))
+
+
+@pytest.mark.parametrize("sweep", [_slow_where_another_is_like_it(s) for s in SWEEPS])
 def test_the_jobs_of_a_sweep(sweep: tuple[str, ...]) -> None:
     before: list[Path] = []
     in_order_of_the_grid = sorted(planned(*sweep, "seed=0"), key=lambda job: job.number)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 import numpy as np
 import pytest
 import torch
@@ -44,8 +46,8 @@ def draw():
     """Parameters of `count` samples that the step happens to."""
 
     def run(step, count, height=60, width=72):
-        keys = range(20 * count)
-        drawn = (step.draw(sample_generator(5, key), height, width) for key in keys)
-        return [params for params in drawn if params is not None][:count]
+        generator = sample_generator(5)
+        drawn = (step.draw(generator, height, width) for _ in range(20 * count))
+        return list(islice((params for params in drawn if params is not None), count))
 
     return run

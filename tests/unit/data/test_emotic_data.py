@@ -52,7 +52,11 @@ def test_balancing_says_what_to_do(module):
 @pytest.mark.parametrize(
     ("setting", "choices"),
     [
-        ("class_weights=paper", "positive, inverse_frequency, none, or a list of 26 numbers"),
+        (
+            "class_weights=paper",
+            "positive, inverse_frequency, inverse_sqrt, effective_number, none, or a list of 26 "
+            "numbers",
+        ),
         ("selection=holdout", "val"),
         ("label_space=affectnet8", "emotic"),
         ("release=json", "auto, mat, csv"),

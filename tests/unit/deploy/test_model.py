@@ -13,6 +13,7 @@ from PIL import Image
 
 from cage_lightning import ExpressionModel, read_predictions
 from cage_lightning.deploy.calibration import Calibration, fit
+from cage_lightning.deploy.float32 import FLOAT32_CONVOLUTIONS
 from cage_lightning.deploy.loading import Loaded, load
 from cage_lightning.deploy.networks import Networks, combine
 from cage_lightning.deploy.writing import write_config, write_weights
@@ -313,3 +314,28 @@ def test_models_that_differ_are_not_averaged(export: Path, tmp_path: Path) -> No
         load([export, tampered(export, tmp_path, larger)])
     with pytest.raises(CheckpointError, match="empty list"):
         load([])
+
+
+class Watching(Networks):
+    """Says in what a GPU would compute convolutions while it predicts."""
+
+    def each(self, images: torch.Tensor) -> torch.Tensor:
+        seen.append(torch.backends.cudnn.conv.fp32_precision)  # type: ignore[attr-defined]
+        return super().each(images)
+
+
+seen: list[str] = []
+
+
+def test_convolutions_on_a_gpu_are_in_float32(run: Path, faces: list[Path]) -> None:
+    description, predictor = (loaded := load(run)).description, loaded.predictor
+    assert isinstance(predictor, Networks)
+    model = ExpressionModel(description, Watching([*predictor.members], predictor.layout), "cpu")
+    before = torch.backends.cudnn.conv.fp32_precision  # type: ignore[attr-defined]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(model.predict, faces[:8]))
+    assert seen == ["ieee"] * 8
+    assert torch.backends.cudnn.conv.fp32_precision == before  # type: ignore[attr-defined]
+    with pytest.raises(DataError), FLOAT32_CONVOLUTIONS:
+        raise DataError
+    assert torch.backends.cudnn.conv.fp32_precision == before  # type: ignore[attr-defined]

@@ -10,6 +10,7 @@ import torch
 import yaml
 from hydra.utils import instantiate
 from torch import nn
+from torch.nn import functional as F
 from torchvision import models
 
 from cage_lightning.errors import ConfigError
@@ -17,7 +18,7 @@ from cage_lightning.models import build_network, load_weights
 from cage_lightning.models.backbones import _OURS, _TORCHVISION
 from cage_lightning.models.tiny import TinyNetwork
 from cage_lightning.models.weights import head_of
-from tests.outlines import outlines
+from tests.outlines import outlines, undrawn
 
 CONFIGS = sorted((Path(__file__).parents[3] / "conf" / "model").glob("*.yaml"))
 WIDTHS = (2, 7, 8, 9, 10, 29)
@@ -85,7 +86,8 @@ def test_plain_torchvision_weights_load_strictly_and_give_the_same_outputs(name)
     torch.manual_seed(0)
     dropout = 0.3 if name == "maxvit_t" else None
     reference = plain_torchvision(name, 10, dropout).eval()
-    network = build_network(name, 10, weights="none", head_dropout=dropout).eval()
+    with undrawn():
+        network = build_network(name, 10, weights="none", head_dropout=dropout).eval()
 
     assert load_weights(network, reference.state_dict(), strict=True).head_loaded
 
@@ -105,7 +107,12 @@ def test_new_heads_are_drawn_as_pytorch_draws_a_linear_layer(name):
 
 @pytest.mark.parametrize(
     ("name", "size"),
-    [("tiny", 64), ("tiny", 32), ("tiny", 96), ("maxvit_mini", 64), ("resnet18", 40)],
+    [
+        *(("tiny", size) for size in (17, 32, 33, 48, 50, 64, 96)),
+        ("small", 48),
+        ("maxvit_mini", 64),
+        ("resnet18", 40),
+    ],
 )
 def test_small_networks_train(name, size):
     network = build_network(name, 10, weights="none", image_size=size)
@@ -135,10 +142,34 @@ def test_maxvit_mini_has_the_head_layout_of_maxvit_t():
     assert head("maxvit_mini", 64) == head("maxvit_t", 224)
 
 
-@pytest.mark.parametrize(("name", "size"), [("maxvit_t", 192), ("maxvit_mini", 96), ("tiny", 50)])
+@pytest.mark.parametrize(
+    ("name", "size"), [("maxvit_t", 192), ("maxvit_mini", 96), ("tiny", 16), ("small", 8)]
+)
 def test_size_that_does_not_fit_is_refused(name, size):
-    with pytest.raises(ConfigError, match=rf"{name} takes pictures of .* \(got {size}\)"):
+    fits = {"maxvit_t": 224, "maxvit_mini": 128, "tiny": 17, "small": 17}[name]
+    said = rf"{name} takes pictures of .* set model.image_size={fits} \(got {size}\)"
+    with pytest.raises(ConfigError, match=said):
         outline(name, 10, image_size=size)
+    outline(name, 10, image_size=fits)
+
+
+@pytest.mark.parametrize(
+    ("size", "side"), [(17, 2), (32, 2), (33, 3), (48, 3), (49, 2), (64, 2), (80, 2), (100, 2)]
+)
+def test_tiny_pools_to_quarters_as_adaptive_pooling_would(size, side):
+    network = TinyNetwork(7, size)
+    features = torch.randn_like(network.features(torch.zeros(1, 3, size, size)))
+    pooled = network.classifier[0](features)
+    torch.testing.assert_close(pooled, F.adaptive_avg_pool2d(features, side))
+
+
+def test_small_is_tiny_with_twice_the_channels():
+    tiny, small = (outline(name, 7, image_size=64).state_dict() for name in ("tiny", "small"))
+    assert tiny.keys() == small.keys()
+    for name in tiny:
+        factor = 1 if name.startswith("classifier") else 2
+        assert len(small[name]) == factor * len(tiny[name])
+    assert 480_000 < sum(parameter.numel() for parameter in small.values()) < 500_000
 
 
 def test_maxvit_takes_multiples_of_its_size():

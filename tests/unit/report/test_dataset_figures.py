@@ -148,8 +148,22 @@ SPARSE = {  # dimensions that the train and the test split lack, figures that ar
 }
 
 
-@pytest.mark.parametrize("space", [AFFECTNET_8, EMOTIC], ids=lambda space: space.name)
-@pytest.mark.parametrize("case", SPARSE)
+# The others lack a part of what these lack.
+QUICK = {"one sample per class", "no arousal", "no affect"}
+
+
+@pytest.mark.parametrize(
+    ("space", "case"),
+    [
+        pytest.param(
+            *(space, case),
+            marks=[pytest.mark.slow] if space is EMOTIC and case not in QUICK else [],
+            id=f"{case}-{space.name}",
+        )
+        for case in SPARSE
+        for space in (AFFECTNET_8, EMOTIC)
+    ],
+)
 def test_what_is_not_annotated_is_neither_drawn_nor_counted(space: LabelSpace, case: str) -> None:
     *lacking, expected = SPARSE[case]
     train, test = (one_per_class(space, *dimensions) for dimensions in lacking)
@@ -215,6 +229,11 @@ def test_table4_single_label() -> None:
     assert [weights[k] for k in (0, 1, 7)] == ["0.428571", "0.142857", "0.428571"]
     assert [weights[k] for k in range(2, 7)] == [None] * 5
     assert [float(r["paper"]) for r in rows] == list(PAPER_CLASS_WEIGHTS["affectnet8"])
+
+
+def test_table4_of_other_data_with_the_categories_of_affectnet() -> None:
+    rows = table4(AFFECTNET_8, FACES, of_the_paper=False)
+    assert not any("paper" in row for row in rows)
 
 
 def test_table4_multi_label() -> None:

@@ -66,6 +66,7 @@ def test_it_says_what_the_numbers_are(model: ExpressionModel) -> None:
         "categories": AFFECTNET_8.categories,
         "several": False,
         "dimensions": ("valence", "arousal"),
+        "subject": ("face", "faces"),
     }
 
 

@@ -42,8 +42,10 @@ def read_table(
         reader = csv.reader(file)
         try:
             first = next(reader, [])
-            headless = bool(header) and columns[0] not in first
-            names = list(header) if headless else first
+            headless = bool(header) and columns[0] not in map(str.strip, first)
+            names = list(header) if headless else [name.strip() for name in first]
+            if absent := [name for name in columns if name not in names]:
+                raise ValueError(f"there is no column {absent[0]!r} in {','.join(names)!r}")
             pick = operator.itemgetter(*map(names.index, columns))
             for fields in itertools.chain([first] if headless else [], reader):
                 if not fields:

@@ -15,7 +15,7 @@ import numpy as np
 
 from cage_lightning.data.annotations import Annotations
 from cage_lightning.data.files import OnError, first_file, no_release
-from cage_lightning.data.readers.single_label import Rows, to_table
+from cage_lightning.data.readers.single_label import Rows, shares, to_table
 from cage_lightning.errors import DataError, check_choice
 from cage_lightning.labels import LabelSpace
 
@@ -54,8 +54,12 @@ def read_ferplus(
 
     The category of a face is the column with the most votes, of all ten. Left out and counted in
     ``left_out`` are faces of which several columns lead (``tie``), of which ``unknown`` or ``no
-    face`` leads, and rows with ``no picture name``. The authors' training code is stricter: it
-    wants more than half of the votes, those that are alone in their column not counted.
+    face`` leads, and rows with ``no picture name`` or, after its first row, with a ``picture listed
+    before``: the authors' list names four pictures twice. Their training code is stricter: it wants
+    more than half of the votes, those that are alone in their column not counted.
+
+    The lists in the folders give some faces other votes than the one list of all, which is read
+    where both are there; the log says which it was.
 
     Args:
         root: Folder that holds the release.
@@ -65,32 +69,41 @@ def read_ferplus(
 
     Returns:
         The table in the order of the list, with NaN for affect. Ids are the names of the pictures
-        without suffix. ``extra`` holds ``votes``, int64 ``[N, 10]``, in the order of `VOTES`.
+        without suffix. ``extra`` holds ``votes``, int64 ``[N, 10]``, in the order of `VOTES`, and
+        ``soft``, float32 ``[N, K]``: the share of each category in the votes for those of `space`.
 
     Raises:
         ConfigError: `split` or `on_error` is not one of the above.
-        DataError: No list is there; a row is not as it should be; a name occurs twice; a picture is
-            missing or outside `root`; no row is left.
+        DataError: No list is there; a row is not as it should be; a picture is missing or outside
+            `root`; no row is left.
     """
     check_choice("split", split, SPLITS)
     check_choice("on_error", on_error, ("raise", "skip", "keep"))
     usage, folder = SPLITS[split]
-    source = first_file(root, [LIST, f"{folder}/label.csv"])
-    if source is None:
+    lists = [path for place in (LIST, f"{folder}/label.csv") if (path := first_file(root, [place]))]
+    if not lists:
         raise no_release("FER+", split, root, LAYOUTS)
+    source = lists[0]
+    for other in lists[1:]:
+        logger.info("%s, which gives some faces other votes, is not read", other)
     logger.info("FER+ %s: reading %s", split, source)
     listed = list(_listed(source, usage))
     named = [row for row in listed if row[1]]
-    votes = np.array([row[2] for row in named], np.int64).reshape(-1, len(VOTES))
+    faces = list({row[1]: row for row in reversed(named)}.values())
+    faces.sort()  # by the line: each picture with its first row
+    votes = np.array([row[2] for row in faces], np.int64).reshape(-1, len(VOTES))
     leads = votes == votes.max(axis=1, keepdims=True)
     code = np.where(leads.sum(axis=1) == 1, leads.argmax(axis=1), CODES.index("Tie"))
     rows = Rows(
-        id=np.array([name.removesuffix(".png") for _, name, _ in named], np.str_),
-        picture=[f"{folder}/{name}" for _, name, _ in named],
+        id=np.array([name.removesuffix(".png") for _, name, _ in faces], np.str_),
+        picture=[f"{folder}/{name}" for _, name, _ in faces],
         label=code[:, None].astype(np.float64),
-        where=lambda row, _: f"{source}, line {named[row][0]}",
-        extra={"votes": votes},
-        left_out={"no picture name": len(listed) - len(named)},
+        where=lambda row, _: f"{source}, line {faces[row][0]}",
+        extra={"votes": votes, "soft": shares(votes, CODES, space)},
+        left_out={
+            "no picture name": len(listed) - len(named),
+            "picture listed before": len(named) - len(faces),
+        },
     )
     return to_table(rows, root, source, space, CODES, on_error)
 

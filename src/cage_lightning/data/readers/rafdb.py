@@ -15,6 +15,7 @@ import numpy as np
 
 from cage_lightning.data.annotations import Annotations
 from cage_lightning.data.files import OnError, first_file, no_release
+from cage_lightning.data.formats import is_picture
 from cage_lightning.data.readers.single_label import Rows, to_table
 from cage_lightning.errors import DataError, check_choice
 from cage_lightning.labels import AFFECTNET_7
@@ -25,8 +26,10 @@ CATEGORIES = ("Surprise", "Fear", "Disgust", "Happiness", "Sadness", "Anger", "N
 LIST = "basic/EmoLabel/list_patition_label.txt"
 LAYOUTS = {
     "list": f"    {LIST}\n    basic/Image/aligned/{{name}}_aligned.jpg",
-    "folders": "    DATASET/train|test/1|2|...|7/{name}_aligned.jpg",
+    "folders": "    [DATASET/]train|test|valid/1|2|...|7/{name}_aligned.jpg",
 }
+# What the folder of a split may be called, in any case; the names of its pictures tell the split.
+SPLITS = {"train": ("train",), "test": ("test", "valid", "validation", "val")}
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +38,8 @@ def read_rafdb(root: Path, split: str, on_error: OnError = "raise") -> Annotatio
     """Read one split of RAF-DB, from its list of labels or from folders named after the labels.
 
     Args:
-        root: Folder that holds ``basic`` (the release) or ``DATASET`` (as it is passed on).
+        root: Folder that holds ``basic`` (the release), or the folders of the splits or
+            ``DATASET`` with them (as it is passed on).
         split: ``train`` or ``test``: how the names of its pictures begin.
         on_error: As in `read_affectnet`.
 
@@ -50,11 +54,11 @@ def read_rafdb(root: Path, split: str, on_error: OnError = "raise") -> Annotatio
     """
     check_choice("split", split, ("train", "test"))
     check_choice("on_error", on_error, ("raise", "skip", "keep"))
-    source, folders = first_file(root, [LIST]), root / "DATASET" / split
+    source = first_file(root, [LIST])
     if source is not None:
         found = list(_listed(source, split))
-    elif folders.is_dir():
-        source, found = folders, list(_in_folders(root, folders))
+    elif (source := _folder(root, split)) is not None:
+        found = list(_in_folders(root, source, split))
     else:
         raise no_release("RAF-DB", split, root, LAYOUTS)
     logger.info("RAF-DB %s: reading %s", split, source)
@@ -64,10 +68,8 @@ def read_rafdb(root: Path, split: str, on_error: OnError = "raise") -> Annotatio
         label=np.array([[int(label) - 1] for _, _, _, label in found], np.float64).reshape(-1, 1),
         where=lambda row, _: found[row][0],
     )
-    # Both splits of the list are in one folder.
-    return to_table(
-        rows, root, source, AFFECTNET_7, CATEGORIES, on_error, splits_share_folders=True
-    )
+    shared = source == root / LIST  # whose splits are in one folder
+    return to_table(rows, root, source, AFFECTNET_7, CATEGORIES, on_error, shared)
 
 
 def _listed(source: Path, split: str) -> Iterator[tuple[str, str, str, str]]:
@@ -85,15 +87,27 @@ def _listed(source: Path, split: str) -> Iterator[tuple[str, str, str, str]]:
             yield where, match[1], f"basic/Image/aligned/{match[1]}_aligned.jpg", match[3]
 
 
-def _in_folders(root: Path, source: Path) -> Iterator[tuple[str, str, str, str]]:
+def _folder(root: Path, split: str) -> Path | None:
+    """The folder of a split."""
+    for parent in (root / "DATASET", root):
+        folders = {path.name.casefold(): path for path in parent.glob("[!.]*") if path.is_dir()}
+        for name in SPLITS[split]:
+            if name in folders:
+                return folders[name]
+    return None
+
+
+def _in_folders(root: Path, source: Path, split: str) -> Iterator[tuple[str, str, str, str]]:
     """The file, name, picture and label of each face."""
-    for path in sorted(source.glob("[!.]*/[!.]*"), key=lambda path: path.name):
-        # The names tell RAF-DB from other datasets with numbered folders.
-        match = re.fullmatch(rf"([1-7])/({source.name}_\S+)_aligned\.jpg", _below(source, path))
+    # The names tell RAF-DB from other datasets with numbered folders.
+    named = re.compile(rf"([1-7])/({split}_\S+)_aligned\.[a-z]+", re.IGNORECASE)
+    pictures = (path for path in source.glob("[!.]*/[!.]*") if is_picture(path.name))
+    for path in sorted(pictures, key=lambda path: path.name):
+        match = named.fullmatch(_below(source, path))
         if match is None:
             raise DataError(
                 f"{path}: expected a label from 1 to {len(CATEGORIES)} and the name of a picture, "
-                f"as in 5/{source.name}_00001_aligned.jpg"
+                f"as in 5/{split}_00001_aligned.jpg"
             )
         yield str(path), match[2], _below(root, path), match[1]
 

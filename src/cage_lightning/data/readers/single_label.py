@@ -78,6 +78,8 @@ def to_table(
             `root`; no row is left.
     """
     code, affect = _checked_labels(rows, len(codes))
+    if not affect.shape[1]:
+        affect = np.full((len(code), len(space.dimensions)), np.nan)
     if (again := repeated(rows.id)).any():
         raise DataError(f"{rows.where(int(again.argmax()), COLUMNS[0])}: the id occurs twice")
     present = list_files(
@@ -126,11 +128,31 @@ def to_table(
         left_out={reason: n for reason, n in sorted(left_out.items()) if n},
         box=None if box is None else box[take],
         extra={name: column[take] for name, column in rows.extra.items()},
+        origin=source.relative_to(root).as_posix(),
     )
 
 
+def shares(
+    votes: npt.NDArray[Any], codes: Sequence[str], space: LabelSpace
+) -> npt.NDArray[np.float32]:
+    """The shares of the categories in votes or soft labels: the column ``soft`` of a table.
+
+    Args:
+        votes: ``[N, C]``; what is negative or NaN counts for nothing.
+        codes: What the columns stand for, C or more; those of no category of `space` do not count.
+        space: The categories, each among `codes`.
+
+    Returns:
+        float32 ``[N, K]``: rows sum to 1, or are 0 without a vote for any of the categories.
+    """
+    columns = votes[:, [codes.index(category) for category in space.categories]]
+    counted = np.nan_to_num(np.maximum(columns, 0).astype(np.float64))
+    total = counted.sum(axis=1, keepdims=True)
+    return np.asarray(counted / np.where(total > 0, total, 1), np.float32)
+
+
 def _checked_labels(rows: Rows, k: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-    """Codes ``[N]``, below `k`, and affect ``[N, 2]``, or an error that names the first bad one."""
+    """Codes ``[N]``, below `k`, and affect ``[N, 2 or 0]``; an error names the first bad one."""
     code, affect = rows.label[:, 0], rows.label[:, 1:]
     good_affect = (np.abs(affect) <= 1) | (affect == NOT_ANNOTATED)
     bad = ~np.column_stack([np.isin(code, range(k)), good_affect])
@@ -143,6 +165,4 @@ def _checked_labels(rows: Rows, k: int) -> tuple[npt.NDArray[np.int64], npt.NDAr
             f"expected {codes if name == 'exp' else 'a value in [-1, 1], or -2'} "
             f"({int(bad.any(axis=1).sum())} such rows of {len(bad)})"
         )
-    if not affect.shape[1]:
-        affect = np.full((len(code), 2), np.nan)
     return code.astype(np.int64), affect

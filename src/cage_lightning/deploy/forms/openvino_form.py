@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,9 @@ def _quantised(model: Any, pictures: torch.Tensor) -> Any:
 class OpenVinoPredictor(Foreign):
     """A model in OpenVINO, on the CPU.
 
+    A single picture goes through a network of its own, compiled for that shape when the first one
+    comes: without shapes that are only known at run time it is faster.
+
     Args:
         file: The ``.xml`` file.
         layout: What the outputs mean.
@@ -77,26 +81,42 @@ class OpenVinoPredictor(Foreign):
     ) -> None:
         super().__init__(layout, preprocessing, pixels=False, alone=False)
         [openvino] = needed("openvino")
-        try:
-            core = openvino.Core()
-            self.compiled = core.compile_model(
-                core.read_model(file),
-                "CPU",
-                {
-                    "INFERENCE_PRECISION_HINT": _HINTS[precision],
-                    "INFERENCE_NUM_THREADS": torch.get_num_threads(),
-                    "PERFORMANCE_HINT": "LATENCY",
-                },
-            )
-        except RuntimeError as error:
-            raise CheckpointError(f"{file} cannot be run: {first_line(error)[:300]}") from error
+        self._core, self._file = openvino.Core(), file
+        self._settings = {
+            "INFERENCE_PRECISION_HINT": _HINTS[precision],
+            "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+            "PERFORMANCE_HINT": "LATENCY",
+        }
+        self.compiled = self._compiled(shape=None)
         names = [name for output in self.compiled.outputs for name in output.names]
         self._output = len(self.compiled.outputs) - 1 if MEMBERS in names else 0
+        self._lock = threading.Lock()
+        self._alone: Any = None
         self._requests = threading.local()
+
+    def _compiled(self, shape: Sequence[int] | None) -> Any:
+        try:
+            model = self._core.read_model(self._file)
+            if shape is not None:
+                model.reshape(list(shape))
+            return self._core.compile_model(model, "CPU", self._settings)
+        except RuntimeError as error:
+            what = first_line(error)[:300]
+            raise CheckpointError(f"{self._file} cannot be run: {what}") from error
+
+    def _request(self, images: npt.NDArray[Any]) -> Any:
+        """The request of this thread for a batch: a request serves one thread at a time."""
+        name = "alone" if len(images) == 1 else "together"
+        if not hasattr(self._requests, name):
+            with self._lock:
+                if name == "alone" and self._alone is None:
+                    self._alone = self._compiled(images.shape)
+            compiled = self._alone if name == "alone" else self.compiled
+            setattr(self._requests, name, compiled.create_infer_request())
+        return getattr(self._requests, name)
 
     def run(self, images: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         """See `Foreign.run`."""
-        if not hasattr(self._requests, "own"):  # a request serves one thread at a time
-            self._requests.own = self.compiled.create_infer_request()
-        self._requests.own.infer([images])
-        return np.array(self._requests.own.get_output_tensor(self._output).data)
+        request = self._request(images)
+        request.infer([images])
+        return np.array(request.get_output_tensor(self._output).data)

@@ -355,14 +355,16 @@ def test_csv_columns_go_by_name(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "line 0.*number,exp,val,aro"),
+        (b"", "it is empty.*number,exp,val,aro"),
         (b"number,exp,val,aro\n", "holds no rows"),
-        (b"number,exp,valence,aro\n2,0,0,0\n", "line 1.*'val'"),
-        (b"2,0,0.1,0.2\n10,1,0.1,0.2\n", "line 1.*'number'"),
+        (b"number,exp,valence,aro\n2,0,0,0\n", "no column 'val' in the header 'number,exp,valen"),
+        (b"2,0,0.1,0.2\n10,1,0.1,0.2\n", "no column 'number' in the header '2,0,0.1,0.2'"),
         (b"number,exp,val,aro\n2,0,0,0\n10,Happy,0,0\n", "line 3.*'Happy'"),
         (b"number,exp,val,aro\n2,0,0,0\n10,1,,0\n", "line 3.*''"),
         (b"number,exp,val,aro\n2,0,0,0\n10,1,0\n", "line 3"),
-        (b"number,exp,val,aro\n2,0,0,0\n\xff\xfe,1,0,0\n", "utf-8"),
+        (b"number,exp,val,aro\n2,0,0,0\n\xff\xfe,1,0,0\n", "line 3.*'ÿþ'"),
+        (b"number;exp;val;aro\n2;0;0;0\n10;1;0,5,5;0\n", "line 3.*'0,5,5'"),
+        (b'number,exp,val,aro\n2,0,0,"0', "line 2"),
         (b"number,exp,val,aro\n2,0,0,0\n2.5,0,0,0\n", "number 2.5 is not"),
         (b"number,exp,val,aro\n2,0,0,0\n-2,0,0,0\n", "number -2.0 is not"),
         (b"number,exp,val,aro\nnan,0,0,0\n", "number nan is not"),
@@ -376,6 +378,35 @@ def test_a_broken_csv_is_an_error_that_names_file_and_line(tmp_path, content, me
     with pytest.raises(DataError, match=message) as error:
         read_affectnet(tmp_path, "train", AFFECTNET_8)
     assert str(path) in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "number;exp;val;aro\r\n4;3;0,2;0,1\r\n9;4;-0,25;0,5\r\n",
+        "number\texp\tval\taro\n4\t3\t0.2\t0.1\n9\t4\t-0.25\t0.5\n",
+        "Number, Exp ,VAL, Aro\n4, 3, 0.2, 0.1\n9 ,4,-0.25,0.5\n",
+    ],
+    ids=["semicolon", "tab", "capitals and blanks"],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_csv_as_programs_write_it(tmp_path, content, encoding):
+    path = write_csv(tmp_path, VAL, [Row(4), Row(9)])
+    path.write_bytes(content.encode(encoding))
+    table = read_affectnet(tmp_path, "test", AFFECTNET_8)
+    assert table.id.tolist() == ["4", "9"]
+    assert table.category.tolist() == [3, 4]
+    assert table.affect.tolist() == np.array([[0.2, 0.1], [-0.25, 0.5]], np.float32).tolist()
+
+
+def test_numbers_of_a_csv_may_begin_with_zeros_as_their_pictures_do(tmp_path):
+    path = write_csv(tmp_path, VAL, [Row(4), Row(9)])
+    path.write_text("number,exp,val,aro\n000009,4,0,0\n4,3,0,0\n")
+    (tmp_path / VAL / "images/9.jpg").rename(tmp_path / VAL / "images/000009.jpg")
+    table = read_affectnet(tmp_path, "test", AFFECTNET_8)
+    assert table.id.tolist() == ["4", "9"]
+    assert table.path.tolist() == [f"{VAL}/images/4.jpg", f"{VAL}/images/000009.jpg"]
 
 
 def test_codes_are_those_of_the_published_table():

@@ -230,7 +230,7 @@ def test_a_bad_value_is_an_error_that_names_the_line(tmp_path, header, column, t
         (",".join(HEADER_2017) + "\n", "holds no rows"),
         ("1/a.jpg,1,2,3\n", "line 1: 4 fields instead of 9"),
         (",".join(fields_2017(Row(0))) + ",more\n", "line 1: 10 fields instead of 9"),
-        ("subDirectory_filePath,expression\n1/a.jpg,3\n", "line 1: 'face_x'"),
+        ("subDirectory_filePath,expression\n1/a.jpg,3\n", "line 1: there is no column 'face_x'"),
         ("number,exp,val,aro\n0,1,0.5,0.5\n", "line 1: 4 fields"),
     ],
 )

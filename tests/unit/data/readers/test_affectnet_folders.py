@@ -105,18 +105,81 @@ def test_an_unknown_folder_is_refused_by_name(tmp_path, name):
     assert str(tmp_path / "train" / name) in message
     for known in ("'" + name + "'", "neutral", "happy", "sadness", "contempt", "Rename"):
         assert known in message
+    assert f"data.leave_out=[{name}]" in message
 
 
 @pytest.mark.parametrize(
     "digits",
-    ["1234567", "123456", "012345678", ("00", "01"), ("10", "0"), ("٠", "٢")],
+    ["1234567", "123456", ("0", "11"), ("00", "01"), ("10", "8"), ("٠", "٢")],
     ids=str,
 )
 def test_numbers_that_are_not_the_codes_are_refused(tmp_path, digits):
     for name in digits:
         (tmp_path / "train" / name).mkdir(parents=True)
-    with pytest.raises(DataError, match=r"0 for Neutral.*Rename them to Neutral, Happiness"):
+    with pytest.raises(DataError, match=r"not the codes of AffectNet, .* 0 for Neutral") as error:
         read(tmp_path)
+    of_rafdb = set(digits) <= set("1234567")
+    assert ("data=rafdb" in str(error.value)) == of_rafdb
+    # Renamed one after the other, RAF-DB's 1, surprise, would become neutral.
+    assert ("Rename them" in str(error.value)) != of_rafdb
+
+
+def test_numbers_are_told_what_they_are_taken_for(tmp_path, caplog):
+    write_folders(tmp_path, "train", [Row(0, 6), Row(1, 0)], {0: "0", 6: "6"})
+    read(tmp_path)
+    (record,) = [r for r in caplog.records if r.levelname == "WARNING"]
+    for part in ("0 Neutral, 6 Anger.", "0 is anger in FER2013 (data=fer2013)", "data=rafdb"):
+        assert part in record.message
+    caplog.clear()
+    write_folders(tmp_path / "names", "train", [Row(0, 6), Row(1, 0)], {0: "Neutral", 6: "Anger"})
+    read(tmp_path / "names")
+    assert not [r for r in caplog.records if r.levelname == "WARNING"]
+
+
+def test_the_last_codes_are_left_out_and_counted(tmp_path):
+    names = [str(k) for k in range(11)]
+    write_folders(tmp_path, "train", [Row(n, n % 11) for n in range(14)], names)
+    table = read(tmp_path)
+    assert table.category.tolist() == [0, 0, 1, 1, 2, 2, 3, 4, 5, 6, 7]
+    assert table.left_out == {"none": 1, "uncertain": 1, "no face": 1}
+
+
+@pytest.mark.parametrize("name", ["validation", "val", "Valid"])
+def test_a_validation_folder_beside_the_test_folder_is_told_of(tmp_path, caplog, name):
+    for folder in ("train", "test", name):
+        write_folders(tmp_path, folder, [Row(0, 1)], NAMES)
+    read(tmp_path, "train")
+    assert not [r for r in caplog.records if r.levelname == "WARNING"]
+    read(tmp_path, "test")
+    (record,) = [r for r in caplog.records if r.levelname == "WARNING"]
+    assert record.message.startswith(f"{tmp_path / name} is not read")
+    assert "data=folders" in record.message
+
+
+@pytest.mark.parametrize(
+    "splits", [("",), ("Training", "Testing"), ("Training", "PublicTest"), ("train",)]
+)
+def test_folders_of_other_splits_or_none_are_pointed_to_what_reads_them(tmp_path, splits):
+    for split in splits:
+        write_folders(tmp_path, split, ROWS, SHORT)
+    for release in ("auto", "folders"):
+        with pytest.raises(DataError, match="data=folders") as error:
+            read(tmp_path, "test", release=release)
+        message = str(error.value)
+        assert "\n" not in message
+        assert str(tmp_path) in message
+        assert all(split in message for split in splits)
+    with pytest.raises(DataError, match="none of these layouts"):
+        read(tmp_path, "test", release="csv")
+
+
+@pytest.mark.parametrize("place", ["train/{}", "{}/train", "{}"])
+def test_an_export_for_yolo_is_pointed_to_the_table(tmp_path, place):
+    for name in ("images", "labels"):
+        (tmp_path / place.format(name)).mkdir(parents=True)
+    with pytest.raises(DataError, match=r"data\.yaml.*data=table") as error:
+        read(tmp_path)
+    assert "\n" not in str(error.value)
 
 
 def test_codes_may_be_some_of_them(tmp_path):

@@ -37,12 +37,45 @@ def test_soft_labels_and_subsets_come_along(tmp_path):
     write_plus(tmp_path, "train", rows)
     table = read(tmp_path, space=AFFECTNET_7)
     assert table.id.tolist() == ["0", "4", "11"]
-    soft, subset = table.extra["soft_label"], table.extra["subset"]
-    assert (soft.dtype, subset.dtype) == (np.float32, np.int64)
+    soft = table.extra["soft_label"]
+    assert soft.dtype == np.float32
     assert soft.tolist() == [[0.75 * (k == n % 8) for k in range(8)] for n in (0, 4, 11)]
-    assert subset.tolist() == [0, 1, 2]
+    assert table.groups["subset"].tolist() == ["easy", "challenging", "difficult"]
     part = table.select(np.array([2]))
     assert part.extra["soft_label"].argmax() == 3
+
+
+@pytest.mark.parametrize("space", [AFFECTNET_7, AFFECTNET_8])
+def test_the_shares_are_those_of_the_categories(tmp_path, space):
+    k = len(space.categories)
+    annotations = write_plus(tmp_path, "train", [Row(0, 1), Row(1, 2), Row(2, 10, -2, -2)])
+    labels = ([0.2, 0.4, 0, 0, 0, 0, 0, 0.2], [0, 0, 0, 0, 0, -0.5, 0, 1])
+    for number, soft in enumerate(labels):
+        entry = entry_plus(Row(number, 1), **{"soft-label": soft})
+        (annotations / f"{number}.json").write_text(json.dumps(entry))
+    soft = read(tmp_path, space=space).soft
+    assert soft is not None
+    first = [0.25, 0.5, 0, 0, 0, 0, 0, 0.25] if k == 8 else [1 / 3, 2 / 3, 0, 0, 0, 0, 0]
+    second = [0.0, 0, 0, 0, 0, 0, 0, 1][:k]  # of seven, nothing is known
+    np.testing.assert_allclose(soft, np.array([first, second]), rtol=1e-6)
+    assert soft.dtype == np.float32
+
+
+def test_what_is_known_of_the_face_comes_along(tmp_path):
+    meta = {"valence": 0.5, "arousal": 0.5}
+    known = meta | {"age": 31.5, "gender": " female ", "race": "latino \ud800"}
+    unknown = meta | {"age": None, "gender": ["male"], "race": True}
+    annotations = write_plus(tmp_path, "train", [Row(0), Row(1), Row(2)])
+    for number, content in enumerate((known, meta, unknown)):
+        entry = entry_plus(Row(number, 1), **{"meta-data": content})
+        (annotations / f"{number}.json").write_text(json.dumps(entry))
+    groups = read(tmp_path).groups
+    assert {name: column.tolist() for name, column in groups.items()} == {
+        "subset": ["easy", "challenging", "difficult"],
+        "age": ["31.5", "", ""],
+        "gender": ["female", "", ""],
+        "ethnicity": ["latino ?", "", ""],
+    }
 
 
 def test_labels_outside_the_categories_are_left_out_and_counted(tmp_path):
@@ -67,7 +100,7 @@ def test_numbers_may_be_text(tmp_path):
     (annotations / "7.json").write_text(json.dumps(entry))
     table = read(tmp_path)
     assert (table.category.tolist(), table.affect.tolist()) == ([4], [[0.25, -0.5]])
-    assert table.extra["subset"].tolist() == [2]
+    assert table.groups["subset"].tolist() == ["difficult"]
 
 
 def test_stray_files_are_not_read(tmp_path):

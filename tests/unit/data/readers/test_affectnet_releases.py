@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -185,6 +186,25 @@ def test_every_layout_is_shown_when_none_is_there(tmp_path):
         read_affectnet(tmp_path, "test", AFFECTNET_8)
     for part in (*RELEASES, "training.csv|validation.csv", "validation_set", "{N}.json", "Sadness"):
         assert part in str(error.value)
+
+
+@pytest.mark.parametrize("layout", ["affectnet2021", "affectnet_plus"])
+def test_numbers_with_zeros_in_front_are_the_same_numbers(tmp_path, layout):
+    for folder in ("plain", "padded"):
+        write(layout, tmp_path / folder, "train", ROWS)
+    for path in sorted((tmp_path / "padded").rglob("*.*")):
+        stem, tail = re.split(r"(?=[_.])", path.name, maxsplit=1)
+        path.rename(path.with_name(f"{int(stem):06d}{tail}"))
+    plain, padded = (
+        read_affectnet(tmp_path / f, "train", AFFECTNET_8) for f in ("plain", "padded")
+    )
+    assert padded.id.tolist() == plain.id.tolist() == ["0", "1", "4", "11"]
+    assert [Path(path).name for path in padded.path][3] == "000011.jpg"
+    np.testing.assert_array_equal(padded.category, plain.category)
+    np.testing.assert_array_equal(padded.affect, plain.affect)
+    write(layout, tmp_path / "padded", "train", ROWS)
+    with pytest.raises(DataError, match="the id occurs twice"):
+        read_affectnet(tmp_path / "padded", "train", AFFECTNET_8)
 
 
 def test_unlabelled_pictures_of_any_format_are_counted(tmp_path):

@@ -312,6 +312,28 @@ def test_unknown_affect_in_a_csv(tmp_path):
     np.testing.assert_array_equal(np.isnan(kept.affect[0]), [True, False, False])
 
 
+@pytest.mark.parametrize("unknown", ["NaN", "nan", "None", "np.float64(nan)"])
+def test_a_csv_of_a_newer_numpy(tmp_path, unknown):
+    boxes = [[1, 2, 11, 22], [9, 9, 20, 20]]
+    plain = [csv_row(box=str(box)) for box in boxes]
+    write_csv(tmp_path / "plain", plain)
+    newer = [
+        csv_row(
+            size="[np.int64(60), 40]",
+            box="(" + ", ".join(f"np.int32({edge})" for edge in box) + ")",
+            categories="[np.str_('Peace')]",
+            affect="[np.float64(7.0), numpy.float64(3.0), np.float64(5.0)]",
+        )
+        for box in boxes
+    ]
+    write_csv(tmp_path / "newer", newer)
+    old, new = (read_emotic(tmp_path / name, "train") for name in ("plain", "newer"))
+    assert new.fingerprint() == old.fingerprint()
+    write_csv(tmp_path / "newer", [csv_row(affect=f"[{unknown}, np.float64(3.0), 5]")])
+    kept = read_emotic(tmp_path / "newer", "train", drop_invalid=False)
+    np.testing.assert_array_equal(np.isnan(kept.affect[0]), [True, False, False])
+
+
 @pytest.mark.parametrize("drop_invalid", [True, False])
 def test_a_person_without_category_is_left_out_and_counted(tmp_path, drop_invalid):
     persons = [someone([]), Someone(box=(9, 9, 20, 20))]
@@ -455,19 +477,26 @@ def test_labels_that_cannot_be(tmp_path, source, categories, affect, message):
 
 
 @pytest.mark.parametrize(
-    "row",
+    ("row", "named"),
     [
-        csv_row(size="60, 40, 3"),
-        csv_row(box="[1, 2, 3"),
-        csv_row(affect="[7.0, high, 5.0]"),
-        csv_row(categories="__import__('os')"),
-        csv_row()[:3],
+        (csv_row(size="60, 40, 3"), ""),
+        (csv_row(size="60"), "Image Size is '60'"),
+        (csv_row(box="[1, 2, 3"), r"BBox is '\[1, 2, 3'"),
+        (csv_row(box="[1, 2, 3, 'x']"), r"BBox is .*'x'"),
+        (csv_row(affect="[7.0, high, 5.0]"), r"Continuous_Labels is '\[7\.0, high, 5\.0\]'"),
+        (csv_row(affect="[7.0, np.float64(f(3)), 5]"), "Continuous_Labels is .*f"),
+        (csv_row(categories="__import__('os')"), "Categorical_Labels is .*__import__"),
+        (csv_row()[:3], "fields"),
     ],
 )
-def test_a_broken_line_of_a_csv(tmp_path, row):
+def test_a_broken_line_of_a_csv(tmp_path, row, named):
     write_csv(tmp_path, [csv_row(), row])
-    with pytest.raises(DataError, match=r"train\.csv, line 3: .*Image Size, BBox"):
+    with pytest.raises(
+        DataError, match=rf"train\.csv, line 3: .*{named}.*Image Size, BBox"
+    ) as error:
         read_emotic(tmp_path, "train")
+    assert "\n" not in str(error.value)
+    assert "object at" not in str(error.value)
 
 
 def test_a_csv_of_other_columns(tmp_path):

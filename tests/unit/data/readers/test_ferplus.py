@@ -214,11 +214,39 @@ def test_a_list_in_another_order_is_refused(tmp_path):
         read_ferplus(tmp_path, "train", AFFECTNET_8)
 
 
-def test_a_name_that_occurs_twice_is_named(tmp_path):
-    write_list(tmp_path, [*ROWS, ("Training", "fer0000003.png", alone(1))])
-    with pytest.raises(DataError, match=r"new\.csv, line 32: the id occurs twice"):
-        read_ferplus(tmp_path, "train", AFFECTNET_8)
-    read_ferplus(tmp_path, "test", AFFECTNET_8)
+@pytest.mark.parametrize("write", [write_list, write_folder_lists])
+def test_a_picture_that_is_listed_twice_counts_once(tmp_path, write):
+    rows = [ROWS[3], *ROWS[:3], ("Training", ROWS[3][1], alone(1)), *ROWS[4:], ROWS[3]]
+    write(tmp_path, rows)
+    table = read_ferplus(tmp_path, "train", AFFECTNET_8)
+    assert [f"{i}.png" for i in table.id] == [ROWS[n][1] for n in (3, 0, 1, 2, 4, 5, 6, 7)]
+    assert table.category[0] == CANONICAL[3]
+    assert table.left_out == {"no face": 1, "unknown": 1, "picture listed before": 2}
+    assert "picture listed before" not in read_ferplus(tmp_path, "test", AFFECTNET_8).left_out
+
+
+@pytest.mark.parametrize(("space", "k"), [(AFFECTNET_8, 8), (AFFECTNET_7, 7)])
+def test_the_shares_are_those_of_the_votes_for_the_categories(tmp_path, space, k):
+    votes = [(4, 1, 0, 0, 0, 0, 0, 3, 2, 0), (0, 0, 1, 3, 0, 0, 0, 0, 0, 1)]
+    write_list(tmp_path, [("Training", f"fer{n}.png", v) for n, v in enumerate(votes)])
+    table = read_ferplus(tmp_path, "train", space)
+    # neutral, happiness, sadness, surprise, fear, disgust, anger, contempt
+    of_first = [4 / 8, 1 / 8, 0, 0, 0, 0, 0, 3 / 8] if k == 8 else [0.8, 0.2, 0, 0, 0, 0, 0]
+    of_second = [0, 0, 0.75, 0.25, 0, 0, 0, 0][:k]
+    assert table.soft is not None
+    np.testing.assert_array_equal(table.soft, np.array([of_first, of_second], np.float32))
+
+
+def test_the_log_says_which_list_is_read(tmp_path, caplog):
+    caplog.set_level("INFO")
+    write_folder_lists(tmp_path, ROWS)
+    assert read_ferplus(tmp_path, "val", AFFECTNET_8).origin == "FER2013Valid/label.csv"
+    each = tmp_path / "FER2013Valid/label.csv"
+    assert caplog.messages == [f"FER+ val: reading {each}"]
+    write_list(tmp_path, ROWS)
+    assert read_ferplus(tmp_path, "val", AFFECTNET_8).origin == "fer2013new.csv"
+    assert f"{each}, which gives some faces other votes, is not read" in caplog.messages
+    assert caplog.messages[-1] == f"FER+ val: reading {tmp_path / 'fer2013new.csv'}"
 
 
 def test_a_missing_picture_is_an_error_or_left_out(tmp_path):
@@ -289,6 +317,7 @@ def test_the_packed_store_keeps_the_votes(tmp_path, monkeypatch):
     assert packed.packed is not None
     assert packed.fingerprint() == read.fingerprint()
     np.testing.assert_array_equal(packed.extra["votes"], read.extra["votes"])
+    assert packed.origin == read.origin == "fer2013new.csv"
 
 
 def test_a_run_from_start_to_finish(command: Command, tmp_path: Path) -> None:
@@ -300,3 +329,4 @@ def test_a_run_from_start_to_finish(command: Command, tmp_path: Path) -> None:
     assert metrics["test/n"] == 8
     assert metrics["meta"]["selection"]["split"] == "val"
     assert metrics["meta"]["data"]["test"]["left_out"] == {"no face": 1, "unknown": 1}
+    assert metrics["meta"]["data"]["test"]["origin"] == "fer2013new.csv"

@@ -99,7 +99,7 @@ def test_the_labels_are_not_the_codes_of_affectnet(tmp_path, write, label):
 
 def test_its_folders_are_not_read_as_affectnet(tmp_path):
     write_folders(tmp_path, ROWS | {f"train_1000{k}": str(k) for k in range(1, 8)})
-    with pytest.raises(DataError, match="not the codes of AffectNet"):
+    with pytest.raises(DataError, match=r"not the codes of AffectNet.*data=rafdb"):
         read_affectnet(tmp_path / "DATASET", "train", AFFECTNET_7)
 
 
@@ -115,6 +115,42 @@ def test_both_layouts_read_alike_and_the_list_comes_first(tmp_path):
     assert sorted_.path[0] == "DATASET/train/5/train_00001_aligned.jpg"
     write_folders(tmp_path / "list", {"train_9": "1"})
     assert read_rafdb(tmp_path / "list", "train").fingerprint() == listed.fingerprint()
+
+
+@pytest.mark.parametrize("parent", ["DATASET", ""])
+@pytest.mark.parametrize("test", ["test", "valid", "Val", "validation", "TEST"])
+def test_the_folders_may_lie_in_the_root_and_be_called_otherwise(tmp_path, parent, test):
+    write_folders(tmp_path / "published", ROWS)
+    write_folders(tmp_path / "passed_on", ROWS)
+    (tmp_path / "passed_on/DATASET/test").rename(tmp_path / "passed_on/DATASET" / test)
+    root = tmp_path / "passed_on" if parent else tmp_path / "passed_on/DATASET"
+    for split in ("train", "test"):
+        published = read_rafdb(tmp_path / "published", split)
+        table = read_rafdb(root, split)
+        assert table.id.tolist() == published.id.tolist()
+        assert table.category.tolist() == published.category.tolist()
+        assert all((root / path).is_file() for path in table.path)
+
+
+def test_a_test_folder_comes_before_a_part_of_train_that_validates(tmp_path):
+    write_folders(tmp_path, ROWS)
+    (tmp_path / "DATASET/train").rename(tmp_path / "DATASET/valid")
+    assert read_rafdb(tmp_path, "test").id.tolist() == ["test_0001"]
+    shutil.rmtree(tmp_path / "DATASET/test")
+    with pytest.raises(DataError, match=r"valid/.*/train_\d+_aligned\.jpg: expected .*test_00001"):
+        read_rafdb(tmp_path, "test")
+
+
+def test_files_of_the_system_and_upper_case_endings(tmp_path):
+    write_folders(tmp_path, ROWS)
+    folder = tmp_path / "DATASET/train/5"
+    for name in ("Thumbs.db", ".DS_Store", "desktop.ini", "notes.txt"):
+        (folder / name).write_bytes(b"x")
+    (folder / "train_00001_aligned.jpg").rename(folder / "train_00001_aligned.JPG")
+    table = read_rafdb(tmp_path, "train")
+    assert table.id.tolist() == ["train_00001", "train_00002", "train_00003"]
+    assert table.path[0] == "DATASET/train/5/train_00001_aligned.JPG"
+    assert table.left_out == {"no picture (.txt)": 1}
 
 
 @pytest.mark.parametrize(

@@ -33,10 +33,11 @@ def _find(root: Path, split: str) -> Path | None:
 def _read(root: Path, source: Path) -> Rows:
     pattern = re.compile(rf"(\d+)_(?:{'|'.join(COLUMNS)})\.npy", re.ASCII)
     names = {match[0] for match in matching(root, source, pattern)}
-    number = sorted({int(name.partition("_")[0]) for name in names})
-    if not number:
+    # As they are written: some copies have zeros in front.
+    stems = sorted({name.partition("_")[0] for name in names}, key=lambda stem: (int(stem), stem))
+    if not stems:
         raise DataError(f"{source} holds no annotations ({{N}}_exp.npy, ...).")
-    wanted = [f"{n}_{column}.npy" for n in number for column in COLUMNS]
+    wanted = [f"{stem}_{column}.npy" for stem in stems for column in COLUMNS]
     absent = [name for name in wanted if name not in names]
     if absent:
         raise DataError(
@@ -45,9 +46,9 @@ def _read(root: Path, source: Path) -> Rows:
         )
     numbers = map_files(lambda name: _read_npy(source / name), wanted, f"Reading {source}")
     return Rows(
-        *numbered_pictures(root, source.parent / "images", number),
+        *numbered_pictures(root, source.parent / "images", stems),
         label=np.array(numbers).reshape(-1, len(COLUMNS)),
-        where=lambda row, column: str(source / f"{number[row]}_{column}.npy"),
+        where=lambda row, column: str(source / f"{stems[row]}_{column}.npy"),
     )
 
 

@@ -23,6 +23,9 @@ from cage_lightning.labels import AFFECTNET_8
 
 FOLDERS = {"train": "train_set", "test": "validation_set"}
 K = len(AFFECTNET_8.categories)
+SUBSETS = ("easy", "challenging", "difficult")  # 0, 1, 2
+# Our name of a column that describes the face -> theirs.
+GROUPS = {"age": "age", "gender": "gender", "ethnicity": "race"}
 LARGEST = float(np.finfo(np.float32).max)
 
 
@@ -34,30 +37,32 @@ def _find(root: Path, split: str) -> Path | None:
 
 def _read(root: Path, source: Path) -> Rows:
     pattern = re.compile(r"(\d+)\.json", re.ASCII)
-    number = sorted(int(match[1]) for match in matching(root, source, pattern))
-    if not number:
+    stems = sorted((m[1] for m in matching(root, source, pattern)), key=lambda s: (int(s), s))
+    if not stems:
         raise DataError(f"{source} holds no annotations ({{N}}.json).")
-    names = [f"{n}.json" for n in number]
+    names = [f"{stem}.json" for stem in stems]
     rows = map_files(lambda name: _read_json(source / name), names, f"Reading {source}")
-    table = np.array(rows)
+    table = np.array([numbers for numbers, _ in rows])
+    about = np.array([texts for _, texts in rows], np.str_)
     return Rows(
-        *numbered_pictures(root, source.parent / "images", number),
+        *numbered_pictures(root, source.parent / "images", stems),
         label=table[:, :3],
         where=lambda row, _: str(source / names[row]),
         extra={
-            "subset": table[:, 3].astype(np.int64),
-            "soft_label": table[:, 4:].astype(np.float32),
+            "soft_label": table[:, 3:].astype(np.float32),
+            **{name: about[:, column] for column, name in enumerate(("subset", *GROUPS))},
         },
     )
 
 
-def _read_json(path: Path) -> list[float]:
-    """Code, valence, arousal, subset and the K values of the soft label."""
+def _read_json(path: Path) -> tuple[list[float], list[str]]:
+    """Code, valence, arousal and the K values of the soft label; subset and the `GROUPS`."""
     try:
         entry = json.loads(read_file(path))
         code = _number(entry["human-label"])
         if code >= K:  # no category: the rest of the entry does not matter
-            return [code, NOT_ANNOTATED, NOT_ANNOTATED, -1.0, *K * [math.nan]]
+            numbers = [code, NOT_ANNOTATED, NOT_ANNOTATED, *K * [math.nan]]
+            return numbers, ["" for _ in ("subset", *GROUPS)]
         affect = [_number(entry["meta-data"][name]) for name in ("valence", "arousal")]
         subset = _number(entry["subset"])
         if subset not in (0, 1, 2):
@@ -72,7 +77,14 @@ def _read_json(path: Path) -> list[float]:
             f"{path}: {type(error).__name__}: {error}; expected human-label, soft-label, subset "
             "and meta-data with valence and arousal"
         ) from error
-    return [code, *affect, subset, *soft]
+    groups = [_text(entry["meta-data"].get(name)) for name in GROUPS.values()]
+    return [code, *affect, *soft], [SUBSETS[int(subset)], *groups]
+
+
+def _text(value: Any) -> str:
+    """A text or number as text that every file can hold, the empty one for anything else."""
+    known = isinstance(value, str | int | float) and not isinstance(value, bool)
+    return str(value).strip().encode(errors="replace").decode() if known else ""
 
 
 def _number(value: Any) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +10,14 @@ import numpy as np
 from cage_lightning.data.files import first_file
 from cage_lightning.data.readers.affectnet.affectnet2021 import FOLDERS
 from cage_lightning.data.readers.affectnet.release import Release, numbered_pictures
-from cage_lightning.data.readers.csv_table import read_table
 from cage_lightning.data.readers.single_label import COLUMNS, Rows
 from cage_lightning.errors import DataError
+from cage_lightning.system.delimited import read_rows, with_point
 
 SUFFIX = "_annotation_without_lnd.csv"
+NAMES = ("number", *COLUMNS)
+
+_DIGITS = re.compile(r"[0-9]+")
 
 
 def _find(root: Path, split: str) -> Path | None:
@@ -22,21 +26,54 @@ def _find(root: Path, split: str) -> Path | None:
 
 
 def _read(root: Path, source: Path) -> Rows:
-    _, rows = read_table(source, ("number", *COLUMNS), lambda texts: [*map(float, texts)])
-    table = np.array(rows)
-    table = table[np.argsort(table[:, 0])]
+    texts, numbers = _table(source)
+    table = np.array(numbers)
     whole = (table[:, 0] >= 0) & (table[:, 0] < 2**53) & (table[:, 0] == np.floor(table[:, 0]))
     if not whole.all():
         raise DataError(f"{source}: number {table[~whole, 0][0]} is not the number of a picture.")
+    order = np.argsort(table[:, 0])
+    table = table[order]
     number = table[:, 0].astype(np.int64)
     if (twice := np.diff(number) == 0).any():
         raise DataError(f"{source}: number {number[1:][twice][0]} occurs twice.")
     images = root / source.name.removesuffix(SUFFIX) / "images"
+    # As they are written, with zeros in front, or 4.0 as 4.
+    written = [texts[row] for row in order.tolist()]
+    stems = [t if _DIGITS.fullmatch(t) else str(int(float(t))) for t in written]
     return Rows(
-        *numbered_pictures(root, images, number.tolist()),
+        *numbered_pictures(root, images, stems),
         label=table[:, 1:],
         where=lambda row, _: f"{source}, number {number[row]}",
     )
+
+
+def _table(source: Path) -> tuple[list[str], list[list[float]]]:
+    """The numbers of the pictures as they are written, and the `NAMES` of each row as numbers."""
+    try:
+        names, rows, lines, separator = read_rows(source, lambda name: name.casefold() in NAMES)
+    except ValueError as error:
+        raise DataError(f"{source}: {error}; expected the columns {','.join(NAMES)}") from error
+    plain = [name.casefold() for name in names]
+    if absent := [name for name in NAMES if name not in plain]:
+        raise DataError(
+            f"{source}: there is no column {absent[0]!r} in the header {','.join(names)!r}; "
+            f"expected the columns {','.join(NAMES)}"
+        )
+    columns = [plain.index(name) for name in NAMES]
+    table = []
+    for row, line in zip(rows, lines, strict=True):
+        try:
+            if len(row) != len(names):
+                raise ValueError(f"{len(row)} fields instead of {len(names)}")
+            texts = [row[column] for column in columns]
+            table.append([float(t if separator == "," else with_point(t)) for t in texts])
+        except ValueError as error:
+            raise DataError(
+                f"{source}, line {line}: {error}; expected numbers in the columns {','.join(NAMES)}"
+            ) from error
+    if not table:
+        raise DataError(f"{source} holds no rows.")
+    return [row[columns[0]] for row in rows], table
 
 
 ANNOTATION_CSV = Release(

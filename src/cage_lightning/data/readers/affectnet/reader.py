@@ -11,10 +11,10 @@ from cage_lightning.data.readers.affectnet.affectnet2017 import AFFECTNET_2017
 from cage_lightning.data.readers.affectnet.affectnet2021 import AFFECTNET_2021
 from cage_lightning.data.readers.affectnet.affectnet_plus import AFFECTNET_PLUS
 from cage_lightning.data.readers.affectnet.annotation_csv import ANNOTATION_CSV
-from cage_lightning.data.readers.affectnet.class_folders import CLASS_FOLDERS
+from cage_lightning.data.readers.affectnet.class_folders import CLASS_FOLDERS, advice
 from cage_lightning.data.readers.affectnet.release import CODES, Release
-from cage_lightning.data.readers.single_label import to_table
-from cage_lightning.errors import ConfigError, check_choice
+from cage_lightning.data.readers.single_label import shares, to_table
+from cage_lightning.errors import ConfigError, DataError, check_choice
 from cage_lightning.labels import AFFECTNET_8, LabelSpace
 
 # In this order, so that a release itself comes before what was derived from it.
@@ -66,7 +66,8 @@ def read_affectnet(
     Returns:
         The table, in the order of the picture numbers (of the paths in image folders). From the
         release of 2017 with ``box``; from AffectNet+ with the ``extra`` columns ``soft_label``
-        (float32 ``[N, 8]``) and ``subset`` (int64: 0 easy, 1 challenging, 2 difficult).
+        (float32 ``[N, 8]``), ``soft`` (float32 ``[N, K]``: the shares of the categories in it) and,
+        as text, ``subset`` (easy, challenging or difficult), ``age``, ``gender`` and ``ethnicity``.
 
     Raises:
         ConfigError: `split`, `space`, `release` or `on_error` is not one of the above.
@@ -82,6 +83,9 @@ def read_affectnet(
 
     source, found = _find(root, split, release)
     rows = found.read(root, source)
+    if "soft_label" in rows.extra:
+        soft = shares(rows.extra["soft_label"], CODES, space)
+        rows = rows._replace(extra={**rows.extra, "soft": soft})
     return to_table(rows, root, source, space, CODES, on_error, found.splits_share_folders)
 
 
@@ -89,6 +93,8 @@ def _find(root: Path, split: str, release: str) -> tuple[Path, Release]:
     """Where the annotations are, and in which release."""
     tried = RELEASES if release == "auto" else {release: RELEASES[release]}
     found = {name: path for name, r in tried.items() if (path := r.find(root, split))}
+    if not found and "folders" in tried and (other := advice(root)):
+        raise DataError(f"No AffectNet annotations for the {split} split: {other}")
     if not found:
         raise no_release("AffectNet", split, root, {n: r.layout for n, r in tried.items()})
     # A release with both splits first: training and test should come from the same one.

@@ -64,8 +64,12 @@ def matching(root: Path, folder: Path, pattern: re.Pattern[str]) -> list[re.Matc
 
 
 def numbered_pictures(
-    root: Path, folder: Path, number: Sequence[int]
+    root: Path, folder: Path, stems: Sequence[str]
 ) -> tuple[npt.NDArray[np.str_], list[str]]:
-    """Ids and pictures ``{folder}/{N}.jpg`` of N numbers."""
+    """Ids and pictures ``{folder}/{stem}.jpg`` of numbers, which may begin with zeros.
+
+    The id is the number without them, so it is the same in every copy of a release.
+    """
     prefix = folder.relative_to(root).as_posix()
-    return np.array(list(map(str, number)), np.str_), [f"{prefix}/{n}.jpg" for n in number]
+    ids = [str(int(stem)) for stem in stems]
+    return np.array(ids, np.str_), [f"{prefix}/{stem}.jpg" for stem in stems]

@@ -114,6 +114,7 @@ def read_emotic(
             "gender": np.array([person.gender for person in kept]),
             "age": np.array([person.age for person in kept]),
         },
+        origin=source.relative_to(root).as_posix(),
     )
 
 

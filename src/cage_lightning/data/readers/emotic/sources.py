@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import csv
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -129,28 +130,44 @@ def _read_csv(source: Path, split: str) -> Iterator[Person]:
 
 def _person_of_csv(where: str, row: dict[str, str]) -> Person:
     # The converter's variables call them row and column, but this is [width, height].
-    width, height = _list(row["Image Size"])
-    affect = _list(row["Continuous_Labels"].replace("nan", "None"))
+    width, height = _numbers(row, "Image Size")
     return Person(
         where=where,
         folder=row["Folder"].strip("/"),
         filename=row["Filename"],
-        size=(float(width), float(height)),
-        box=tuple(map(float, _list(row["BBox"]))),
-        categories=[str(name) for name in _list(row["Categorical_Labels"])],
-        affect=[np.nan if value is None else float(value) for value in affect],
+        size=(width, height),
+        box=tuple(_numbers(row, "BBox")),
+        categories=[str(name) for name in _list(row, "Categorical_Labels")],
+        affect=_numbers(row, "Continuous_Labels"),
         annotated=True,
         gender=row["Gender"],
         age=row["Age"],
     )
 
 
-def _list(text: str) -> list[Any] | tuple[Any, ...]:
+def _numbers(row: dict[str, str], column: str) -> list[float]:
+    """The numbers of a list, NaN for None."""
+    try:
+        return [np.nan if value is None else float(value) for value in _list(row, column)]
+    except (TypeError, ValueError):
+        raise _no_list(row, column) from None
+
+
+def _list(row: dict[str, str], column: str) -> list[Any] | tuple[Any, ...]:
     """A list written as Python text; the characters of a text would pass for one as well."""
-    values = ast.literal_eval(text)
-    if not isinstance(values, (list, tuple)):
-        raise TypeError(f"{text} is no list")
+    # NumPy 2 writes np.float64(5.0), and an unknown number has no name in Python.
+    text = re.sub(r"\b(?:np|numpy)\.\w+\(([^()]*)\)", r"\1", row[column])
+    try:
+        values = ast.literal_eval(re.sub(r"\bnan\b", "None", text, flags=re.IGNORECASE))
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        raise _no_list(row, column) from None
+    if not isinstance(values, list | tuple):
+        raise _no_list(row, column)
     return values
+
+
+def _no_list(row: dict[str, str], column: str) -> ValueError:
+    return ValueError(f"{column} is {row[column][:100]!r}")
 
 
 RELEASES: dict[str, Release] = {
