@@ -59,8 +59,6 @@ Case = tuple[str, str | bytes, dict[str, Any], str]
 
 
 def opened(folder: Path, **settings: Any) -> Table:
-    for picture in PICTURES:
-        (folder / picture).touch()
     given = {"name": "study", "root": str(folder), "store": None, "on_error": "raise"}
     return Table(**({**given, "affect_range": [1, 9]} | settings))
 
@@ -69,6 +67,8 @@ def check_refused(case: Case, folder: Path) -> None:
     """Reading the table ends in one line that says what the case says."""
     file, content, settings, message = case
     (folder / file).write_bytes(content if isinstance(content, bytes) else content.encode())
+    for picture in PICTURES:
+        (folder / picture).touch()
     with pytest.raises(CageError, match=message) as error:
         opened(folder, **settings).own_split("train")
     assert "\n" not in str(error.value)

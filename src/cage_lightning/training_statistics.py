@@ -73,6 +73,34 @@ class TrainingStatistics:
             ],
         )
 
+    def together(self, groups: Sequence[Sequence[int]]) -> TrainingStatistics:
+        """Groups of categories as one category each; the other categories are left out.
+
+        The mean affect of a group is weighted by the samples of its categories.
+        """
+        return TrainingStatistics(
+            source=self.source,
+            n=self.n,
+            counts=[sum(self.counts[k] for k in group) for group in groups],
+            affect=self.affect,
+            affect_by_category=[self._mean(group) for group in groups],
+        )
+
+    def _mean(self, group: Sequence[int]) -> Sequence[float | None]:
+        """The mean affect of the samples of some categories, ``[D]``."""
+        if len(group) == 1:
+            return self.affect_by_category[group[0]]
+        columns: list[float | None] = []
+        for d in range(len(self.affect)):
+            known = [
+                (self.counts[k], value)
+                for k in group
+                if (value := self.affect_by_category[k][d]) is not None
+            ]
+            n = sum(count for count, _ in known)
+            columns.append(sum(count * value for count, value in known) / n if n else None)
+        return columns
+
 
 def _row(values: Any) -> list[Any]:
     if not isinstance(values, list):

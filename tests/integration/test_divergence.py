@@ -36,7 +36,9 @@ def poisoned(step: int) -> str:
     return f"+callbacks.poison={{_target_: {__name__}.Poison, step: {step}}}"
 
 
-@pytest.mark.parametrize("loss", ["discrete", "combined", "va"])
+@pytest.mark.parametrize(
+    "loss", [pytest.param("discrete", marks=pytest.mark.slow), "combined", "va"]
+)
 def test_a_diverged_model_is_no_result_whatever_chooses_the_epoch(
     train_here: Train, tmp_path: Path, loss: str
 ) -> None:

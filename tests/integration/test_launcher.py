@@ -129,7 +129,11 @@ def test_a_failure_stops_no_other_job(play: Play, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("blow", "code"),
-    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -signal.SIGKILL)],
+    [
+        (signal.SIGINT, 130),
+        pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow),
+        (signal.SIGKILL, -signal.SIGKILL),
+    ],
 )
 def test_nothing_outlives_the_launcher(
     play: Play, tmp_path: Path, blow: signal.Signals, code: int

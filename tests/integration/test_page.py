@@ -35,7 +35,7 @@ def grid(tmp_path_factory: pytest.TempPathFactory) -> Path:
     log = f"INFO {HOSTILE}\n" * 30
     write_run(runs, "data=affectnet8", "tag=failed", finished=False, log=log, error=HOSTILE + LONG)
     write_run(runs, "data=affectnet8", "tag=stopped", finished=False, log=log)
-    settings = {"table": "table6", "runs": str(runs), "output": str(work / "out")}
+    settings = {"table": "table6", "runs": str(runs), "output": str(work / "out"), "pictures": True}
     collect(OmegaConf.create(settings))
     return work / "out" / "page.html"
 

@@ -80,11 +80,13 @@ def test_the_card_of_demo8_has_the_planted_leaks_and_faults_and_no_others(
     half = LEAKS // 2
     assert card["duplicates"] == {
         kind: {"train": 0, "test": 0, "train + test": count}
-        for kind, count in {"bytes": half, "pixels": 0, "near": half}.items()
+        for kind, count in {"bytes": half, "pixels": 0, "near": half, "altered": 0}.items()
     }
+    assert card["altered_from"] > 0.95  # drawn faces are much alike
     assert card["leakage"] == {
         "same": {"test in train": half},
         "same or near": {"test in train": LEAKS},
+        "same, near or altered": {"test in train": LEAKS},
     }
     for split, drawn in {"train": 8_000, "test": 1_599}.items():
         faults = Counter(fault for where, _, fault in broken if where == split)

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image, ImageEnhance
+from PIL import Image, ImageEnhance, ImageOps
 
 from cage_lightning.app import build
 from cage_lightning.commands.prepare import prepare as run_prepare
@@ -205,6 +205,77 @@ def test_planted_duplicates_and_faults_are_reported_exactly(
         data_of(*settings[:2])
     with pytest.raises(DataError, match="3 samples have no usable picture"):
         prepare()
+
+
+@pytest.fixture
+def leaking(release: Path) -> dict[str, list[Path]]:
+    """Two pictures of the training split leak into the test split, one of them mirrored.
+
+    Another two are copies of each other.
+    """
+    rng = random.Random(3)
+    train, test = rng.sample(pictures(release, "train"), 4), pictures(release, "val")[:2]
+    shutil.copyfile(train[0], test[0])
+    with Image.open(train[1]) as picture:
+        ImageOps.mirror(picture).save(test[1], quality=95)
+    shutil.copyfile(train[2], train[3])
+    return {"train": train, "test": test}
+
+
+def test_the_store_knows_which_pictures_are_copies(
+    prepare: Prepare, release: Path, leaking: dict[str, list[Path]]
+) -> None:
+    card = prepare()
+    assert card["duplicates"]["altered"] == {"train": 0, "test": 0, "train + test": 1}
+    assert card["leakage"]["same or near"] == {"test in train": 1}
+    assert card["leakage"]["same, near or altered"] == {"test in train": 2}
+    folder = release.with_name("faces.store") / "affectnet8"
+    [row] = [row for row in rows(folder / "duplicates.csv") if row["kind"] == "altered"]
+    assert (row["id_a"], row["id_b"]) == (leaking["train"][1].stem, leaking["test"][1].stem)
+    assert (row["mirrored"], float(row["detail"]) > 0.95) == ("yes", True)
+    assert "altered" in (folder / "datacard.md").read_text()
+
+    data = data_of("data=affectnet8", f"data.root={release}", "data.selection=test")
+    assert data.train.copies is not None
+    assert data.test.copies is not None
+    groups = dict(zip(data.train.id.tolist(), data.train.copies.tolist(), strict=True))
+    names = [groups[picture.stem] for picture in leaking["train"]]
+    assert names[2] == names[3]
+    assert len({*names, ""}) == 4
+    assert sum(group != "" for group in groups.values()) == 4
+    assert data.test.copies[:2].tolist() == names[:2]
+    assert "copies" not in data.train.groups
+
+
+def test_leaks_are_dropped_and_twins_kept_on_one_side(
+    prepare: Prepare, release: Path, leaking: dict[str, list[Path]]
+) -> None:
+    settings = ("data=affectnet8", f"data.root={release}")
+    with pytest.raises(ConfigError, match=r"data\.copies=drop.*cage_lightning\.prepare"):
+        data_of(*settings, "data.copies=drop")
+    before = data_of(*settings)
+    prepare()
+    assert data_of(*settings).train.fingerprint() == before.train.fingerprint()
+    for seed in range(4):
+        data = data_of(*settings, "data.copies=drop", f"seed={seed}", "data.holdout_fraction=0.5")
+        assert len(data.train) + len(data.val) == len(before.train) + len(before.val) - 2
+        assert data.train.left_out == {"copy of a picture in the test split": 2}
+        sides = [picture.stem in data.val.id.tolist() for picture in leaking["train"]]
+        assert sides[2] == sides[3]
+    with pytest.raises(ConfigError, match=r"data\.copies"):
+        data_of(*settings, "data.copies=remove")
+
+
+def test_a_store_that_knows_of_no_copies_is_made_anew(
+    prepare: Prepare, release: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as older:
+        older.setattr("cage_lightning.commands.prepare._with_copies", lambda split, *_: split)
+        prepare()
+    settings = ("data=affectnet8", f"data.root={release}")
+    assert data_of(*settings).train.copies is None
+    prepare()
+    assert data_of(*settings).train.copies is not None
 
 
 def test_a_picture_that_leads_out_of_the_release_is_a_fault(

@@ -85,13 +85,31 @@ def test_evaluation_across_label_spaces(command: Command, run: Path) -> None:
     same = {k: v for k, v in first.items() if k != "meta"}
     assert {k: v for k, v in again.items() if k != "meta"} == same
 
+    # Another data set where the results of one are: the earlier ones stay.
+    there = f"output={run}/evaluations/demo8"
+    done = command("evaluate", f"checkpoint={run}", "data=demo7", *cpu, there, check=False)
+    assert "has results of other annotations (demo8)" in done.stderr
+    assert "set output=DIR" in done.stderr
+    assert json.loads((run / "evaluations/demo8/metrics.json").read_text()) == again
+
+    stale = run / "evaluations/demo7/figures/figure9.png"
+    stale.parent.mkdir(parents=True)
+    stale.touch()
     command("evaluate", f"checkpoint={run}", "data=demo7", *cpu)
+    assert not stale.parent.exists()
     seven = json.loads((run / "evaluations/demo7/metrics.json").read_text())
+    assert seven["meta"]["data_set"]["name"] == "demo7"
+    assert seven["meta"]["data_set"]["root"].endswith("demo_faces/tiny")
     assert seven["test/n"] == 56
     assert seven["test/accuracy"] == first["contempt_dropped/accuracy"]
     assert seven["test/f1_macro"] == pytest.approx(first["contempt_dropped/f1_macro"], abs=1e-12)
 
-    command("evaluate", f"checkpoint={run}", "data=demo_emotic", *cpu, "output=out", "clip=true")
+    mapped, wrong = "mapping={Neutral: Peace}", "mapping={Neutral: Piece}"
+    done = command("evaluate", f"checkpoint={run}", "data=demo_emotic", *cpu, wrong, check=False)
+    assert "mapping: 'Piece' is no category of the data (emotic); it has Affection" in done.stderr
+    command(
+        "evaluate", f"checkpoint={run}", "data=demo_emotic", *cpu, "output=out", "clip=true", mapped
+    )
     scores = json.loads((work / "out/metrics.json").read_text())
     assert scores["meta"]["trained_on"] == "affectnet8"
     assert scores["meta"]["label_space"]["name"] == "affectnet8 on emotic"
@@ -101,7 +119,9 @@ def test_evaluation_across_label_spaces(command: Command, run: Path) -> None:
     assert 0 <= scores["test/map"] <= 1
     predictions = read_predictions(work / "out/predictions.parquet")
     assert predictions.space.name == "affectnet8 on emotic"
-    assert len(predictions.space.categories) == 5
+    assert len(predictions.space.categories) == 6
+    found = scores["meta"]["mapping"]
+    assert [found[name] for name in ("Neutral", "Fear", "Disgust")] == ["Peace", "Fear", None]
 
 
 def test_flipping_averages_both_sides(command: Command, run: Path) -> None:

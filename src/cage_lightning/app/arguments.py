@@ -105,13 +105,18 @@ def _misplaced(argument: str) -> str:
 
 
 def _unreadable(argument: str, parser: OverridesParser) -> str:
-    key, equals, _ = argument.partition("=")
+    key, equals, value = argument.partition("=")
     if not equals:
         return f"cannot read '{argument}': a setting is written KEY=VALUE; --help shows how"
     try:
         parser.parse_override(f"{key}=1")
     except HydraException:
         return f"cannot read '{argument}': there is no setting '{key}'; `--cfg job` prints them all"
+    if (value[:1], value[-1:]) in (("[", "]"), ("{", "}")):  # quoted as a whole it would be a text
+        return (
+            f"cannot read {argument}: quote the names in it, as in "
+            """'data.categories=["Ärger","sehr müde"]'"""
+        )
     return f"cannot read {argument}: quote the value, as in {as_text(argument)}"
 
 

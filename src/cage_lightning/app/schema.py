@@ -66,6 +66,7 @@ class TrainConfig:
     starts: dict[str, str | None] = field(default_factory=dict)  # by loss
     at: dict[str, str] = field(default_factory=dict)  # what the sweeps run on
     figures: bool = False
+    pictures: bool = False
     warmup: float = 0.0
     local: Local = field(default_factory=Local)
 
@@ -76,6 +77,7 @@ class EvaluateConfig:
 
     checkpoint: Any = MISSING  # a path, or a list of paths
     categories: Any = None  # a list: of the outputs of a plain state_dict, in their order
+    mapping: Any = None  # from categories of the model to those of the data, or a file of it
     output: str | None = None
     data: Any = MISSING
     model: Any = None
@@ -89,6 +91,7 @@ class EvaluateConfig:
     flip: bool = False
     clip: bool = False
     figures: bool = False
+    pictures: bool = False
     seed: int = MISSING
     choices: dict[str, str | None] = field(default_factory=dict)
     starts: dict[str, str] = field(default_factory=dict)  # the checkpoint, by data
@@ -195,6 +198,7 @@ class CollectConfig:
     table: str = MISSING
     runs: str = MISSING
     output: str = MISSING
+    pictures: bool = False
 
 
 @dataclass

@@ -57,15 +57,18 @@ class ProgressLog(Callback):
             log.info("%s, %s, %s", line, self._pace(), self._left(trainer))
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write the loss and the main scores of the epoch."""
+        """Write the main scores of the epoch, and the mean loss of its steps so far."""
         if trainer.sanity_checking:
             return
         shown = {
             name: value.item()
             for name, value in trainer.callback_metrics.items()
-            if name in ("train/loss", "val/loss", "val/accuracy", "val/f1_macro", "val/map")
+            if name in ("val/loss", "val/accuracy", "val/f1_macro", "val/map")
             or name.startswith("val/ccc_")
         }
+        loss = getattr(pl_module, "epoch_loss", None)
+        if loss is not None:
+            shown = {"train/loss": loss} | shown
         numbers = ", ".join(f"{name} {value:.4f}" for name, value in shown.items())
         log.info("%s: %s, %s, %s", _epoch(trainer), numbers, self._pace(), self._left(trainer))
 

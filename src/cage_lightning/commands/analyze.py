@@ -9,6 +9,7 @@ from omegaconf import DictConfig
 
 from cage_lightning.app import build
 from cage_lightning.data.annotations import Annotations
+from cage_lightning.data.datasets import AffectNet, Emotic
 from cage_lightning.data.files import list_files
 from cage_lightning.data.source import Source
 from cage_lightning.errors import ConfigError
@@ -49,7 +50,8 @@ def analyze(config: DictConfig) -> Path:
     save_table(folder, "table3", f"{title}: the dataset", table3(title, space, splits))
     if space.categories:
         weights = "positive weights" if space.multi_label else "weights of the categories"
-        save_table(folder, "table4", f"{title}: {weights}", table4(space, splits))
+        rows = table4(space, splits, isinstance(source, AffectNet | Emotic))
+        save_table(folder, "table4", f"{title}: {weights}", rows)
     for split, table in splits.items():
         if missing := [d for d in space.dimensions if d not in annotated(space, table)]:
             log.info("%s split: no sample has %s", split, " or ".join(missing))

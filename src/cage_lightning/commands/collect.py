@@ -48,7 +48,7 @@ def collect(config: DictConfig) -> Path:
     if config.table == _FIGURE_11:
         records = _figure11(runs, folder)
     else:
-        records = _table(TABLES[config.table], runs, unfinished, folder)
+        records = _table(TABLES[config.table], runs, unfinished, folder, config.pictures)
     if not records:
         raise ConfigError(f"no run below {config.runs} has a score of {config.table}")
     write_csv(folder / "results.csv", list(records[0]), records)
@@ -60,7 +60,11 @@ def collect(config: DictConfig) -> Path:
 
 
 def _table(
-    table: PaperTable, runs: Sequence[Run], unfinished: Sequence[UnfinishedRun], folder: Path
+    table: PaperTable,
+    runs: Sequence[Run],
+    unfinished: Sequence[UnfinishedRun],
+    folder: Path,
+    photographs: bool,
 ) -> list[dict[str, Any]]:
     """Write the table as Markdown, LaTeX and a page; the rows of results.csv."""
     filled = fill(table, runs)
@@ -77,7 +81,7 @@ def _table(
         say(f"missing runs of seeds: {len(seeds)}; results.md names them")
     write_atomic(folder / "results.md", text)
     write_atomic(folder / "results.tex", filled.latex())
-    write_atomic(folder / "page.html", page(filled, runs, unfinished))
+    write_atomic(folder / "page.html", page(filled, runs, unfinished, photographs))
     return filled.records()
 
 

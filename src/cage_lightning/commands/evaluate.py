@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import seed_everything
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from cage_lightning.app import build
 from cage_lightning.app.cli import typed_settings
 from cage_lightning.app.lightning_settings import OF_TRAINING
 from cage_lightning.callbacks import progress_bar
-from cage_lightning.commands.preflight import check_limits
-from cage_lightning.commands.results import FIGURES, draw_figures, gather, results, save_results
+from cage_lightning.commands.preflight import check_limits, check_pictures
+from cage_lightning.commands.results import (
+    FIGURES,
+    data_set,
+    draw_figures,
+    gather,
+    refuse_to_replace,
+    remove_figures,
+    results,
+    save_results,
+)
 from cage_lightning.deploy.folder import is_export
 from cage_lightning.deploy.loading import checkpoint_of, load, places_of
 from cage_lightning.deploy.preprocessing import Preprocessing
 from cage_lightning.errors import CheckpointError, ConfigError, check_names, check_seed
-from cage_lightning.labels import LABEL_SPACES, LabelSpace, space_in_order
+from cage_lightning.labels import LabelSpace, space_in_order
 from cage_lightning.modules import ExpressionModule
+from cage_lightning.predictions.matching import matched, read_mapping
 from cage_lightning.predictions.table import common_space
 from cage_lightning.report.summary import print_results
 from cage_lightning.runs.log import start_logging
@@ -58,26 +69,35 @@ def evaluate(config: DictConfig) -> dict[str, Any] | None:
     start_logging(None)
     _refuse_settings_of_training()
     check_limits(config.trainer)
+    check_pictures(config.figures, config.pictures)
     places = places_of(config.checkpoint)
     folder = _output(config, places)
     check_writable(folder, "output=DIR")
     module, preprocessing, form = _module(config, places)
     _prepare_data(config, preprocessing)
     data = build.build_data(config)
-    shared = common_space(module.label_space, data.label_space)  # else an error before the work
+    mapping = _mapping(config, module)
+    shared = common_space(module.label_space, data.label_space, mapping)  # else an early error
+    meaning = matched(module.label_space, data.label_space, mapping)
     if shared != data.label_space:
         log.info(
             "scored is what the model and the data both know: %d of the %d categories of %s, %s",
-            *(len(shared.categories), len(data.label_space.categories), data.label_space.name),
+            *(len(shared.categories), len(data.label_space.categories), config.choices.data),
             " and ".join(shared.dimensions) or "no affect",
         )
+    renamed = {name: theirs for name, theirs in meaning.items() if theirs != name}
+    if module.predicts_categories and renamed:
+        said = [f"{name} is {theirs or 'left out'}" for name, theirs in renamed.items()]
+        log.info("of the categories of the model %s", ", ".join(said))
     data.setup("test")
+    if not config.trainer.fast_dev_run:
+        refuse_to_replace(folder, config, data)
     trainer = build.build_trainer(
         config, callbacks=[progress_bar()], logger=False, enable_checkpointing=False
     )
     module.flip = config.flip
     trainer.test(module, datamodule=data, verbose=False)
-    predictions = gather(module, data.test, config.clip)
+    predictions = gather(module, data.test, config.clip, mapping)
     if not trainer.is_global_zero:
         return None
     for contradiction in contradictions(predictions):
@@ -89,20 +109,33 @@ def evaluate(config: DictConfig) -> dict[str, Any] | None:
     meta = (
         provenance(trainer)
         | data.provenance()
+        | data_set(config, data)
         | {
             "checkpoint": names if names[1:] else names[0],
             "form": form,
             "trained_on": module.label_space.name,
+            "mapping": dict(meaning) if shared != data.label_space else None,
             "flip": config.flip,
             "clip": config.clip,
         }
     )
     content = results(predictions, meta)
+    _say_whose_baselines(content, module)
     print_results(content, str(folder))  # should writing fail, the numbers are seen
-    if config.figures:
-        draw_figures(folder, predictions, data)
+    drawn = draw_figures(folder, predictions, data, config.pictures) if config.figures else []
+    remove_figures(folder, drawn)
     save_results(folder, predictions, content)
     return content
+
+
+def _say_whose_baselines(content: dict[str, Any], module: ExpressionModule) -> None:
+    """Weights without a run do not say what they were trained on; the simple predictors need it."""
+    known = content["meta"]["scores"]["baselines_know"]
+    if known is not None and module.training_statistics is None:
+        log.info(
+            "the model does not say what it was trained on: the predictors that it is compared "
+            "with know the training split of AffectNet, whatever the data are"
+        )
 
 
 def _refuse_settings_of_training() -> None:
@@ -131,9 +164,20 @@ def _module(
     return module, None, "state_dict"
 
 
+def _mapping(config: DictConfig, module: ExpressionModule) -> Mapping[Any, Any] | None:
+    """What some categories of the model are in the data."""
+    given = config.mapping
+    if isinstance(given, DictConfig):
+        given = OmegaConf.to_container(given, resolve=True)
+    mapping = read_mapping(given)
+    if mapping is not None and not module.predicts_categories:
+        raise ConfigError("mapping names categories, and the model predicts none: leave it out")
+    return mapping
+
+
 def _space(config: DictConfig) -> LabelSpace:
     """What the outputs of a plain state_dict mean."""
-    space = LABEL_SPACES[config.data.label_space]
+    space = build.build_data(config).label_space
     names = check_names("categories", config.categories)
     if names is None:
         return space

@@ -49,6 +49,12 @@ def check_limits(settings: DictConfig) -> None:
             raise ConfigError(f"trainer.{name}={value} is refused: a training has 1 or more")
 
 
+def check_pictures(figures: bool, pictures: bool) -> None:
+    """Refuse to show pictures in figures that are not drawn."""
+    if pictures and not figures:
+        raise ConfigError("pictures=true shows pictures in the figures: set figures=true as well")
+
+
 def check_checkpoints(config: DictConfig) -> None:
     """Refuse settings under which the run folder would lack best.ckpt or last.ckpt.
 
@@ -140,9 +146,9 @@ def fine_tunes_nothing(config: DictConfig) -> str | None:
     if known or config.warmup > 0 or rate > _FINE_TUNING_RATE:
         return None
     return (
-        f"{config.model.get('name')} starts from random weights (model.weights=none) with the values "
-        f"for fine-tuning, optimizer.lr={rate:g} and warmup=0, which are too low and too abrupt for "
-        "that: optimizer.lr=1e-3 warmup=0.1 is a start, and it takes more epochs"
+        f"{config.model.get('name')} starts from random weights (model.weights=none) with the "
+        f"values for fine-tuning, optimizer.lr={rate:g} and warmup=0, which are too low and too "
+        "abrupt for that: optimizer.lr=1e-3 warmup=0.1 is a start, and it takes more epochs"
     )
 
 

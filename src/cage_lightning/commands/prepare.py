@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 from omegaconf import DictConfig
 
@@ -34,6 +35,7 @@ from cage_lightning.data.store import (
     About,
     Store,
     fingerprint_of,
+    knows_copies,
     read_about,
     release_files,
     write_store,
@@ -47,7 +49,10 @@ from cage_lightning.system.storage import check_writable
 log = logging.getLogger(__name__)
 
 FAULT_COLUMNS = ("split", "id", "path", "fault", "detail")
-PAIR_COLUMNS = ("kind", "difference", "split_a", "id_a", "path_a", "split_b", "id_b", "path_b")
+PAIR_COLUMNS = (
+    "kind", "difference", "split_a", "id_a", "path_a", "split_b", "id_b", "path_b", "detail",
+    "mirrored",
+)  # fmt: skip
 PARTS = ".part"
 
 
@@ -138,12 +143,14 @@ def _pack(
             table, states, store.folder / PARTS, split, image_size, workers
         )
         checked[split] = _usable(table, parts[split])
-    duplicates = Duplicates.among(checked)
+    duplicates = Duplicates.among(checked, workers)
+    copies = duplicates.groups()
     card = describe(str(config.choices.data), checked, duplicates, image_size)
     faults = fault_rows(checked)
     about = About(release, source.reading, image_size)
     if not faults or source.on_error == "skip":
         for split, part in checked.items():
+            part = _with_copies(part, split, copies)
             _write_split(store.file(split), source.root, part, parts[split], about)
     write_csv(store.folder / "faults.csv", FAULT_COLUMNS, faults)
     write_csv(store.folder / "duplicates.csv", PAIR_COLUMNS, duplicates.rows())
@@ -175,7 +182,10 @@ def _claimed(folder: Path) -> Iterator[None]:
 
 
 def _finished_card(source: Source, store: Store, image_size: int | None) -> dict[str, Any] | None:
-    """The card of a store that was made from the release as it is, with the same settings."""
+    """The card of a store that was made from the release as it is, with the same settings.
+
+    None of one that is not, or that was made before stores knew of copies.
+    """
     file = store.folder / "datacard.json"
     if store.release is None or not file.is_file():
         return None
@@ -183,6 +193,8 @@ def _finished_card(source: Source, store: Store, image_size: int | None) -> dict
         about = read_about(store.file(split)) if store.has(split) else None
         found = None if about is None else (about.release, dict(about.settings), about.image_size)
         if found != (store.release, source.reading, image_size):
+            return None
+        if not knows_copies(store.file(split)):
             return None
     card: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     return card
@@ -200,6 +212,12 @@ def _usable(table: Annotations, parts: Sequence[Path]) -> Checked:
         left_out["missing picture" if fault == MISSING else "broken picture"] += count
     usable = facts["fault"].is_null().to_numpy()
     return Checked(replace(table.select(usable), left_out=dict(left_out)), facts)
+
+
+def _with_copies(split: Checked, name: str, copies: Mapping[tuple[str, str], str]) -> Checked:
+    """A split whose table tells the group of copies that each picture belongs to."""
+    groups = [copies.get((name, path), "") for path in split.table.path.tolist()]
+    return replace(split, table=replace(split.table, copies=np.array(groups, np.str_)))
 
 
 def _write_split(

@@ -27,9 +27,11 @@ from cage_lightning.commands.preflight import (
     check_checkpoints,
     check_limits,
     check_monitors,
+    check_pictures,
     fine_tunes_nothing,
 )
 from cage_lightning.commands.results import (
+    data_set,
     draw_figures,
     gather,
     pictures,
@@ -73,6 +75,7 @@ def train(config: DictConfig) -> dict[str, Any] | None:
     build.check(config)
     _check_processes(config)
     check_limits(config.trainer)
+    check_pictures(config.figures, config.pictures)
     check_checkpoints(config)
     pl.seed_everything(config.seed, workers=True, verbose=False)
     if config.trainer.deterministic:
@@ -165,6 +168,7 @@ def _train_and_test(
         meta = (
             provenance(trainer)
             | data.provenance()
+            | data_set(config, data)
             | {
                 "seed": config.seed,
                 "selection": selection,
@@ -175,7 +179,7 @@ def _train_and_test(
         if not trainer.is_global_zero:
             return None
         if config.figures:
-            draw_figures(folder.path, predictions, data)
+            draw_figures(folder.path, predictions, data, config.pictures)
         content = results(predictions, meta)
         for logger in loggers:
             logger.log_metrics({k: v for k, v in content.items() if k.startswith("test/")})

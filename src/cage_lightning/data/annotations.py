@@ -37,6 +37,9 @@ class Annotations:
             bottom edge in its stored pixels; None where it is the whole picture.
         extra: Further columns ``[N, ...]`` of the release, by name; carried along. Those of text
             are `groups`, and one called ``soft`` is described there.
+        copies: str ``[N]``, the group of pictures that are copies of each other, over all splits;
+            empty text where the picture has none. None where nobody has looked for copies, which
+            `prepare` does. Not part of `fingerprint`.
         packed: The pictures in a packed store; None where they are the files at `path`.
         origin: The file or folder that the annotations were read from, as seen from the release's
             root; empty where the reader does not tell.
@@ -55,6 +58,7 @@ class Annotations:
     left_out: Mapping[str, int] = field(default_factory=dict)
     box: npt.NDArray[np.float32] | None = None
     extra: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
+    copies: npt.NDArray[np.str_] | None = None
     packed: PackedPictures | None = None
     origin: str = ""
 
@@ -67,6 +71,7 @@ class Annotations:
             "category": labels,
             "affect": ("f", 4, (n, d)),
             **({} if self.box is None else {"box": ("f", 4, (n, 4))}),
+            **({} if self.copies is None else {"copies": ("U", None, (n,))}),
             **({} if self.soft is None else {"soft": ("f", 4, (n, k))}),
         }.items():
             column = getattr(self, name)
@@ -141,6 +146,7 @@ class Annotations:
             affect=self.affect[rows],
             box=None if self.box is None else self.box[rows],
             extra={name: column[rows] for name, column in self.extra.items()},
+            copies=None if self.copies is None else self.copies[rows],
             packed=None if self.packed is None else self.packed.select(rows),
         )
 

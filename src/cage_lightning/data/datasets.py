@@ -75,6 +75,8 @@ class DemoFaces(AffectNet):
         size: ``tiny``, ``demo`` or ``full``.
     """
 
+    drawn = True
+
     def __init__(
         self,
         *,
@@ -153,6 +155,8 @@ class DemoEmotic(Emotic):
         drop_invalid: As in `Emotic`.
         size: ``tiny`` or ``demo``.
     """
+
+    drawn = True
 
     def __init__(
         self,

@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader
 
 from cage_lightning.augment import Augment
 from cage_lightning.data.annotations import Annotations
+from cage_lightning.data.copies import Copies, acted_on, kept_together
 from cage_lightning.data.face_dataset import FaceDataset
 from cage_lightning.data.sampling import EpochBatches, RankRows, ResumableLoader
 from cage_lightning.data.source import Source
@@ -19,6 +20,7 @@ from cage_lightning.data.subsets import balanced_subset, stratified_holdout
 from cage_lightning.data.weighting import ClassWeights, class_weights, weighting
 from cage_lightning.errors import ConfigError, check_choice, check_seed
 from cage_lightning.labels import Batch
+from cage_lightning.system.machine import MOST_WORKERS, usable_cpus
 from cage_lightning.system.storage import check_shared_memory
 
 log = logging.getLogger(__name__)
@@ -38,7 +40,7 @@ class ExpressionData(pl.LightningDataModule):
         margin: Added to each side of the boxes, as a share of their width or height; without
             effect in a release whose pictures need no box.
         batch_size: Samples of a batch over all devices together.
-        num_workers: Decoding processes per device.
+        num_workers: Decoding processes per device; ``auto``: four, or as many as there are CPUs.
         selection: The split that chooses the epoch: ``val``, the data set's own split for it; in
             one without ``holdout``, a part of the training split, or ``test``, the reported split,
             as the published scripts do. ``own``: ``val`` if there is one, else ``holdout``.
@@ -49,6 +51,9 @@ class ExpressionData(pl.LightningDataModule):
         holdout_fraction: Share of each category that is held out; only for ``holdout``.
         soft_labels: Train on the shares of the categories, such as votes, instead of one category
             for each sample. The other splits keep their categories.
+        copies: What becomes of pictures of which the packed store knows copies. ``drop`` trains on
+            none that the data set's own other splits hold as well, and keeps copies of each other
+            on one side of the hold-out.
 
     Raises:
         ConfigError: A setting is out of range, or the release does not have what it asks for.
@@ -61,7 +66,7 @@ class ExpressionData(pl.LightningDataModule):
         image_size: int,
         margin: float,
         batch_size: int,
-        num_workers: int,
+        num_workers: int | Literal["auto"],
         selection: Literal["own", "holdout", "val", "test"],
         balance: bool,
         class_weights: str | Sequence[float],
@@ -69,8 +74,11 @@ class ExpressionData(pl.LightningDataModule):
         augment: Augment,
         holdout_fraction: float = 0.05,
         soft_labels: bool = False,
+        copies: Copies = "keep",
     ) -> None:
         super().__init__()
+        check_choice("data.copies", copies, ("keep", "drop"))
+        workers = min(MOST_WORKERS, usable_cpus()) if num_workers == "auto" else num_workers
         own = "val" in source.own_splits
         if selection == "own":
             selection = "val" if own else "holdout"
@@ -85,7 +93,7 @@ class ExpressionData(pl.LightningDataModule):
             ("image_size", image_size, 1),
             ("margin", margin, 0),
             ("batch_size", batch_size, 1),
-            ("num_workers", num_workers, 0),
+            ("num_workers", workers, 0),
         ):
             if value < least:
                 raise ConfigError(f"data.{name}={value} is less than {least}")
@@ -94,11 +102,12 @@ class ExpressionData(pl.LightningDataModule):
         self.image_size = image_size
         self.margin = margin
         self.batch_size = batch_size
-        self.num_workers = num_workers
+        self.num_workers = workers
         self.selection = selection
         self.holdout_fraction = holdout_fraction
         self.balance = balance
         self.soft_labels = soft_labels
+        self.copies = copies
         self.weighting = weighting(class_weights, self.label_space)
         self.seed = seed
         self.augment = augment
@@ -140,7 +149,7 @@ class ExpressionData(pl.LightningDataModule):
 
         Raises:
             ConfigError: `balance` where several categories may apply or there are none;
-                `soft_labels` where there are no shares.
+                `soft_labels` where there are no shares; `copies` where they are not known.
             DataError: The release is missing or broken.
         """
         if "test" not in self.splits:
@@ -153,19 +162,17 @@ class ExpressionData(pl.LightningDataModule):
                     f"data.soft_labels=true: {self.source.root} has no shares of the categories, "
                     "or its packed store is older than they are: prepare it again, or leave it out"
                 )
+            if self.selection == "val":
+                self.splits["val"] = self._own_split("val")
+            train = acted_on(train, self.splits, self.copies)
             if self.selection == "holdout":
-                together = self.source.group_by
+                groups = kept_together(train, self.source.group_by, self.copies)
                 rows, held_out = stratified_holdout(
-                    train.category,
-                    self.holdout_fraction,
-                    self.seed,
-                    None if together is None else train.groups[together],
+                    train.category, self.holdout_fraction, self.seed, groups
                 )
                 train, self.splits["val"] = train.select(rows), train.select(held_out)
-            else:
-                self.splits["val"] = (
-                    self.test if self.selection == "test" else self._own_split("val")
-                )
+            elif self.selection == "test":
+                self.splits["val"] = self.test
             if self.balance:
                 train = train.select(balanced_subset(train.category, self.seed))
             self.splits["train"] = train

@@ -8,12 +8,12 @@ from typing import Any, Literal
 
 from cage_lightning.data.annotations import Annotations
 from cage_lightning.data.files import OnError
+from cage_lightning.data.own_source import Own
 from cage_lightning.data.readers import affwild2, fer2013
 from cage_lightning.data.readers.afewva import RANGE, read_afewva
 from cage_lightning.data.readers.own import Rules
 from cage_lightning.data.readers.samples import Samples
 from cage_lightning.data.source import Source
-from cage_lightning.data.table_source import Own
 from cage_lightning.errors import check_choice
 
 _Setting = Literal["raise", "skip"]
@@ -108,7 +108,8 @@ class AfewVa(Own):
         )
         super().__init__(root=root, store=store, on_error=on_error, rules=rules)
 
-    def _samples(self, root: Path) -> Samples:
+    def samples(self, root: Path) -> Samples:
+        """See `read_afewva`."""
         return read_afewva(root)
 
     def _files(self) -> list[Path]:

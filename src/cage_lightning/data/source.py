@@ -25,6 +25,7 @@ class Source(ABC):
     Attributes:
         group_by: The column of `Annotations.groups` of which no value, a person or a video, may be
             on two sides of a split; None where samples are independent.
+        drawn: Whether its pictures are drawn, and show nobody.
 
     Args:
         space: What is annotated.
@@ -38,6 +39,7 @@ class Source(ABC):
     """
 
     group_by: str | None = None
+    drawn: ClassVar[bool] = False
 
     def __init__(
         self,

@@ -3,10 +3,10 @@
     <data.root>.store/<label space>/{train,val,test}.arrow
 
 A row is a sample: ``id``, ``path``, ``image`` (what is in the picture file, byte for byte),
-``category``, ``affect`` where it has dimensions, ``box`` where the dataset has boxes, and its
-further columns. A picture of several persons is repeated in the row of each, so that a row is
-complete for whoever reads Arrow. The schema's metadata tell in JSON, under ``cage_lightning``,
-what the file was made from.
+``category``, ``affect`` where it has dimensions, ``box`` where the dataset has boxes, ``copies``
+(see `Annotations`), and its further columns. A picture of several persons is repeated in the row of
+each, so that a row is complete for whoever reads Arrow. The schema's metadata tell in JSON, under
+``cage_lightning``, what the file was made from.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from cage_lightning.labels import LabelSpace
 from cage_lightning.system.atomic import replacing
 
 VERSION = 1
+COPIES = "copies"
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,7 @@ class Store:
         table, about = read_store(file, self.root)
         if about.label_space != space.to_dict():
             raise DataError(
-                f"{file} holds other categories, or affect on another scale, than {space.name}: "
+                f"{file} holds other categories than {space.name}, or affect on another scale: "
                 f"{REMEDY}"
             )
         if about.settings != settings:
@@ -187,6 +188,15 @@ def read_about(file: Path) -> About | None:
         return None
 
 
+def knows_copies(file: Path) -> bool:
+    """Whether a sound file of a store tells which pictures are copies: older ones do not.
+
+    Raises:
+        DataError: It is not sound.
+    """
+    return COPIES in map_table(file).schema.names
+
+
 def read_store(file: Path, root: Path) -> tuple[Annotations, About]:
     """A file as annotations, and what it was made from. Pictures are read when they are asked for.
 
@@ -206,21 +216,21 @@ def read_store(file: Path, root: Path) -> tuple[Annotations, About]:
         extra = {
             name: _values(stored[name]).reshape(-1, *shape) for name, shape in about.shapes.items()
         }
-        width = len(space.categories)
-        category = _values(stored["category"])
+        k, d, n = len(space.categories), len(space.dimensions), stored.num_rows
+        nothing = np.empty((n, 0), np.float32)
+        category = _values(stored["category"]) if k or not space.multi_label else nothing
         table = Annotations(
             space=space,
             root=root / about.pictures,
             id=_values(stored["id"]),
             path=_values(stored["path"]),
-            category=category.reshape(-1, width) if space.multi_label else category,
-            affect=_affect(stored, len(space.dimensions)),
+            category=category.reshape(n, k) if space.multi_label else category,
+            affect=_values(stored["affect"]).reshape(n, d) if d else nothing,
             left_out=about.left_out,
             box=_values(stored["box"]).reshape(-1, 4) if "box" in stored.column_names else None,
             extra=extra,
-            packed=PackedPictures(
-                file, np.arange(stored.num_rows), stored.schema.metadata[METADATA_KEY]
-            ),
+            copies=_values(stored[COPIES]) if COPIES in stored.column_names else None,
+            packed=PackedPictures(file, np.arange(n), stored.schema.metadata[METADATA_KEY]),
             origin=about.origin,
         )
         damaged = table.fingerprint() != about.annotations
@@ -277,19 +287,16 @@ def _identity(folder: str | Path) -> tuple[int, int]:
     return state.st_dev, state.st_ino
 
 
-def _affect(stored: pa.Table, width: int) -> npt.NDArray[np.float32]:
-    """Without dimensions there is no column."""
-    if width == 0:
-        return np.empty((stored.num_rows, 0), np.float32)
-    return _values(stored["affect"]).reshape(-1, width)
-
-
 def _columns(table: Annotations) -> dict[str, pa.Array]:
     """The table as Arrow columns."""
     columns = {"id": table.id, "path": table.path, "category": table.category}
-    columns |= {"affect": table.affect} if table.space.dimensions else {}
-    columns |= {} if table.box is None else {"box": table.box}
-    return {name: _arrow(column) for name, column in (columns | dict(table.extra)).items()}
+    columns |= {"affect": table.affect} | ({} if table.box is None else {"box": table.box})
+    columns |= {} if table.copies is None else {COPIES: table.copies}
+    if taken := columns.keys() & table.extra.keys():
+        raise DataError(f"{table.root}: a column cannot be called {', '.join(sorted(taken))}")
+    columns |= dict(table.extra)
+    # Arrow has no lists of nothing: what a label space has none of is left out.
+    return {name: _arrow(column) for name, column in columns.items() if 0 not in column.shape[1:]}
 
 
 def _arrow(values: npt.NDArray[Any]) -> pa.Array:

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 from torchvision.models.maxvit import MaxVit
 
-
 SMALLEST_SIZE = 17
 """Height and width of the smallest pictures, of which four halvings leave 2 x 2."""
 
@@ -35,8 +34,8 @@ def _pooling(side: int) -> tuple[nn.AvgPool2d, int]:
     """What makes maps of `side` x `side`, at least 2, smaller, and the side that they then have.
 
     It ends at 2 x 2 and not at 1 x 1, because it matters where in the face a feature is, and leaves
-    3 x 3 as it is. Of an odd side the quarters overlap. The window is fixed: adaptive pooling, which
-    would give the same quarters, is not deterministic on CUDA.
+    3 x 3 as it is. Of an odd side the quarters overlap. The window is fixed: adaptive pooling,
+    which would give the same quarters, is not deterministic on CUDA.
     """
     if side == 3:
         return nn.AvgPool2d(1), 3

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import PurePath
 from typing import Any
 
@@ -78,6 +78,13 @@ class ExpressionModule(pl.LightningModule):
         self.tested: list[tuple[Prediction, Tensor]] = []
         self._validated: list[tuple[Prediction, Batch]] = []
         self._last_loss: float | None = None
+        self._epoch_losses = _Losses()
+
+    @property
+    def epoch_loss(self) -> float | None:
+        """The mean loss of the steps of this epoch so far; None before the first one."""
+        losses = self._epoch_losses
+        return losses.sum / losses.steps if losses.steps else None
 
     @classmethod
     def layout(cls, space: LabelSpace) -> OutputLayout:
@@ -105,7 +112,11 @@ class ExpressionModule(pl.LightningModule):
         """
         assert self.loss is not None
         parts = self.loss(self(batch.image), batch)
-        self._check_finite(parts["loss"], f"train/loss of step {self.global_step + 1}")
+        loss = self._check_finite(parts["loss"], f"train/loss of step {self.global_step + 1}")
+        if self._epoch_losses.epoch != self.current_epoch:
+            self._epoch_losses = _Losses(self.current_epoch)
+        self._epoch_losses.sum += loss
+        self._epoch_losses.steps += 1
         self.log("train/loss", parts["loss"], prog_bar=True)
         self.log_dict({f"train/{name}": v for name, v in parts.items() if name != "loss"})
         return parts["loss"]  # type: ignore[no-any-return]
@@ -165,6 +176,11 @@ class ExpressionModule(pl.LightningModule):
         checkpoint["config"] = _without_places(config)
         statistics = self.training_statistics
         checkpoint["training"] = None if statistics is None else asdict(statistics)
+        checkpoint["epoch_losses"] = asdict(self._epoch_losses)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Go on with the mean loss of the epoch; checkpoints of older versions do not know it."""
+        self._epoch_losses = _Losses(**checkpoint.get("epoch_losses", {}))
 
     def score_names(self) -> tuple[list[str], list[str]]:
         """Names of the parts of the loss, and of the scores that a validation can have."""
@@ -185,13 +201,13 @@ class ExpressionModule(pl.LightningModule):
         self.metrics.reset()
         return list(self.loss(prediction, batch)), scores
 
-    def _check_finite(self, loss: Tensor, name: str) -> None:
+    def _check_finite(self, loss: Tensor, name: str) -> float:
         # Waits for the forward pass on a GPU. The backward pass, queued next, takes it longer than
         # the host needs for the step that follows, so the GPU does not run dry.
         value = loss.item()
         if math.isfinite(value):
             self._last_loss = value
-            return
+            return value
         before = "" if self._last_loss is None else f" (the loss before it: {self._last_loss:.4g})"
         raise DivergedError(
             f"the training diverged: {name}, in epoch {self.current_epoch + 1}, is {value}{before}"
@@ -227,6 +243,15 @@ class ExpressionModule(pl.LightningModule):
             index=torch.zeros(0, dtype=torch.long),
         )
         return prediction, batch
+
+
+@dataclass
+class _Losses:
+    """The losses of the steps of an epoch."""
+
+    epoch: int = -1
+    steps: int = 0
+    sum: float = 0.0
 
 
 def _as_float32(prediction: Prediction) -> Prediction:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from cage_lightning.errors import ConfigError, DivergedError
 from cage_lightning.labels import LabelSpace
+from cage_lightning.predictions.matching import matched
 from cage_lightning.training_statistics import TrainingStatistics
 
 Floats = npt.NDArray[np.float64]
@@ -59,23 +60,31 @@ class Predictions:
         return replace(self, groups=groups, **columns)  # type: ignore[arg-type]
 
 
-def common_space(model: LabelSpace, data: LabelSpace) -> LabelSpace:
-    """What a model of one label space can be scored on in data of another: what both name.
+def common_space(
+    model: LabelSpace, data: LabelSpace, mapping: Mapping[Any, Any] | None = None
+) -> LabelSpace:
+    """What a model of one label space can be scored on in data of another: what both know.
 
     Categories and dimensions come in the order of `data`, and its scale and its rule of one or
     several categories apply.
 
+    Args:
+        model: The label space of the model.
+        data: The label space of the data.
+        mapping: See `matched`, which decides what the categories are.
+
     Raises:
-        ConfigError: They have nothing in common.
+        ConfigError: They have nothing in common, or the mapping is wrong.
     """
-    if set(model.categories) == set(data.categories):
-        model = replace(model, categories=data.categories)  # whatever the order of the outputs
-    if model == data:
+    meaning = matched(model, data, mapping)
+    same = meaning == {name: name for name in data.categories}
+    if same and replace(model, categories=data.categories) == data:  # in whatever order
         return data
+    named = set(meaning.values())
     space = replace(
         data,
         name=f"{model.name} on {data.name}",
-        categories=tuple(name for name in data.categories if name in model.categories),
+        categories=tuple(name for name in data.categories if name in named),
         dimensions=tuple(name for name in data.dimensions if name in model.dimensions),
     )
     if not space.categories and not space.dimensions:
@@ -93,6 +102,7 @@ def predictions_of(
     affect: npt.NDArray[Any],
     training: TrainingStatistics | None = None,
     groups: Mapping[str, npt.NDArray[np.str_]] | None = None,
+    mapping: Mapping[Any, Any] | None = None,
 ) -> Predictions:
     """Predictions from the outputs of a network and the truth, in the label space they share.
 
@@ -110,16 +120,20 @@ def predictions_of(
         affect: True affect ``[N, D']`` in [-1, 1], NaN where not annotated.
         training: Statistics of the training split of the model.
         groups: See `Predictions`.
+        mapping: What some categories of the model are in the data, see `matching.matched`.
 
     Raises:
-        ConfigError: The label spaces have nothing in common.
+        ConfigError: The label spaces have nothing in common, or the mapping is wrong.
         DivergedError: An output is not finite.
     """
-    space = common_space(model_space, data_space)
+    space = common_space(model_space, data_space, mapping)
     for values in (logits, affect_pred):
         if values is not None:
             _check_finite(ids, values)
-    outputs = [model_space.categories.index(name) for name in space.categories]
+    meaning = [*matched(model_space, data_space, mapping).values()]
+    outputs = [
+        [k for k, name in enumerate(meaning) if name == category] for category in space.categories
+    ]
     labels = [data_space.categories.index(name) for name in space.categories]
     dimensions = [model_space.dimensions.index(name) for name in space.dimensions]
     truth: Categories
@@ -147,7 +161,9 @@ def predictions_of(
             else None
         ),
         groups=groups or {},
-        training=None if training is None else training.select(outputs, dimensions),
+        training=None
+        if training is None
+        else training.together(outputs).select(range(len(outputs)), dimensions),
     )
 
 
@@ -163,17 +179,24 @@ def _check_finite(ids: npt.NDArray[np.str_], outputs: npt.NDArray[Any]) -> None:
 
 
 def _decide(
-    logits: Floats, outputs: list[int], several: bool, several_true: bool
+    logits: Floats, outputs: list[list[int]], several: bool, several_true: bool
 ) -> tuple[Floats, Categories]:
-    """Probabilities ``[N, K]`` of the chosen outputs, and the categories that follow from them."""
+    """Probabilities ``[N, K]`` of groups of outputs, and the categories that follow from them."""
     from scipy.special import log_expit, log_softmax, softmax
 
     log_probability = log_expit(logits) if several else log_softmax(logits, axis=1)
     if not several_true:  # given that one of these applies
-        probability = softmax(log_probability[:, outputs], axis=1)
+        probability = softmax(_together(log_probability, outputs), axis=1)
         return probability, probability.argmax(axis=1)
-    probability = np.exp(log_probability)
-    chosen = probability >= 0.5
-    if not several:
-        chosen = np.arange(logits.shape[1]) == probability.argmax(axis=1)[:, None]
-    return probability[:, outputs], chosen[:, outputs]
+    probability = np.exp(_together(log_probability, outputs))
+    if several:
+        return probability, probability >= 0.5
+    others = [[k] for k in range(logits.shape[1]) if not any(k in group for group in outputs)]
+    candidates = sorted([*outputs, *others])
+    first = _together(log_probability, candidates).argmax(axis=1)
+    return probability, first[:, None] == [candidates.index(group) for group in outputs]
+
+
+def _together(log_probability: Floats, groups: list[list[int]]) -> Floats:
+    """The logarithm of the sum of the probabilities in each group of columns, ``[N, groups]``."""
+    return np.stack([np.logaddexp.reduce(log_probability[:, g], axis=1) for g in groups], axis=1)

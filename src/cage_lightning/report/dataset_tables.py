@@ -43,11 +43,17 @@ def table3(title: str, space: LabelSpace, splits: Splits) -> list[Row]:
     return [{"property": name, title: value} for name, value in properties.items()]
 
 
-def table4(space: LabelSpace, splits: Splits) -> list[Row]:
+def table4(space: LabelSpace, splits: Splits, of_the_paper: bool = True) -> list[Row]:
     """Training samples of each category and its weight in the cross-entropy.
 
     `inverse_frequency` of the counts, beside the published weights where the paper has them; or
     `positive_weights` where several categories may apply. A category without a sample has none.
+
+    Args:
+        space: What is annotated.
+        splits: The splits by name.
+        of_the_paper: Whether it is a data set of the paper, or drawn after one; others may have
+            the same categories.
     """
     counts, n = splits["train"].class_counts().tolist(), len(splits["train"])
     occurring = [k for k, count in enumerate(counts) if count]
@@ -57,7 +63,7 @@ def table4(space: LabelSpace, splits: Splits) -> list[Row]:
     else:
         column, values = "weight", inverse_frequency(present)
     weights = dict(zip(occurring, values, strict=True))
-    paper = PAPER_CLASS_WEIGHTS.get(space.name)
+    paper = PAPER_CLASS_WEIGHTS.get(space.name) if of_the_paper else None
     return [
         {
             "category": name,

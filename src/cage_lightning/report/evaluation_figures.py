@@ -77,23 +77,34 @@ _FIGURES: dict[str, tuple[Callable[[Predictions], Drawing], tuple[_Need, ...]]] 
 }
 
 
-def draw(folder: Path, predictions: Predictions, picture: Picture | None = None) -> list[str]:
+SHEET = "worst_samples"
+NAMES = (*_FIGURES, SHEET)
+"""The names that a figure of `draw` may have."""
+
+
+def draw(
+    folder: Path,
+    predictions: Predictions,
+    picture: Picture | None = None,
+    no_picture: str = "no pictures are given",
+) -> list[str]:
     """Draw every figure that the predictions allow, and log which are left out and why.
 
     Args:
         folder: Where they are written, as PNG, SVG, PDF and CSV; made if it is not there.
         predictions: At least one sample.
         picture: The picture of a row of the predictions; with None no picture sheet is drawn.
+        no_picture: Why there is no `picture`.
 
     Returns:
         The names of the figures drawn, as the files are called.
     """
     figures = dict(_FIGURES)
     if picture is not None:
-        figures["worst_samples"] = (partial(worst_samples, picture=picture), (_WRONG,))
+        figures[SHEET] = (partial(worst_samples, picture=picture), (_WRONG,))
     labelled = _labelled(predictions)
     drawn = []
-    left_out = [] if picture else ["worst_samples (no pictures are given)"]
+    left_out = [] if picture else [f"{SHEET} ({no_picture})"]
     for name, (figure_of, needs) in figures.items():
         unmet = next((need.otherwise for need in needs if not need.met(predictions)), None)
         if unmet is None:

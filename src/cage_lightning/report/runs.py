@@ -19,6 +19,7 @@ _DIVERGED = (
     "the outputs on the test split are not finite: the training diverged; delete the folder, and "
     "train the run with a lower optimizer.lr"
 )
+_DRAWN = ("cage_lightning.data.datasets.DemoFaces", "cage_lightning.data.datasets.DemoEmotic")
 _LOG_LINES, _LOG_BYTES = 20, 8192  # of the end of train.log, at most
 
 
@@ -67,6 +68,12 @@ class Run:
     def seed(self) -> int:
         """The seed of the run."""
         return int(self.config["seed"])
+
+    @property
+    def drawn(self) -> bool:
+        """Whether the pictures it was trained on and tested with are drawn, and show nobody."""
+        data = self.config.get("data")
+        return isinstance(data, Mapping) and data.get("_target_") in _DRAWN
 
     @property
     def evaluations(self) -> list[Evaluation]:

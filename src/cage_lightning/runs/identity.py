@@ -20,6 +20,7 @@ EXECUTION = (
     "local",
     "logger",
     "figures",
+    "pictures",
     "init_wait_s",
     "start_group",  # this setting and the next one only compose init_from
     "starts",
@@ -44,7 +45,9 @@ WITHOUT_EFFECT = ("choices", "at", "loss.class_weights")
 
 # Settings that configs of older runs lack, with the value that the code used then. A new setting of
 # `train` needs a line here: without it, no older run could be resumed.
-ABSENT: Mapping[str, Any] = MappingProxyType({"loss.gamma": 1.0, "data.soft_labels": False})
+ABSENT: Mapping[str, Any] = MappingProxyType(
+    {"loss.gamma": 1.0, "data.soft_labels": False, "data.copies": "keep"}
+)
 
 TIMM = "timm"  # the model's name in the folders of older versions, for every network of timm
 

@@ -15,6 +15,7 @@ from cage_lightning.system.atomic import open_log
 # Warnings of Lightning and torch that concern no user of this suite.
 _NO_CONCERN = (
     ".*does not have many workers.*",  # depends on the machine, not on the run
+    ".*will create .* worker processes in total.*",  # as does this; somebody typed how many
     ".*is smaller than the logging interval.*",
     ".*exists and is not empty.*",  # the folder of a run that is resumed
     ".*sync_dist=True.*",  # the logged values are those of all ranks already

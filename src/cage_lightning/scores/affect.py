@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from cage_lightning.errors import DataError
 from cage_lightning.predictions.table import Floats, Predictions
@@ -73,6 +74,21 @@ class AffectScorer:
                 for key, scale in (("mse", unit**2), ("mae", unit), ("rmse", unit)):
                     scores[f"{key}_{name}_native"] = of_column[key] * scale
         return scores
+
+    def within(self, group: npt.NDArray[np.int64], count: int) -> Floats:
+        """The ``ccc`` of the samples within each group, ``[count, D]``.
+
+        Args:
+            group: The number of the group of each sample, ``[N]``, below `count`.
+            count: How many there are.
+
+        Returns:
+            NaN for a group and a dimension with fewer than two labelled samples.
+        """
+        sums = np.zeros((count, *self._features.shape[1:]))
+        np.add.at(sums, group, self._features)
+        columns = [sums[:, d].T for d in range(len(self.space.dimensions))]
+        return np.stack([np.where(c[0] >= 2, _scores(*c)["ccc"], np.nan) for c in columns], axis=1)
 
 
 def _features(x: Floats, y: Floats) -> Floats:

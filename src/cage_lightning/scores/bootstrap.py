@@ -10,6 +10,7 @@ import numpy as np
 from cage_lightning.errors import ConfigError
 from cage_lightning.predictions.table import Categories, Floats, Predictions
 from cage_lightning.scores.scorer import COUNTS, Scorer, point_estimate
+from cage_lightning.scores.videos import VideoScorer
 
 _CHUNK = 2**20  # weights at a time: 8 MiB
 
@@ -75,6 +76,8 @@ def bootstrap(files: Sequence[Predictions], resamples: int, seed: int) -> list[d
         resamples: Number of resamples.
         seed: Seed of the random draws.
 
+    The scores of `VideoScorer` are those of resamples of whole videos.
+
     Returns:
         For each file float64 ``[resamples]`` by score, NaN where a resample does not define it.
 
@@ -92,8 +95,19 @@ def bootstrap(files: Sequence[Predictions], resamples: int, seed: int) -> list[d
     ]
     return [
         {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
-        for parts in zip(*chunks, strict=True)
+        | _of_videos(file, resamples, seed)
+        for file, parts in zip(files, zip(*chunks, strict=True), strict=True)
     ]
+
+
+def _of_videos(file: Predictions, resamples: int, seed: int) -> dict[str, Floats]:
+    """The scores of the videos in resamples of them, the same for files with the same videos."""
+    scorer = VideoScorer(file)
+    if not scorer.count:
+        return {}
+    rng = np.random.default_rng(seed)
+    parts = [scorer(weights) for weights in resample_weights(scorer.count, None, resamples, rng)]
+    return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
 
 
 def percentile_interval(values: Floats, confidence: float) -> Interval | None:

@@ -8,13 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from cage_lightning.predictions.table import Floats, Predictions
-from cage_lightning.scores import affect, category
+from cage_lightning.scores import affect, category, videos
 from cage_lightning.scores.affect import AffectScorer
 from cage_lightning.scores.category import CategoryScorer
 from cage_lightning.scores.multilabel import MultiLabelScorer
 
 # Numbers of samples: they are among the scores, and have no interval.
-COUNTS = ("n", affect.UNLABELLED, category.UNLABELLED)
+COUNTS = ("n", affect.UNLABELLED, category.UNLABELLED, videos.N_VIDEOS, videos.N_UNSCORED)
 
 
 class Scorer:
@@ -60,8 +60,12 @@ class Scorer:
 
 
 def point_estimate(predictions: Predictions) -> dict[str, float]:
-    """The scores of a file, each sample counted once; those that no sample defines are absent."""
-    scores = {
-        k: float(v[0]) for k, v in Scorer(predictions)(np.ones((1, len(predictions)))).items()
-    }
+    """The scores of a file, each sample counted once; those that no sample defines are absent.
+
+    They are those of `Scorer`, and of `VideoScorer` where the samples are frames.
+    """
+    by_video = videos.VideoScorer(predictions)
+    of_samples = Scorer(predictions)(np.ones((1, len(predictions))))
+    of_videos = by_video(np.ones((1, by_video.count)))
+    scores = {k: float(v[0]) for k, v in (of_samples | of_videos).items()}
     return {k: int(v) if k in COUNTS else v for k, v in scores.items() if not np.isnan(v)}

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 
+MOST_WORKERS = 4
+"""The decoding processes of a loader where nothing says how many, if there are as many CPUs."""
+
 
 def usable_cpus() -> int:
     """Return the number of CPUs that this process may use.

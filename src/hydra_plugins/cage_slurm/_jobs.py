@@ -32,6 +32,7 @@ from cage_lightning.app.cli import sigterm_exits
 from cage_lightning.errors import CageError, ConfigError
 from cage_lightning.runs.folder import RunFolder
 from cage_lightning.runs.slurm import requeue
+from cage_lightning.system.machine import MOST_WORKERS
 from hydra_plugins.cage_launcher._plan import SHORT_WAIT, Planned, plan
 
 _POLL_S = 2
@@ -146,7 +147,8 @@ def _settings(job: Planned, token: str) -> dict[str, Any]:
     if trainer.accelerator == "cpu":
         settings["gpus_per_node"] = None
     if settings["cpus_per_task"] is None:
-        settings["cpus_per_task"] = job.task.data.num_workers + 1
+        workers = job.task.data.num_workers
+        settings["cpus_per_task"] = 1 + (MOST_WORKERS if workers == "auto" else workers)
     # From SLURM 22.05 to 23.02 srun does not take it over from sbatch.
     settings["srun_args"] = [f"--cpus-per-task={settings['cpus_per_task']}"]
     settings["name"] = "cage_lightning" if job.folder is None else job.folder.path.name

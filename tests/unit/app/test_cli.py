@@ -121,7 +121,7 @@ SLIPS = {
     "group of another command": ("prepare loss=va", "loss is a setting of evaluate and train"),
     "setting of another command": ("evaluate tag=x", "tag is a setting of train, not of evaluate"),
     "node of another command": ("prepare optimizer.lr=1", "optimizer is a setting of train"),
-    "no data": ("evaluate checkpoint=x", "data=... is needed: one of affectnet7, "),
+    "no data": ("evaluate checkpoint=x", "data=... is needed: one of afewva, affectnet7, "),
     "no table": ("collect output=x", "table=... is needed; --help"),
     "without its group": ("train lr=1", "did you mean 'optimizer.lr'?"),
     "of the loaders": ("prepare data.batch_size=4", "data.batch_size is a setting of train, not"),
@@ -133,7 +133,7 @@ SLIPS = {
     "misspelt choice": ("train model=maxvitt", "did you mean 'maxvit'?"),
     "misspelt launcher": ("train hydra/launcher=gpu", "did you mean 'gpus'?"),
     "internal group": ("train data/part=loading", "there is no setting 'data/part'"),
-    "deleted group": ("train ~data", "data=... is needed: one of affectnet7"),
+    "deleted group": ("train ~data", "data=... is needed: one of afewva, affectnet7"),
     "wrong type": ("train seed=abc", "error: seed=abc: Value 'abc'"),
     "a list": ("train warmup=[1]", "error: warmup=[1]: Value '[1]'"),
     "no such key to interpolate": (
@@ -223,6 +223,16 @@ def test_a_value_that_cannot_be_read_is_printed_quoted(value: str, called: Calle
     assert first == f"error: cannot read {argument}: "
     [pasted] = shlex.split(ready)
     assert OverridesParser.create().parse_override(pasted).value() == value
+
+
+def test_of_a_list_the_names_are_to_be_quoted(called: Called) -> None:
+    argument = "data.categories=[ruhig,Ärger]"
+    code, _, wrong = called("train", "data=table", argument)
+    assert code == 1
+    first, _, ready = wrong.rstrip("\n").partition("quote the names in it, as in ")
+    assert first == f"error: cannot read {argument}: "
+    [pasted] = shlex.split(ready)
+    assert OverridesParser.create().parse_override(pasted).value() == ["Ärger", "sehr müde"]
 
 
 def test_what_is_printed_quoted_can_be_pasted_into_a_shell(called: Called) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -98,3 +99,16 @@ def test_folders_train_a_category_without_affect(tmp_path):
     assert [len(table) for table in (data.train, data.val, data.test)] == [8, 8, 16]
     assert data.train.class_counts().tolist() == [1] * 8
     assert np.isnan(data.train.affect).all()
+
+
+@pytest.mark.parametrize(("cpus", "workers"), [(1, 1), (2, 2), (64, 4)])
+def test_by_default_no_more_processes_decode_than_there_are_cpus(
+    monkeypatch: pytest.MonkeyPatch, demo_root: Path, cpus: int, workers: int
+) -> None:
+    monkeypatch.setenv("CAGE_DATA", str(demo_root))
+    monkeypatch.setattr("cage_lightning.data.module.usable_cpus", lambda: cpus)
+    settings = ("data=affectnet8", "data.image_size=10")
+    assert build_data(composed(*settings)).num_workers == workers
+    assert build_data(composed(*settings, "data.num_workers=9")).num_workers == 9
+    with pytest.raises(ConfigError, match=r"data\.num_workers=many"):
+        build_data(composed(*settings, "data.num_workers=many"))

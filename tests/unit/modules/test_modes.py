@@ -71,3 +71,28 @@ def test_a_test_keeps_what_is_predicted_and_of_which_rows() -> None:
     assert prediction.logits is not None
     assert prediction.affect is not None
     torch.testing.assert_close(torch.cat([prediction.logits, prediction.affect], dim=1), images)
+
+
+class Given(nn.Module):
+    """A loss of given values."""
+
+    def __init__(self, *values: float) -> None:
+        super().__init__()
+        self.values = iter(values)
+
+    def forward(self, prediction: Prediction, batch: Batch) -> dict[str, torch.Tensor]:
+        return {"loss": torch.tensor(next(self.values))}
+
+
+def test_the_loss_of_an_epoch_is_the_mean_over_its_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = modules.DiscreteModule(nn.Identity(), AFFECTNET_8, Given(4, 1, 1, 7))
+    for method in ("log", "log_dict"):
+        monkeypatch.setattr(module, method, lambda *_, **__: None)
+    batch: Any = Batch(torch.zeros(1, 8), *[torch.zeros(1)] * 3)
+    assert module.epoch_loss is None
+    for mean in (4.0, 2.5, 2.0):
+        module.training_step(batch, 0)
+        assert module.epoch_loss == mean
+    monkeypatch.setattr(modules.DiscreteModule, "current_epoch", 1)
+    module.training_step(batch, 0)
+    assert module.epoch_loss == 7.0

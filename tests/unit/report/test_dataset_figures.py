@@ -231,6 +231,11 @@ def test_table4_single_label() -> None:
     assert [float(r["paper"]) for r in rows] == list(PAPER_CLASS_WEIGHTS["affectnet8"])
 
 
+def test_table4_of_other_data_with_the_categories_of_affectnet() -> None:
+    rows = table4(AFFECTNET_8, FACES, of_the_paper=False)
+    assert not any("paper" in row for row in rows)
+
+
 def test_table4_multi_label() -> None:
     seen = {r["category"]: r for r in table4(EMOTIC, PERSONS)}
     assert float(seen["Engagement"]["positive_weight"]) == pytest.approx(1 / 3, abs=1e-6)

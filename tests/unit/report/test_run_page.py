@@ -30,9 +30,9 @@ SVG = "{http://www.w3.org/2000/svg}"
 HOSTILE = "<script>alert(1)</script>"
 
 
-def rendered(root: Path) -> str:
+def rendered(root: Path, photographs: bool = False) -> str:
     runs = read_runs(root)
-    return page(fill(PAPER_TABLES["table6"], runs), runs, read_unfinished(root))
+    return page(fill(PAPER_TABLES["table6"], runs), runs, read_unfinished(root), photographs)
 
 
 class Document(HTMLParser):
@@ -74,6 +74,19 @@ def test_everything_is_inside_and_the_same_every_time(tmp_path: Path) -> None:
     for shown in ("paper 0.6592", "Made-up accelerator", "0123456+", "1:23:27", "versions.torch"):
         assert shown in document.text
     assert "not finished" not in document.text
+
+
+@pytest.mark.parametrize("data", ["affectnet8", "demo8"])
+def test_photographs_are_shown_only_where_they_are_asked_for(tmp_path: Path, data: str) -> None:
+    (tmp_path / "figures").mkdir()
+    Image.new("RGB", (300, 200)).save(tmp_path / "figures/worst_samples.png")
+    write_run(tmp_path / "runs", f"data={data}", *MODEL[1:], figures=tmp_path / "figures")
+    for photographs in (False, True):
+        document = Document(rendered(tmp_path / "runs", photographs))
+        sheets = [image for image in document.all("img") if "largest errors" in str(image["alt"])]
+        shown = photographs or data == "demo8"
+        assert len(sheets) == shown
+        assert ("pictures=true shows them: mind the licence" in document.text) != shown
 
 
 def test_text_from_the_runs_stays_text(tmp_path: Path) -> None:

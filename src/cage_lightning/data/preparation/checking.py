@@ -21,6 +21,8 @@ from rich.progress import track
 from cage_lightning.data.annotations import Annotations
 from cage_lightning.data.files import Refused, read_file, stays_inside
 from cage_lightning.data.images import open_picture, to_rgb, widened
+from cage_lightning.data.preparation.altered import detail_thumbnail
+from cage_lightning.data.preparation.coarse import SIZE
 from cage_lightning.data.preparation.duplicates import GREY_SIZE, grey_thumbnail
 from cage_lightning.data.store import VERSION
 from cage_lightning.system.atomic import write_atomic
@@ -35,6 +37,7 @@ FACTS = pa.schema(
         "content": pa.binary(32),
         "pixels": pa.binary(32),
         "grey": pa.binary(GREY_SIZE**2),
+        "finer": pa.binary(SIZE**2),
         "width": pa.int32(),
         "height": pa.int32(),
         "mode": pa.string(),
@@ -121,7 +124,8 @@ def read_parts(parts: Sequence[Path], columns: Sequence[str]) -> pa.Table:
 
 def _key(rows: Annotations, states: Sequence[str], image_size: int | None) -> str:
     box = None if rows.box is None else rows.box.tolist()
-    return _digest(json.dumps([VERSION, rows.path.tolist(), box, states, image_size]).encode())
+    made_of = [VERSION, FACTS.names, rows.path.tolist(), box, states, image_size]
+    return _digest(json.dumps(made_of).encode())
 
 
 def _digest(content: bytes) -> str:
@@ -155,6 +159,7 @@ def _look_at(root: Path, path: str, image_size: int | None) -> dict[str, Any]:
         "content": hashlib.sha256(content).digest(),
         "pixels": hashlib.sha256(repr(rgb.size).encode() + rgb.tobytes()).digest(),
         "grey": grey_thumbnail(rgb),
+        "finer": detail_thumbnail(rgb),
         "width": rgb.width,
         "height": rgb.height,
     }

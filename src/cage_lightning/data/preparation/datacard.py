@@ -13,9 +13,11 @@ import pyarrow.compute as pc
 
 from cage_lightning.affectnet_statistics import AFFECTNET_TRAINING
 from cage_lightning.data.annotations import Annotations
+from cage_lightning.data.preparation.altered import DETAIL, WHOLE
 from cage_lightning.data.preparation.checking import Checked
+from cage_lightning.data.preparation.coarse import SIZE
 from cage_lightning.data.preparation.duplicates import GREY_LEVELS
-from cage_lightning.data.preparation.leakage import Duplicates
+from cage_lightning.data.preparation.leakage import ALTERED_UP_TO, Duplicates
 from cage_lightning.system.markdown import markdown_table
 
 _TRAIN = tuple(row.samples for row in AFFECTNET_TRAINING.values())
@@ -65,10 +67,16 @@ def describe(
         "reencoded": image_size,
         "splits": {name: _describe_split(dataset, name, split) for name, split in splits.items()},
         "duplicates": duplicates.counts(),
+        "altered_from": duplicates.altered_from,
         "leakage": {
             "same": duplicates.leaks(("bytes", "pixels")),
             "same or near": duplicates.leaks(("bytes", "pixels", "near")),
-        },
+        }
+        | (
+            {"same, near or altered": duplicates.leaks(duplicates.kinds)}
+            if "altered" in duplicates.kinds
+            else {}
+        ),
     }
 
 
@@ -139,7 +147,13 @@ _KINDS = {
     "bytes": "the same file",
     "pixels": "other files, the same pixels",
     "near": "nearly the same",
+    "altered": "altered: mirrored, lightened, cropped, shifted or turned",
 }
+
+
+_NOT_SEARCHED = (
+    f"Altered copies were not looked for: there are more than {ALTERED_UP_TO:,} pictures."
+)
 
 
 def render(card: Mapping[str, Any]) -> str:
@@ -188,8 +202,13 @@ def render(card: Mapping[str, Any]) -> str:
     )
     lines += [
         "",
+        "Of k pictures with the same file, pixels or grey picture there are k - 1 pairs, and every",
+        "two that are nearly the same are one; two groups of such pictures have one altered pair",
+        "at most. The second table counts pictures, each once.",
+        "",
         "Nearly the same: grey pictures of 16 x 16 pixels, less their mean, differ by at most",
         f"{GREY_LEVELS:g} of 255 (root mean square).",
+        *_about_altered(card["altered_from"]),
     ]
     for name, s in splits.items():
         lines += ["", f"## The {name} split", ""]
@@ -214,6 +233,19 @@ def render(card: Mapping[str, Any]) -> str:
             ],
         )
     return "\n".join(lines) + "\n"
+
+
+def _about_altered(level: float | None) -> list[str]:
+    """What the word stands for; `level` is that of the detail, see `Duplicates.altered_from`."""
+    if level is None:
+        return [_NOT_SEARCHED]
+    lines = [
+        f"Altered: grey pictures of {SIZE} x {SIZE} pixels, brought into register, correlate by",
+        f"{WHOLE:g} or more, and their fine detail by {level:g} or more.",
+    ]
+    if level > DETAIL:
+        lines.append(f"It would be {DETAIL:g} if fewer pictures that are no copies looked alike.")
+    return lines
 
 
 def _table(header: Sequence[Any], rows: Sequence[Sequence[Any]]) -> list[str]:

@@ -1,9 +1,10 @@
-"""Which pictures of a dataset are the same: byte for byte, pixel for pixel, or nearly.
+"""Which pictures of a dataset are the same: byte for byte, pixel for pixel, nearly, or altered.
 
 Two pictures are nearly the same if their 16 x 16 grey pictures, each with its own mean brightness
 taken off, differ by at most `GREY_LEVELS` of 255 (root mean square). A JPEG of quality 20 is up to
 3 levels from its original of 64 x 64 pixels, and less from a larger one. There is no hash of
-gradients: where a picture is flat, its bits are noise, and it would pass over copies.
+gradients: where a picture is flat, its bits are noise, and it would pass over copies. What was
+mirrored, lightened or cropped is found in another way, see `altered`.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-Kind = Literal["bytes", "pixels", "near"]
-KINDS: tuple[Kind, ...] = ("bytes", "pixels", "near")
+Kind = Literal["bytes", "pixels", "near", "altered"]
+KINDS: tuple[Kind, ...] = ("bytes", "pixels", "near", "altered")
 GREY_LEVELS = 4.0
 GREY_SIZE = 16
 
@@ -33,16 +34,20 @@ class Pair(NamedTuple):
     """Two pictures that are the same.
 
     Attributes:
-        kind: ``bytes``, ``pixels`` (other bytes) or ``near`` (other pixels).
+        kind: ``bytes``, ``pixels`` (other bytes), ``near`` (other pixels) or ``altered``.
         first: Number of a picture.
         second: Number of another one, greater than `first`.
-        difference: Of their grey pictures, see `GREY_LEVELS`; 0 unless ``near``.
+        difference: Of their grey pictures, see `GREY_LEVELS`; 0 of the first two kinds.
+        detail: Correlation of their fine detail, see `altered`; None of the other kinds.
+        mirrored: Whether one is the mirror picture of the other; only of ``altered``.
     """
 
     kind: Kind
     first: int
     second: int
     difference: float
+    detail: float | None = None
+    mirrored: bool = False
 
 
 def grey_thumbnail(rgb: Image.Image) -> bytes:
@@ -56,7 +61,7 @@ def find_duplicates(
     pixels: npt.NDArray[np.bytes_],
     grey: npt.NDArray[np.uint8],
 ) -> list[Pair]:
-    """Pictures that occur more than once.
+    """Pictures that occur more than once, by all kinds but ``altered``.
 
     Of pictures with the same bytes, pixels or grey picture, each further one is paired with the
     first one only, so that k copies give k - 1 pairs, and only the first one is compared further.
@@ -77,7 +82,7 @@ def find_duplicates(
         rest = np.setdiff1d(rest, pairs[:, 1])
     same_bytes, same_pixels, same_grey = repeated
     pairs = np.concatenate([same_grey, rest[_candidates(grey[rest])]])
-    differences = _differences(grey, pairs)
+    differences = grey_differences(grey, pairs)
     near = zip(pairs.tolist(), differences.tolist(), strict=True)
     return [
         *(Pair("bytes", a, b, 0.0) for a, b in same_bytes.tolist()),
@@ -128,7 +133,7 @@ def _candidates(grey: npt.NDArray[np.uint8]) -> Index:
     return pairs
 
 
-def _differences(grey: npt.NDArray[np.uint8], pairs: Index) -> npt.NDArray[np.float64]:
+def grey_differences(grey: npt.NDArray[np.uint8], pairs: Index) -> npt.NDArray[np.float64]:
     """The differences ``[P]`` of pairs ``[P, 2]`` of grey pictures, see `GREY_LEVELS`."""
     differences = np.empty(len(pairs))
     for start in range(0, len(pairs), _AT_ONCE):

@@ -70,6 +70,7 @@ def page(
     table: FilledTable,
     runs: Sequence[Run],
     unfinished: Sequence[UnfinishedRun],
+    photographs: bool = False,
 ) -> str:
     """The page of an experiment as HTML; the same input gives the same bytes.
 
@@ -78,6 +79,7 @@ def page(
         runs: All finished runs; the figures in their folders are embedded, made smaller where they
             would together take more than 6.6 MB.
         unfinished: Listed with the last lines of their logs.
+        photographs: Show the pictures of samples also where they are not drawn.
 
     Files that are no figures, and links that lead out of their run folder, are named instead of
     shown.
@@ -108,9 +110,17 @@ def page(
         explanation=EXPLANATION,
         metrics=table.headings,
         sections=[
-            _section(names[run.folder], run, budget if run in shown else None)
+            _section(
+                names[run.folder],
+                run,
+                budget if run in shown else None,
+                [name for name in _FIGURES if name != _SHEET or photographs or run.drawn],
+            )
             for run in _with_progress(runs)
         ],
+        without_photographs=any(
+            not (photographs or run.drawn) and _figure(run, _SHEET).is_file() for run in shown
+        ),
         left_out=[
             f"{names[run.folder]}/{path.relative_to(run.folder)}"
             for run in everything
@@ -159,8 +169,8 @@ def _with_figures(runs: Sequence[Run]) -> Sequence[Run]:
     return list(first.values())
 
 
-def _section(name: str, run: Run, budget: float | None) -> _Section:
-    """The section of a run; `budget` is the size of its figures, None leaves them out."""
+def _section(name: str, run: Run, budget: float | None, figures: Sequence[str]) -> _Section:
+    """The section of a run with some of `_FIGURES`, which take `budget`; None leaves them out."""
     not_shown: list[str] = []
     return _Section(
         name=name,
@@ -170,13 +180,19 @@ def _section(name: str, run: Run, budget: float | None) -> _Section:
             embed_svg(title, chart, SIZE)
             for title, chart in learning_curves(read_curves(run.folder)).items()
         ],
-        figures=[] if budget is None else list(_figures(run, budget, not_shown)),
+        figures=[] if budget is None else list(_figures(run, figures, budget, not_shown)),
         figures_left_out=budget is None,
         not_shown=not_shown,
     )
 
 
-def _figures(run: Run, budget: float, not_shown: list[str]) -> Iterator[Embedded]:
+def _figure(run: Run, name: str) -> Path:
+    return run.folder / "figures" / f"{name}.png"
+
+
+def _figures(
+    run: Run, names: Sequence[str], budget: float, not_shown: list[str]
+) -> Iterator[Embedded]:
     """The figures in the run folder, and Figure 11 of a run that was evaluated on other datasets.
 
     Adds to `not_shown` why a file cannot be shown.
@@ -184,8 +200,8 @@ def _figures(run: Run, budget: float, not_shown: list[str]) -> Iterator[Embedded
     if len(run.evaluations) > 1 and (compared := read_affect(run.evaluations)):
         figure, _ = absolute_errors({evaluation.source: file for evaluation, file in compared})
         yield embed("Absolute error across datasets (Figure 11)", figure, budget * _SHARE)
-    for key, title in _FIGURES.items():
-        file = run.folder / "figures" / f"{key}.png"
+    for key in names:
+        file, title = _figure(run, key), _FIGURES[key]
         if is_inside(run.folder, file):
             sheet = key == _SHEET
             try:

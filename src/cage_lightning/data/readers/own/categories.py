@@ -135,6 +135,9 @@ def space_of(samples: Samples, rules: Rules, order: tuple[str, ...]) -> LabelSpa
         shown = ", ".join(f"{name} ({counts[name]})" for name in order)
         how = "as set" if given else "sorted"
         logger.info("categories in the order of the outputs, %s: %s", how, shown)
+        if any(text != name for text, name in rules.renamed.items()):
+            mapped = ", ".join(f"{text!r} is {name}" for text, name in rules.renamed.items())
+            logger.info("as data.categories says, %s", mapped)
     return space
 
 

@@ -52,6 +52,7 @@ class OwnData:
 
     def __init__(self, samples: Samples, rules: Rules, skip: bool) -> None:
         self.group_by = group_of(samples, rules)
+        self._named = frozenset(samples.picture)
         samples = without_left_out(samples, rules)
         order = order_of(samples, rules)
         refuse_names(samples, rules, order)
@@ -67,7 +68,6 @@ class OwnData:
             for row in sorted(bad):
                 samples.leave_out(row, "wrong row")
             samples.left_out["train", "wrong row"] += count - len(bad)
-        self._named = frozenset(samples.picture)
         sound = np.array([row not in bad for row in range(len(samples))], dtype=bool)
         self.samples = _with_labels(samples, sound)
         self.space = space_of(self.samples, rules, order)

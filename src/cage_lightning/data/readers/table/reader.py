@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,14 +11,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cage_lightning.data.files import is_plain
 from cage_lightning.data.readers.samples import NO_SPLIT, NOTHING, SPLIT_NAMES, Samples
 from cage_lightning.data.readers.table.columns import Columns, find_columns, is_guessed, plain
 from cage_lightning.data.readers.table.formats import JOINT, RawTable, open_table
+from cage_lightning.data.readers.table.paths import below, problem_of, slashes
 from cage_lightning.errors import ConfigError
 from cage_lightning.system.delimited import with_point
 
-_DRIVE = re.compile(r"[A-Za-z]:/")
 _BOX_NUMBER = re.compile(r"[^\s,;()\[\]]+")
 
 
@@ -119,13 +117,13 @@ class _Reader:
         return text.casefold() in NOTHING or _whole(text) in self.meaning.missing
 
     def _read_pictures(self) -> None:
-        strip = None if self.meaning.strip is None else _slashes(self.meaning.strip).rstrip("/")
+        strip = None if self.meaning.strip is None else slashes(self.meaning.strip).rstrip("/")
         for row, text in enumerate(self._texts("picture")):
-            path = _below(self.root, _slashes(text), strip)
+            path = below(self.root, slashes(text), strip)
             self.found.picture[row] = path
             if text == "":
                 self.found.refuse(row, "picture", text, "names no picture")
-            elif problem := _problem(self.root, path):
+            elif problem := problem_of(self.root, path):
                 self.found.refuse(row, "picture", text, problem)
 
     def _read_splits(self, split: str) -> None:
@@ -263,38 +261,6 @@ def _number(text: str) -> float | None:
 def _whole(text: str) -> str:
     """A whole number without the fraction that programs write where cells are missing."""
     return re.sub(r"^([+-]?\d+)\.0+$", r"\1", text)
-
-
-def _slashes(path: str) -> str:
-    path = re.sub(r"(?<!^)(?<!:)/+", "/", path.replace("\\", "/"))
-    return re.sub(r"^(\./)+", "", path)
-
-
-def _below(root: Path, path: str, strip: str | None) -> str:
-    """A path relative to the root, if it lies below it or below the folder to take away."""
-    folders = [str(root), os.path.realpath(root)]
-    if strip:
-        folders.insert(0, strip)
-    for folder in (_slashes(one) for one in folders):
-        start = path[: len(folder) + 1]
-        same = start.casefold() == f"{folder}/".casefold() if _DRIVE.match(path) else None
-        if same or start == f"{folder}/":
-            return path[len(folder) + 1 :].lstrip("/")
-    return path
-
-
-def _problem(root: Path, path: str) -> str | None:
-    """Why a path is refused; None if it is not."""
-    if path.startswith("/") or _DRIVE.match(path):
-        return (
-            f"is an absolute path outside {root}: name the folder to take away, with / between "
-            "folders, as data.strip=FOLDER, or set data.root"
-        )
-    if re.match(r"[A-Za-z][\w+.-]*://", path):
-        return "is an address: load the pictures down, and name their files"
-    if not is_plain(path):
-        return f"is not a path below {root}"
-    return None
 
 
 def _texts_in(meaning: Meaning) -> list[str]:
