@@ -72,7 +72,7 @@ def test_help_shows_the_choices_of_a_folder_of_ones_own(called: Called, tmp_path
         (tmp_path / "own" / name).write_text("seed: 1\n")
     _, out, _ = called("train", "--config-dir", "own", "--help")
     assert "loss: combined, discrete, focal, va" in out
-    assert "experiment: finetune_timm, mine, quick_cpu" in out
+    assert "experiment: fer2013, finetune_timm, mine, quick_cpu" in out
 
 
 def test_help_imports_neither_torch_nor_a_plugin() -> None:
