@@ -74,7 +74,8 @@ def test_every_choice_says_its_name(group: str, name: str) -> None:
     # A choice may begin with another one, so its own file has to come last.
     file = OmegaConf.load(CONF_DIR / group / f"{name}.yaml")
     assert isinstance(file, DictConfig)
-    expected = "${model.name}" if name == "timm" else name
+    of_their_own = {"timm": "${model.name}", "table": "${data.name}", "folders": "${data.name}"}
+    expected = of_their_own.get(name, name)
     assert OmegaConf.to_container(file.choices) == {group: expected}
     assert file.get("defaults", ["_self_"])[-1] == "_self_" or group == "protocol"
 

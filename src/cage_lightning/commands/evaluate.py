@@ -44,7 +44,9 @@ log = logging.getLogger(__name__)
 
 
 _OF_TRAINING = {
-    "data": {"selection", "holdout_fraction", "balance", "class_weights"},
+    "data": {
+        *("selection", "holdout_fraction", "balance", "class_weights", "soft_labels", "copies"),
+    },
     "trainer": OF_TRAINING,
     "warmup": {""},
 }

@@ -33,7 +33,9 @@ from cage_lightning.system.storage import check_writable
 log = logging.getLogger(__name__)
 
 _OF_THE_MODEL = ("image_size", "margin")
-_OF_TRAINING = ("selection", "holdout_fraction", "balance", "class_weights", "seed")
+_OF_TRAINING = (
+    *("selection", "holdout_fraction", "balance", "class_weights", "soft_labels", "copies", "seed"),
+)
 
 
 def export(config: DictConfig) -> Path:

@@ -63,7 +63,7 @@ class Origin:
                 f"{refused}, and that was the test split (data.selection=test), which the scores "
                 "are of: leave calibrate out"
             )
-        held_out = self.splitting["selection"] == "holdout"
+        held_out = self.splitting["selection"] in ("holdout", "own")
         if held_out and any(one != self.splitting for one in self.splittings):
             raise ConfigError(
                 f"{refused}, and these runs held out different samples, which the others were "

@@ -30,16 +30,9 @@ from cage_lightning.data.preparation.checking import (
 from cage_lightning.data.preparation.datacard import describe, fault_rows, render
 from cage_lightning.data.preparation.leakage import Duplicates
 from cage_lightning.data.readers.faults import Fault
+from cage_lightning.data.release_files import fingerprint_of, release_files
 from cage_lightning.data.source import Source
-from cage_lightning.data.store import (
-    About,
-    Store,
-    fingerprint_of,
-    knows_copies,
-    read_about,
-    release_files,
-    write_store,
-)
+from cage_lightning.data.store import About, Store, knows_copies, read_about, write_store
 from cage_lightning.errors import ConfigError, DataError
 from cage_lightning.runs.log import start_logging
 from cage_lightning.system.atomic import locked, write_atomic, write_csv

@@ -11,9 +11,7 @@ each, so that a row is complete for whoever reads Arrow. The schema's metadata t
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -27,6 +25,7 @@ import pyarrow as pa
 from cage_lightning.data.annotations import Annotations
 from cage_lightning.data.files import OnError
 from cage_lightning.data.packed import METADATA_KEY, REMEDY, PackedPictures, map_table
+from cage_lightning.data.release_files import fingerprint_of, release_files
 from cage_lightning.errors import DataError
 from cage_lightning.labels import LabelSpace
 from cage_lightning.system.atomic import replacing
@@ -239,52 +238,6 @@ def read_store(file: Path, root: Path) -> tuple[Annotations, About]:
     if damaged:
         raise DataError(f"{file} is damaged (the annotations have changed): {REMEDY}")
     return table, about
-
-
-def release_files(root: Path, without: Path) -> dict[str, str]:
-    """The visible files below a folder: path -> size and time of change.
-
-    Links to folders are followed, each folder is visited once.
-
-    Args:
-        root: The folder.
-        without: A folder that is passed over, the store itself.
-    """
-    files: dict[str, str] = {}
-    seen: set[tuple[int, int]] = set()
-    if without.is_dir():
-        seen.add(_identity(without))
-
-    def visit(folder: str, prefix: str) -> None:
-        if _identity(folder) in seen:
-            return
-        seen.add(_identity(folder))
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if entry.name[0] == ".":
-                    continue
-                try:
-                    is_folder, state = entry.is_dir(), entry.stat()
-                except OSError:  # a link that leads nowhere, or to itself
-                    files[prefix + entry.name] = ""
-                    continue
-                if is_folder:
-                    visit(entry.path, f"{prefix}{entry.name}/")
-                else:
-                    files[prefix + entry.name] = f"{state.st_size} {state.st_mtime_ns}"
-
-    visit(str(root), "")
-    return files
-
-
-def fingerprint_of(files: Mapping[str, str]) -> str:
-    """SHA-256 (hex) over names, sizes and times of change of the files of a release."""
-    return hashlib.sha256(os.fsencode("\n".join(sorted(map("\0".join, files.items()))))).hexdigest()
-
-
-def _identity(folder: str | Path) -> tuple[int, int]:
-    state = Path(folder).stat()
-    return state.st_dev, state.st_ino
 
 
 def _columns(table: Annotations) -> dict[str, pa.Array]:

@@ -29,7 +29,8 @@ def stratified_holdout(
 
     With groups, all rows of a group come to one side, and the shares are those that whole groups
     come nearest to: in an order drawn with the seed, a group is held out where that brings the
-    counts of the classes nearer to their shares.
+    counts of the classes nearer to their shares. Of a class that would have no row there, the
+    smallest of its groups is held out, if it has two or more.
 
     Args:
         category: int64 ``[N]``, or multi-hot ``[N, K]``: then a row counts for the rarest of its
@@ -107,6 +108,10 @@ def _draw_groups(
         if with_it.sum() < without.sum() and len(held) < len(names) - 1:
             held.append(one)
             missing = missing - counts[one]
+    for k in range(len(classes)):
+        rest = [one for one in order.tolist() if counts[one, k] and one not in held]
+        if not counts[held, k].any() and len(rest) > 1:
+            held.append(min(rest, key=lambda one: counts[one].sum()))
     return np.flatnonzero(np.isin(number, held or order[:1]))
 
 

@@ -15,14 +15,8 @@ from PIL import Image
 from cage_lightning.data import store as store_module
 from cage_lightning.data.annotations import Annotations
 from cage_lightning.data.images import decode_image
-from cage_lightning.data.store import (
-    About,
-    Store,
-    fingerprint_of,
-    read_store,
-    release_files,
-    write_store,
-)
+from cage_lightning.data.release_files import fingerprint_of, release_files
+from cage_lightning.data.store import About, Store, read_store, write_store
 from cage_lightning.errors import DataError
 from cage_lightning.labels import AFFECTNET_7, AFFECTNET_8, EMOTIC
 from tests.bit_flips import reads_of_flipped

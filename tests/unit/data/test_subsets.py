@@ -149,3 +149,13 @@ def test_rows_that_are_not_annotated_are_held_out_like_a_class_and_never_balance
     assert np.bincount(category[held] + 1).tolist() == [4, 4, 0, 0, 1]
     known = np.array([0] * 20 + [3] * 5)
     assert (balanced_subset(category, 0) - 20).tolist() == balanced_subset(known, 0).tolist()
+
+
+def test_every_class_of_two_groups_is_on_both_sides() -> None:
+    category = np.repeat(np.arange(3), 80)  # a person shows one expression, 40 or 20 times
+    group = np.array(
+        [f"person {k} {row // (40 if k else 20)}" for k in range(3) for row in range(80)]
+    )
+    train, held = stratified_holdout(category, 0.2, 0, group)
+    assert np.bincount(category[held]).tolist() == [20, 40, 40]
+    assert set(category[train].tolist()) == {0, 1, 2}
