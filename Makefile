@@ -8,9 +8,6 @@ SUDO := $(shell test "$$(id -u)" = 0 || echo sudo --preserve-env=PATH,OMP_NUM_TH
 # Where it is set, every start of Python compiles the whole package again, a second and a half each.
 unexport PYTHONDONTWRITEBYTECODE
 
-# Workers for tests that wait for processes as long as they compute: two for each core.
-WAITING := $(shell cores=$$(nproc); echo $$(( cores < 4 ? 2 * cores : 8 )))
-
 .DEFAULT_GOAL := help
 .PHONY: help setup demo demo-predict table6-demo test test-slow setup-page test-page setup-slurm test-slurm lint types format static wheel clean
 
@@ -40,7 +37,7 @@ test: $(READY) ## Run the test suite
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'not slow and not slurm' -n auto --maxprocesses 8 --dist worksteal
 
 test-slow: $(READY) ## Run the slow tests: kills and resumes, two processes, every backbone, the wheel
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'slow and not browser' -n $(WAITING) --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'slow and not browser' -n auto --maxprocesses 8 --dist worksteal
 
 setup-page: $(READY) ## Install Chromium (Debian, as root or with sudo) if it is missing
 	command -v chromium > /dev/null || { $(SUDO) apt-get update --quiet && $(SUDO) apt-get install --yes --no-install-recommends chromium; }
