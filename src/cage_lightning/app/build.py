@@ -42,12 +42,16 @@ def build(node: Any, **arguments: Any) -> Any:
     Raises:
         CageError: As raised by what is built; ConfigError for settings that it does not take.
     """
-    if not isinstance(node, DictConfig) or node.get("_target_") is None:
-        raise ConfigError(f"there is no _target_ in {shown(node)}: choose a file that defines it")
+    _check_target(node)
     check_settings(node, given=arguments)
     with naming(node):
         built = instantiate(node, _convert_="all", **arguments)
     return naming_later(built, node) if node.get("_partial_", False) else built
+
+
+def _check_target(node: Any) -> None:
+    if not isinstance(node, DictConfig) or node.get("_target_") is None:
+        raise ConfigError(f"there is no _target_ in {shown(node)}: choose a file that defines it")
 
 
 def check(config: DictConfig) -> None:
@@ -235,6 +239,7 @@ def module_for_weights(config: DictConfig, space: LabelSpace, file: Path) -> Exp
 
 
 def _mode(node: DictConfig) -> type[ExpressionModule]:
+    _check_target(node)
     return get_class(node._target_)
 
 
@@ -251,6 +256,7 @@ def _check_labels(mode: type[ExpressionModule], data: ExpressionData) -> None:
 
 def _loss(config: DictConfig, data: ExpressionData) -> nn.Module:
     """The loss, with the weights of the categories if it takes any."""
+    _check_target(config.loss)
     # Older configs repeat the setting there.
     if config.loss.get("class_weights", config.data.class_weights) != config.data.class_weights:
         raise ConfigError("loss.class_weights has no effect: set data.class_weights")

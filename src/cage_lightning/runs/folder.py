@@ -49,6 +49,11 @@ class RunFolder:
             ConfigError: The group, the tag or a choice cannot be part of a folder's name, or
                 `choices` lacks a name.
         """
+        if not isinstance(config.choices, DictConfig):
+            raise ConfigError(
+                f"choices={config.choices}: it holds the names of what was chosen, which the files "
+                "of conf/ give: leave it out"
+            )
         folder = cls._named(config, config.choices.model)
         older = cls._named(config, TIMM)
         return older if folder.stage == "new" and older._holds(config) else folder

@@ -134,6 +134,9 @@ def test_thousands_of_wrong_overrides(name: str, count: int, seed: int) -> None:
 REFUSED = {
     "optimizer.lr=abc": "optimizer.lr=abc: a number is needed",
     "module=nan": "module=NaN: choose it with loss=",
+    "choices=${seed}": "choices=0: it holds the names of what was chosen",
+    "loss._target_=null": "there is no _target_ in",
+    "module._target_=null": "there is no _target_ in",
     "seed=-1": "seed=-1 is not between 0 and 4294967295",
     "warmup=7": "warmup=7.0 is not between 0 and 1",
     "warmup=nan": "warmup=nan is not between 0 and 1",
