@@ -2,7 +2,8 @@
 
 Run it by hand: ``python benchmarks/prepare.py``. It takes about five minutes on two cores and 2 GB
 in the temporary folder. It writes an AffectNet release of 2021 there from a few drawn faces, each
-picture under a different light, so that there are no duplicates. It packs the release without a
+picture under a different light, so that there are no duplicates but altered copies, the worst case
+for the search of those. It packs the release without a
 break, and again with three SIGKILLs at random moments: both stores must have the same bytes. Then
 new processes load the first batch from the store and from the single files in turn, and the median
 of the repeats is printed. All files are in the page cache by then. Memory is the peak resident set

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from cage_lightning.errors import ConfigError, DivergedError
 from cage_lightning.labels import LabelSpace
-from cage_lightning.predictions.matching import matched
+from cage_lightning.predictions.matching import Meaning, matched
 from cage_lightning.training_statistics import TrainingStatistics
 
 Floats = npt.NDArray[np.float64]
@@ -76,7 +76,17 @@ def common_space(
     Raises:
         ConfigError: They have nothing in common, or the mapping is wrong.
     """
-    meaning = matched(model, data, mapping)
+    return _shared(model, data, matched(model, data, mapping))
+
+
+def _shared(model: LabelSpace, data: LabelSpace, meaning: Meaning) -> LabelSpace:
+    """See `common_space`.
+
+    Args:
+        model: The label space of the model.
+        data: The label space of the data.
+        meaning: What each category of the model is in the data.
+    """
     same = meaning == {name: name for name in data.categories}
     if same and replace(model, categories=data.categories) == data:  # in whatever order
         return data
@@ -126,13 +136,14 @@ def predictions_of(
         ConfigError: The label spaces have nothing in common, or the mapping is wrong.
         DivergedError: An output is not finite.
     """
-    space = common_space(model_space, data_space, mapping)
+    meaning = matched(model_space, data_space, mapping)
+    space = _shared(model_space, data_space, meaning)
     for values in (logits, affect_pred):
         if values is not None:
             _check_finite(ids, values)
-    meaning = [*matched(model_space, data_space, mapping).values()]
+    named = [*meaning.values()]
     outputs = [
-        [k for k, name in enumerate(meaning) if name == category] for category in space.categories
+        [k for k, name in enumerate(named) if name == category] for category in space.categories
     ]
     labels = [data_space.categories.index(name) for name in space.categories]
     dimensions = [model_space.dimensions.index(name) for name in space.dimensions]

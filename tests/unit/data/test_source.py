@@ -15,6 +15,7 @@ from cage_lightning.app import build
 from cage_lightning.data import datasets
 from cage_lightning.data.source import Source
 from cage_lightning.errors import CageError, ConfigError
+from cage_lightning.report import runs
 from tests.conftest import composed
 
 OLDER = sorted((Path(__file__).parents[2] / "golden/run_479195c/configs").glob("*.yaml"))
@@ -88,3 +89,8 @@ def test_a_data_set_that_does_not_exist() -> None:
         config.data._target_ = "cage_lightning.data.datasets.Nothing"
     with pytest.raises(CageError, match=r"data\._target_=.*Nothing: there is no such class"):
         build.build_data(config)
+
+
+def test_a_report_knows_which_data_sets_are_drawn() -> None:
+    drawn = {f"{s.__module__}.{s.__qualname__}" for s in SOURCES if getattr(s, "drawn", False)}
+    assert drawn == set(runs._DRAWN)
