@@ -12,6 +12,7 @@ from typing import Any
 
 import lightning.pytorch as pl
 from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.accelerators import CPUAccelerator
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities.exceptions import SIGTERMException
@@ -52,6 +53,7 @@ from cage_lightning.runs.slurm import one_decision, restarted
 from cage_lightning.runs.waiting import wait_for_run
 from cage_lightning.runs.wandb_agent import run_id
 from cage_lightning.system.atomic import write_atomic
+from cage_lightning.system.machine import keep_freed_memory
 from cage_lightning.system.paths import local_path
 from cage_lightning.system.storage import check_writable, room_for
 
@@ -220,6 +222,8 @@ def _assemble(
         enable_checkpointing=bool(arguments["callbacks"]),
         **arguments,
     )
+    if isinstance(trainer.accelerator, CPUAccelerator):
+        keep_freed_memory()
     return trainer, module, data
 
 

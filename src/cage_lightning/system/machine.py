@@ -1,11 +1,17 @@
-"""The CPUs that a process may use."""
+"""What a process may use of its machine: CPUs, and memory that it has had before."""
 
 from __future__ import annotations
 
+import ctypes
 import os
+import sys
 
 MOST_WORKERS = 4
 """The decoding processes of a loader where nothing says how many, if there are as many CPUs."""
+
+
+# Numbers of parameters, as <malloc.h> has them.
+_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 
 
 def usable_cpus() -> int:
@@ -16,3 +22,16 @@ def usable_cpus() -> int:
     """
     has_share = hasattr(os, "sched_getaffinity")
     return len(os.sched_getaffinity(0)) if has_share else os.cpu_count() or 1
+
+
+def keep_freed_memory() -> None:
+    """Have the C library keep what is freed, for the process to use again.
+
+    It would return large blocks to the system, and every step of a training on the CPU would wait
+    for the same blocks to be mapped and cleared again. Only glibc can be told so; elsewhere nothing
+    changes.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is not None:
+        mallopt(_M_MMAP_MAX, 0)
+        mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
