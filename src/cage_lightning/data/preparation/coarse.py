@@ -123,12 +123,18 @@ class Coarse:
         self, grey: npt.NDArray[np.uint8], pairs: Pairs, across: Floats, row: int
     ) -> Floats:
         """Correlation ``[P]`` of what no motion of either picture explains."""
+        seen, place = np.unique(pairs.second, return_inverse=True)  # each is in many pairs
+        there_of = np.empty((len(seen), *across.shape[1:]), np.float32)
+        for start in range(0, len(seen), _COLUMNS):
+            part = slice(start, start + _COLUMNS)
+            there_of[part] = self.tangents(grey[seen[part]])
         values = [np.empty(0, np.float32)]
         for start in range(0, len(pairs.first), _COLUMNS):
-            first, second, mirrored = (column[start : start + _COLUMNS] for column in pairs)
+            part = slice(start, start + _COLUMNS)
+            first, second, mirrored = (column[part] for column in pairs)
             side = np.where(mirrored[:, None], _mirror(), np.float32(1))
             both = np.stack([self.points[first], self.points[second] * side], axis=1)
-            here, there = across[first - row], self.tangents(grey[second]) * side[:, None]
+            here, there = across[first - row], there_of[place[part]] * side[:, None]
             left, right = _without(both, np.concatenate([here, there], axis=1)).swapaxes(0, 1)
             values.append((_unit(left) * _unit(right)).sum(axis=1))
         return np.concatenate(values)
