@@ -18,6 +18,9 @@ NEEDS_CHROMIUM = [
     ),
 ]
 
+PATIENCE_MS = 120_000
+"""Until what is waited for counts as missing: the machine may be busy."""
+
 
 @contextmanager
 def started(*options: str) -> Iterator[Any]:

@@ -19,7 +19,7 @@ from cage_lightning.faces.face import Face, Faces, Picture
 from cage_lightning.labels import AFFECTNET_8, EMOTIC, LabelSpace
 from cage_lightning.server.http import MEGABYTE, PageServer
 from cage_lightning.server.looking import Looker
-from tests.chromium import NEEDS_CHROMIUM, started
+from tests.chromium import NEEDS_CHROMIUM, PATIENCE_MS, started
 
 pytestmark = NEEDS_CHROMIUM
 
@@ -94,6 +94,7 @@ def opened(browser: Any, server: PageServer) -> Iterator[Open]:
         context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
         contexts.append(context)
         page = context.new_page()
+        page.set_default_timeout(PATIENCE_MS)
         page.on("console", lambda message: messages.append(message.text))
         page.on("pageerror", lambda error: messages.append(str(error)))
         page.on("request", lambda asked: messages.append(asked.url))
@@ -310,6 +311,7 @@ def test_models_of_other_kinds(
     with PageServer("127.0.0.1", 0, told, "other", LIMIT) as listening:  # type: ignore[arg-type]
         threading.Thread(target=listening.serve_forever).start()
         page = browser.new_page(viewport={"width": width, "height": 900})
+        page.set_default_timeout(PATIENCE_MS)
         errors: list[str] = []
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto(listening.url)
