@@ -209,5 +209,9 @@ def _decide(
 
 
 def _together(log_probability: Floats, groups: list[list[int]]) -> Floats:
-    """The logarithm of the sum of the probabilities in each group of columns, ``[N, groups]``."""
-    return np.stack([np.logaddexp.reduce(log_probability[:, g], axis=1) for g in groups], axis=1)
+    """The logarithm of the sum of the probabilities in each group of columns, ``[N, groups]``.
+
+    The columns lie one after the other, as those of `log_probability[:, columns]` do: the last bit
+    of a sum over eight columns or more depends on it.
+    """
+    return np.stack([np.logaddexp.reduce(log_probability[:, group], axis=1) for group in groups]).T

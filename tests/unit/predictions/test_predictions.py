@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import special
 
 from cage_lightning.errors import ConfigError
 from cage_lightning.labels import AFFECTNET_7, AFFECTNET_8, EMOTIC
@@ -61,6 +62,16 @@ def test_eight_categories_on_seven() -> None:
         counts=list(range(7)),
         affect_by_category=[[k, -k] for k in range(7)],
     )
+
+
+def test_probabilities_stay_the_same_to_the_last_bit() -> None:
+    logits = np.random.default_rng(0).normal(size=(200, 8))
+    truth = np.zeros(200, int), np.zeros((200, 2))
+    ids = np.arange(200).astype(str)
+    found = predictions_of(AFFECTNET_8, logits, None, AFFECTNET_8, ids, *truth)
+    # Outputs taken as columns: the order in which eight of them are added up depends on that.
+    taken = special.log_softmax(logits, axis=1)[:, list(range(8))]
+    np.testing.assert_array_equal(present(found.probability), special.softmax(taken, axis=1))
 
 
 def test_seven_categories_on_eight() -> None:
