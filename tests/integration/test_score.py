@@ -111,7 +111,8 @@ def test_evaluation_across_label_spaces(command: Command, run: Path) -> None:
         "evaluate", f"checkpoint={run}", "data=demo_emotic", *cpu, "output=out", "clip=true", mapped
     )
     scores = json.loads((work / "out/metrics.json").read_text())
-    assert scores["meta"]["trained_on"] == "affectnet8"
+    assert scores["meta"]["trained_on"] == "affectnet8"  # the label space
+    assert scores["meta"]["trained_with"]["data"] == "demo8"
     assert scores["meta"]["label_space"]["name"] == "affectnet8 on emotic"
     assert scores["meta"]["clip"] is True
     assert "test/ccc_arousal" in scores

@@ -112,7 +112,14 @@ def _unreadable(argument: str, parser: OverridesParser) -> str:
         parser.parse_override(f"{key}=1")
     except HydraException:
         return f"cannot read '{argument}': there is no setting '{key}'; `--cfg job` prints them all"
-    if (value[:1], value[-1:]) in (("[", "]"), ("{", "}")):  # quoted as a whole it would be a text
+    brackets = (value[:1], value[-1:])  # quoted as a whole it would be a text
+    if brackets == ("{", "}") and key == "mapping":
+        return (
+            f"cannot read {argument}: in front of a colon only letters from a to z, digits, _ and "
+            "blanks can stand. Write a YAML file with a line for each, as in `Ärger: Anger`, and "
+            "name it: mapping=FILE.yaml"
+        )
+    if brackets in (("[", "]"), ("{", "}")):
         return (
             f"cannot read {argument}: quote the names in it, as in "
             """'data.categories=["Ärger","sehr müde"]'"""

@@ -14,6 +14,7 @@ from cage_lightning.app import build
 from cage_lightning.app.cli import typed_settings
 from cage_lightning.app.lightning_settings import OF_TRAINING
 from cage_lightning.callbacks import progress_bar
+from cage_lightning.commands.export_origin import origin_of
 from cage_lightning.commands.preflight import check_limits, check_pictures
 from cage_lightning.commands.results import (
     FIGURES,
@@ -116,6 +117,7 @@ def evaluate(config: DictConfig) -> dict[str, Any] | None:
             "checkpoint": names if names[1:] else names[0],
             "form": form,
             "trained_on": module.label_space.name,
+            "trained_with": _trained_with(places),
             "mapping": dict(meaning) if shared != data.label_space else None,
             "flip": config.flip,
             "clip": config.clip,
@@ -128,6 +130,14 @@ def evaluate(config: DictConfig) -> dict[str, Any] | None:
     remove_figures(folder, drawn)
     save_results(folder, predictions, content)
     return content
+
+
+def _trained_with(places: list[Path]) -> dict[str, str] | None:
+    """The names of data set, network and so on that the model says; None where it says nothing."""
+    try:
+        return dict(origin_of(places).choices) or None
+    except CheckpointError:  # weights of another program
+        return None
 
 
 def _say_whose_baselines(content: dict[str, Any], module: ExpressionModule) -> None:

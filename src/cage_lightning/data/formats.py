@@ -30,6 +30,11 @@ PICTURE_SUFFIXES = tuple(ending for endings in _ENDINGS.values() for ending in e
 """How the names of pictures end, in lower case: by this a reader finds them in a folder."""
 
 _OF_THE_SYSTEM = {"thumbs.db", "desktop.ini", "ehthumbs.db"}
+_TO_CONVERT = {".heic", ".heif", ".hif"}
+_HEIC = re.compile(rb"....ftyp(heic|heix|heim|heis|hevc|hevx|mif1|msf1)", re.DOTALL)
+TO_CONVERT = "convert it to JPEG"
+"""What to do about a picture as iPhones save it, which Pillow cannot open."""
+
 _PLAIN_ENDING = re.compile(r"\.[a-z][a-z0-9]{0,9}\Z")
 
 
@@ -51,7 +56,8 @@ def other_files(names: Iterable[str]) -> Counter[str]:
 
     Returns:
         ``no picture (.txt)``, by the ending in lower case, -> number of files. Endings of another
-        form than a few letters and digits are not repeated.
+        form than a few letters and digits are not repeated. Behind that of HEIC files stands what
+        to do about them.
     """
     plain = (name.rpartition("/")[2] for name in names)
     return Counter(_reason(name) for name in plain if not is_passed_over(name))
@@ -59,4 +65,14 @@ def other_files(names: Iterable[str]) -> Counter[str]:
 
 def _reason(name: str) -> str:
     ending = _PLAIN_ENDING.search(name.lower())
-    return "no picture" if ending is None else f"no picture ({ending[0]})"
+    return "no picture" if ending is None else f"no picture ({advised(ending[0])})"
+
+
+def advised(ending: str) -> str:
+    """The ending of a name, and behind that of a picture to be converted what to do about it."""
+    return f"{ending}: {TO_CONVERT}" if ending.lower() in _TO_CONVERT else ending
+
+
+def is_heic(content: bytes) -> bool:
+    """Whether the bytes are a picture in HEIC, as iPhones save it."""
+    return _HEIC.match(content) is not None

@@ -84,8 +84,8 @@ def _alike(name: str, ours: Sequence[str], theirs: Sequence[str]) -> str | None:
 
 
 def _named(text: Any, names: Sequence[str], whose: str) -> str:
-    """The category that a text names."""
-    if text in names:
+    """The category that a text names; a whole number is one that is called so."""
+    if text in names or (type(text) is int and str(text) in names):
         return str(text)
     meaning = canonical_category(text) if isinstance(text, str) else None
     alike = [] if meaning is None else _same(meaning, names)

@@ -6,12 +6,15 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from cage_lightning.errors import ConfigError
 from cage_lightning.predictions.table import Categories, Floats, Predictions
 from cage_lightning.scores.scorer import COUNTS, Scorer, point_estimate
-from cage_lightning.scores.videos import VideoScorer
+from cage_lightning.scores.videos import VIDEO, VideoScorer
 
+TOGETHER = ("person", VIDEO)
+"""Groups whose samples are no independent draws; the first that a file names is drawn whole."""
 _CHUNK = 2**20  # weights at a time: 8 MiB
 
 
@@ -68,6 +71,43 @@ def resample_weights(
         yield weights
 
 
+def drawn_whole(predictions: Predictions) -> str | None:
+    """The group of `TOGETHER` that is drawn as a whole; None where each sample is drawn by itself.
+
+    That is so where the file names no such group, or only one person or video.
+    """
+    for name in TOGETHER:
+        known = np.unique(predictions.groups.get(name, ""))
+        if np.count_nonzero(known != "") > 1:
+            return name
+    return None
+
+
+def _weights(
+    files: Sequence[Predictions], resamples: int, rng: np.random.Generator
+) -> Iterator[Floats]:
+    """How often each sample of the files is drawn, ``[R, N]``: by itself, or with its group."""
+    name = next((found for file in files if (found := drawn_whole(file)) is not None), None)
+    if name is None:
+        strata = next((s for file in files if (s := strata_of(file)) is not None), None)
+        yield from resample_weights(len(files[0]), strata, resamples, rng)
+        return
+    groups = next(file.groups[name] for file in files if name in file.groups)
+    alone = np.flatnonzero(groups == "")
+    _, group = np.unique(groups, return_inverse=True)
+    group[alone] = group.max() + 1 + np.arange(len(alone))
+    _, group = np.unique(group, return_inverse=True)
+    for weights in resample_weights(int(group.max()) + 1, None, resamples, rng):
+        yield from _spread(weights, group)
+
+
+def _spread(weights: Floats, group: npt.NDArray[np.int64]) -> Iterator[Floats]:
+    """Weights of groups ``[R, G]`` as those of their samples ``[R, N]``, a few rows at a time."""
+    rows = max(1, _CHUNK // len(group))
+    for start in range(0, len(weights), rows):
+        yield weights[start : start + rows, group]
+
+
 def bootstrap(files: Sequence[Predictions], resamples: int, seed: int) -> list[dict[str, Floats]]:
     """The scores of resamples, the same resamples for all files.
 
@@ -76,7 +116,10 @@ def bootstrap(files: Sequence[Predictions], resamples: int, seed: int) -> list[d
         resamples: Number of resamples.
         seed: Seed of the random draws.
 
-    The scores of `VideoScorer` are those of resamples of whole videos.
+    Where the files name the person or the video of their samples, whole persons or videos are
+    drawn (`drawn_whole`; Field and Welsh, 2007, "Bootstrapping clustered data"), in whatever
+    category; else samples within each category. The scores of `VideoScorer` are always those of
+    whole videos.
 
     Returns:
         For each file float64 ``[resamples]`` by score, NaN where a resample does not define it.
@@ -87,11 +130,9 @@ def bootstrap(files: Sequence[Predictions], resamples: int, seed: int) -> list[d
     if resamples < 1:
         raise ConfigError(f"resamples={resamples}: at least 1 is needed")
     scorers = [Scorer(file) for file in files]
-    strata = next((s for file in files if (s := strata_of(file)) is not None), None)
     rng = np.random.default_rng(seed)
     chunks = [
-        [scorer(weights) for scorer in scorers]
-        for weights in resample_weights(len(files[0]), strata, resamples, rng)
+        [scorer(weights) for scorer in scorers] for weights in _weights(files, resamples, rng)
     ]
     return [
         {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
@@ -133,7 +174,8 @@ def intervals(
 ) -> dict[str, Interval]:
     """Percentile bootstrap intervals of the scores that `point_estimate` has, but for the counts.
 
-    Within each true category as many samples are drawn as there are (`strata_of`).
+    Within each true category as many samples are drawn as there are (`strata_of`), or whole persons
+    or videos where the file names them (`drawn_whole`).
 
     Args:
         predictions: The file.

@@ -9,7 +9,7 @@ from typing import Any
 
 from cage_lightning.predictions.table import Predictions
 from cage_lightning.scores.baselines import baselines, chance
-from cage_lightning.scores.bootstrap import intervals
+from cage_lightning.scores.bootstrap import drawn_whole, intervals
 from cage_lightning.scores.contempt import without_contempt
 from cage_lightning.scores.scorer import point_estimate
 from cage_lightning.system.atomic import write_atomic
@@ -56,9 +56,16 @@ def results_of(
         | {
             "ccc": "unbiased (n - 1), unless the key names another",
             "baselines_know": None if knows is None else knows.source,
-        },
+        }
+        | _whole(predictions),
     }
     return content
+
+
+def _whole(predictions: Predictions) -> dict[str, Any]:
+    """What is drawn as a whole for the intervals, where it is not a sample."""
+    name = drawn_whole(predictions)
+    return {} if name is None else {"resampled": name}
 
 
 def best_baseline(content: Mapping[str, Any], metric: str) -> tuple[str, float] | None:

@@ -235,6 +235,14 @@ def test_of_a_list_the_names_are_to_be_quoted(called: Called) -> None:
     assert OverridesParser.create().parse_override(pasted).value() == ["Ärger", "sehr müde"]
 
 
+def test_a_mapping_that_cannot_be_typed_is_to_be_a_file(called: Called) -> None:
+    code, _, wrong = called("evaluate", "data=demo8", "checkpoint=x", 'mapping={"Ärger": Anger}')
+    assert code == 1
+    assert "Write a YAML file" in wrong
+    assert "mapping=FILE.yaml" in wrong
+    assert "quote" not in wrong
+
+
 def test_what_is_printed_quoted_can_be_pasted_into_a_shell(called: Called) -> None:
     lines = "\n".join(f"printf '%s\\0' {as_text(f'checkpoint={value}')}" for value in ODD + ODD_TOO)
     done = subprocess.run(["sh", "-c", lines], capture_output=True, text=True, check=True)

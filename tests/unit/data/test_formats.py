@@ -12,6 +12,8 @@ from cage_lightning.data.formats import (
     is_picture,
     other_files,
 )
+from cage_lightning.data.images import decode_image
+from cage_lightning.errors import DataError
 
 
 def test_the_endings_are_those_of_the_formats() -> None:
@@ -35,6 +37,14 @@ def test_other_files_are_counted_by_their_endings() -> None:
     names = ["a/1.txt", "2.TXT", "3.heic", "jpg", "4.<b>", "5.", "6.a|b", f"7.{'x' * 40}"]
     assert other_files(names) == {
         "no picture (.txt)": 2,
-        "no picture (.heic)": 1,
+        "no picture (.heic: convert it to JPEG)": 1,
         "no picture": 5,
     }
+
+
+def test_a_photograph_of_an_iphone_is_to_be_converted() -> None:
+    heic = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(50)
+    with pytest.raises(DataError, match="HEIC: convert it to JPEG"):
+        decode_image(heic, 32)
+    with pytest.raises(DataError, match="none of JPEG"):
+        decode_image(heic.replace(b"ftyp", b"free"), 32)

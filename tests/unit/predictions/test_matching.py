@@ -129,3 +129,10 @@ def test_a_mapping_may_be_a_file(tmp_path: Path) -> None:
     for wrong in (str(tmp_path / "none.yaml"), 3):
         with pytest.raises(ConfigError, match="mapping="):
             read_mapping(wrong)
+
+
+@pytest.mark.parametrize("mapping", [{0: "sad", 1: "happy"}, {"0": "sad", "1": "happy"}])
+def test_categories_may_be_numbers(mapping: Any) -> None:
+    numbers = own_space("a", ["0", "1"], [])
+    assert matched(numbers, AFFECTNET_7, mapping) == {"0": "Sadness", "1": "Happiness"}
+    assert matched(AFFECTNET_7, numbers, {"Anger": 1})["Anger"] == "1"

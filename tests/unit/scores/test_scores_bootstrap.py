@@ -11,7 +11,12 @@ from cage_lightning.errors import ConfigError
 from cage_lightning.labels import AFFECTNET_8, EMOTIC
 from cage_lightning.predictions.table import Predictions
 from cage_lightning.scores import COUNTS, intervals, point_estimate
-from cage_lightning.scores.bootstrap import bootstrap, percentile_interval, resample_weights
+from cage_lightning.scores.bootstrap import (
+    bootstrap,
+    drawn_whole,
+    percentile_interval,
+    resample_weights,
+)
 from tests.prediction_samples import of_affect, random_predictions
 from tests.present import present
 
@@ -164,3 +169,27 @@ def test_two_files_share_their_resamples():
     np.testing.assert_array_equal(a["accuracy"], b["accuracy"])
     np.testing.assert_allclose(a["pearson_valence"], b["pearson_valence"])
     assert (a["mse_valence"] != b["mse_valence"]).all()
+
+
+def accuracies(file: Predictions) -> np.ndarray:
+    (scores,) = bootstrap([file], 300, 0)
+    return scores["accuracy"]
+
+
+def test_whole_persons_are_drawn_where_the_file_names_them():
+    file = random_predictions(AFFECTNET_8, 40, seed=1)
+    file = replace(file, groups={"person": np.arange(40).astype(str)})
+    frames = file.select(np.repeat(np.arange(40), 3))  # of each person, all alike
+    np.testing.assert_allclose(accuracies(frames), accuracies(file))
+    assert accuracies(replace(frames, groups={})).std() < 0.8 * accuracies(frames).std()
+
+
+def test_without_a_name_samples_are_drawn_alone():
+    file = random_predictions(AFFECTNET_8, 40, seed=1)
+    named = np.array(["a", "b", *["c"] * 38])
+    assert drawn_whole(replace(file, groups={"person": named})) == "person"
+    nameless = replace(file, groups={"person": np.where(named == "c", "", named)})
+    assert 0.5 < accuracies(nameless).std() / accuracies(file).std() < 2
+    one = np.full(40, "a")
+    assert drawn_whole(replace(file, groups={"person": one, "video": named})) == "video"
+    assert drawn_whole(replace(file, groups={"person": one})) is None

@@ -6,6 +6,7 @@ import logging
 from collections import Counter
 from pathlib import Path
 
+from cage_lightning.data.formats import advised
 from cage_lightning.data.readers.picture_folders import pictures_in, visible_folders
 from cage_lightning.data.readers.samples import SPLIT_NAMES, Samples, in_order
 from cage_lightning.errors import DataError
@@ -64,7 +65,8 @@ def _others(splits: list[tuple[str, Path]]) -> Counter[tuple[str, str]]:
             others = {path for path in folder.iterdir() if path.name[0] != "."}
             for path in others.difference(pictures_in(folder)):
                 found[
-                    split or "train", f"file that is no picture ({path.suffix or 'no suffix'})"
+                    split or "train",
+                    f"file that is no picture ({advised(path.suffix) or 'no suffix'})",
                 ] += 1
     return found
 

@@ -222,7 +222,10 @@ def test_pictures_outside_the_categories_and_folders_without_any_are_counted(tmp
         path.rename(path.with_suffix(".heic"))
     table = read(tmp_path)
     assert len(table) == len(ROWS) - 2
-    assert table.left_out == {"no picture (.heic)": 2, "picture without label": 1}
+    assert table.left_out == {
+        "no picture (.heic: convert it to JPEG)": 2,
+        "picture without label": 1,
+    }
 
 
 def test_a_folder_in_a_category_is_an_error(tmp_path):

@@ -292,3 +292,8 @@ def test_a_store_stands_for_a_table_that_is_not_there(tmp_path: Path) -> None:
     assert away.own_split("test").fingerprint() == before[1].fingerprint()
     with pytest.raises(DataError, match=r"was made with \{'seed': 0\}, not \{'seed': 1\}"):
         opened(root, store=place, split_seed=1).own_split("test")
+    root.mkdir()
+    file = people(root) / "t.csv"
+    file.write_text(file.read_text() + "\n")
+    with pytest.raises(DataError, match="was made from other tables than are read now: run"):
+        opened(root, store=place).own_split("test")
