@@ -51,6 +51,7 @@ def test_a_release_without_valence_and_arousal(command: Command, tmp_path: Path)
     assert "| Sadness | 0 |  | 0.046078 |" in (folder / "table4.md").read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("only_png")
 def test_the_output_folder_and_a_missing_release(command: Command, tmp_path: Path) -> None:
     command("analyze", "data=demo8", "data.size=tiny", "output=figures/faces")

@@ -74,6 +74,7 @@ def test_both_show_the_rows_of_the_table(command: Command, runs: Path, tmp_path:
     ]
 
 
+@pytest.mark.slow
 def test_both_are_saved_in_the_project_of_the_runs(command: Command, runs: Path) -> None:
     with Service.running() as service:
         done = command("dashboard", "table=table6", "runs=runs/table6", **service)

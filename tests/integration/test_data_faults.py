@@ -73,6 +73,7 @@ FAULTS = (
 )
 
 
+@pytest.mark.slow
 def test_the_real_layout_trains(command: Command, tmp_path: Path, release: Path) -> None:
     command("train", *SETTINGS)
     assert (tmp_path / "runs/default/affectnet8-tiny-combined-s0/metrics.json").is_file()

@@ -53,6 +53,7 @@ def test_a_diverged_model_is_no_result_whatever_chooses_the_epoch(
     assert not [*tmp_path.rglob("metrics.json"), *tmp_path.rglob("*.ckpt")]
 
 
+@pytest.mark.slow
 def test_the_last_good_state_stays(train_here: Train, tmp_path: Path) -> None:
     """Steps 1 to 4 are the first epoch; the weights are NaN after step 6, which would be saved."""
     settings = ("trainer.max_epochs=3", "callbacks.last.every_n_steps=1", poisoned(6))
@@ -105,6 +106,7 @@ def test_weights_that_are_not_finite_evaluate_to_nothing(
     assert json.loads(folder.metrics_file.read_text())["test/n"] == 63
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("column", ["probability", "affect_pred"])
 def test_a_run_whose_file_holds_outputs_that_are_not_finite_is_in_no_table(
     trained: Path, tmp_path: Path, column: str

@@ -48,6 +48,7 @@ def faces(demo_root: Path) -> list[Path]:
     return sorted((demo_root / "demo_faces/tiny/val_set/images").glob("*.jpg"))
 
 
+@pytest.mark.slow
 def test_every_form_gives_the_numbers_of_evaluate(
     exported: Path, command: Command, tmp_path: Path, faces: list[Path]
 ) -> None:

@@ -81,6 +81,7 @@ def wait_for(condition: Callable[[], Any], what: str) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_no_two_jobs_hold_one_device(play: Play, tmp_path: Path) -> None:
     devices = ("trainer.devices=1,2", "hydra.launcher.devices=[3,5,7]")
     process = play("+again=0,1,2", *devices, LOCAL_RANK="1", CUDA_VISIBLE_DEVICES="9")
@@ -98,6 +99,7 @@ def test_no_two_jobs_hold_one_device(play: Play, tmp_path: Path) -> None:
         assert job["rank"] is None
 
 
+@pytest.mark.slow
 def test_jobs_on_the_cpu_take_cpu_slots(play: Play, tmp_path: Path) -> None:
     process = play(
         "+again=0,1", "trainer.accelerator=cpu", "hydra.launcher.devices=[0]", process="started"

@@ -91,6 +91,7 @@ def test_what_was_computed_is_seen_although_it_cannot_be_written(
     assert not list(run.rglob(".part-*"))
 
 
+@pytest.mark.slow
 def test_a_training_that_finds_no_room_goes_on_when_there_is_some(
     command: Command, tmp_path: Path, trained: Path
 ) -> None:
@@ -123,6 +124,7 @@ def test_a_locale_without_our_characters_ends_no_command(command: Command, run: 
     assert "größe" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_page_is_the_same_in_every_locale(command: Command, tmp_path: Path) -> None:
     write_run(tmp_path / "runs", "data=affectnet8", log="größe\n")
     collect = ("collect", "table=table6", "runs=runs")

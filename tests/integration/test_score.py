@@ -75,6 +75,7 @@ def test_two_files_and_several(command: Command, run: Path) -> None:
     assert "over_seeds=true" in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("only_png")
 def test_evaluation_across_label_spaces(command: Command, run: Path) -> None:
     work, cpu = run.parents[2], ("trainer=cpu", "data.size=tiny", "data.num_workers=0")

@@ -116,6 +116,7 @@ def test_a_run_that_never_begins_says_why(command: Command, tmp_path: Path) -> N
     assert "there is no checkpoint nowhere.ckpt" in found["summary"]["error"]
 
 
+@pytest.mark.slow
 def test_every_job_of_a_sweep_has_a_run_and_a_failure_says_so(
     command: Command, tmp_path: Path
 ) -> None:

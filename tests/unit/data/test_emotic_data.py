@@ -28,6 +28,7 @@ def module(root):
     return make
 
 
+@pytest.mark.slow
 def test_the_epoch_is_chosen_on_the_releases_own_split(module):
     data = module("model=tiny")
     data.setup("fit")

@@ -263,6 +263,7 @@ def test_every_category_occurs_in_every_split(tiny, split):
     assert read_emotic(tiny, split).class_counts().min() >= 1
 
 
+@pytest.mark.slow
 def test_several_processes_write_the_same_bytes_as_one(tiny, tmp_path):
     write_release(tmp_path / "again", "tiny", workers=2)
     assert digest(tmp_path / "again") == digest(tiny)

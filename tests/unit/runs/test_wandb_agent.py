@@ -81,6 +81,7 @@ def test_what_it_chose_becomes_the_tag(tmp_path: Path, monkeypatch: pytest.Monke
     assert automatic_tag(config, chosen_for_this_process()) == "augment-none-lr0.003"
 
 
+@pytest.mark.slow
 def test_runs_of_an_agent(command: Command, tmp_path: Path) -> None:
     fixed = (*TINY, "trainer.max_epochs=1", "logger=wandb", "group=sweep")
     arguments, env = started_by_agent(tmp_path, "r1", optimizer__lr=1e-3)
