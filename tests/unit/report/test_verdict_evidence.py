@@ -159,7 +159,7 @@ def test_the_share_within_an_error(tmp_path: Path, share: float, expected: Verdi
         )
     found = by_name(verdicts("table7", runs))
     assert found["within 0.3 (combined)"].verdict == expected
-    assert found["within 0.3 (combined)"].measured == f"{share:.3f}, {share:.3f}"
+    assert found["within 0.3 (combined)"].measured == f"{share:g}, {share:g}"
     assert found["within 0.3 (va)"].reason == "No such run is finished."
 
 

@@ -162,4 +162,4 @@ def test_the_reason_is_a_sentence_with_its_numbers() -> None:
         "of the printed 0.62"
     )
     found = judge(a_claim("equal", NUMBER), NUMBER, Measured((0.58,)))
-    assert found.reason == "one run has 0.580, which is not within 0.01 of the printed 0.62"
+    assert found.reason == "one run has 0.58, which is not within 0.01 of the printed 0.62"

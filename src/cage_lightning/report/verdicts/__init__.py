@@ -19,7 +19,7 @@ from cage_lightning.report.verdicts.evidence import Evidence
 from cage_lightning.report.verdicts.rules import Finding, Verdict, combine, judge
 from cage_lightning.system.markdown import markdown_table
 
-COLUMNS = ("the paper", "printed", "tolerance", "protocol", "runs", "verdict", "why", "settled by")
+COLUMNS = ("the paper", "verdict", "why", "printed", "tolerance", "protocol", "runs", "settled by")
 PROXY_NOTE = (
     "All of these runs are on drawn faces. They show that the suite works, and say nothing about "
     "photographs: no published number is tested by them, whatever they score."
@@ -52,15 +52,17 @@ class Judged:
     @property
     def reason(self) -> str:
         """Why, in one sentence."""
-        found = self.findings
-        if len({(finding.reason, finding.obstacle) for finding in found}) == 1:
-            text = f"{found[0].reason[0].upper()}{found[0].reason[1:]}"
-        else:
-            labels = _labels(self.claim.parts)
-            named = zip(labels, found, strict=True)
-            text = "; ".join(f"{label}: {finding.reason}" for label, finding in named)
-        obstacles = dict.fromkeys(finding.obstacle for finding in found if finding.obstacle)
-        return f"{text}{', but ' * bool(obstacles)}{', and '.join(obstacles)}."
+        if len(set(_sentences(self.findings))) == 1:
+            (text,) = set(_sentences(self.findings))
+            return f"{text[0].upper()}{text[1:]}."
+        obstacles = {finding.obstacle for finding in self.findings}
+        shared = obstacles.pop() if len(obstacles) == 1 else ""
+        parts = self.findings
+        if shared:
+            parts = tuple(finding._replace(obstacle="") for finding in parts)
+        named = zip(_labels(self.claim.parts), _sentences(parts), strict=True)
+        text = "; ".join(f"{label}: {reason}" for label, reason in named)
+        return f"{_with_obstacle(text, shared)}."
 
     @property
     def commands(self) -> tuple[str, ...]:
@@ -86,8 +88,9 @@ class Judged:
 
     @property
     def measured(self) -> str:
-        """The means over the seeds; a dash where there is no value."""
-        return ", ".join(f"{f.seeds.mean:.3f}" if f.seeds else "-" for f in self.findings)
+        """The means over the seeds; a dash for a part without a value, empty if all are."""
+        means = [f"{f.seeds.mean:z.4g}" if f.seeds else "-" for f in self.findings]
+        return ", ".join(means) if {*means} != {"-"} else ""
 
     def records(self) -> Iterator[dict[str, Any]]:
         """The rows of verdicts.csv, one for each part."""
@@ -143,7 +146,8 @@ class Verdicts:
     def summary(self) -> str:
         """How many there are of each, in a line."""
         found = Counter(judged.verdict for judged in self.judged)
-        return ", ".join(f"{found[verdict]} {verdict}" for verdict in Verdict if found[verdict])
+        each = ", ".join(f"{found[verdict]} {verdict}" for verdict in Verdict if found[verdict])
+        return f"of {len(self.judged)} numbers and claims {each}"
 
     @cached_property
     def commands(self) -> list[str]:
@@ -160,12 +164,12 @@ class Verdicts:
         numbers = [str(self.commands.index(command) + 1) for command in judged.commands]
         return [
             judged.said,
+            judged.verdict,
+            judged.reason,
             judged.printed,
             f"{judged.claim.tolerance:g}",
             judged.claim.protocol,
             judged.measured,
-            judged.verdict,
-            judged.reason,
             ", ".join(numbers),
         ]
 
@@ -176,7 +180,7 @@ class Verdicts:
     def markdown(self) -> str:
         """A section for results.md."""
         table = markdown_table(COLUMNS, [self.cells(judged) for judged in self.judged])
-        text = f"## What the paper says\n\n{self.summary}."
+        text = f"## What the paper says\n\nVerdicts: {self.summary}."
         text += f" **{PROXY_NOTE}**" * self.proxy + f"\n\n{table}"
         if self.commands:
             commands = "\n".join(self.numbered_commands)
@@ -201,6 +205,14 @@ def verdicts(table: str, runs: Sequence[Run]) -> Verdicts:
 def _judged(claim: Claim, evidence: Evidence) -> Judged:
     measured = ((part, evidence.of(part, claim.protocol)) for part in claim.parts)
     return Judged(claim, tuple(judge(claim, part, found) for part, found in measured))
+
+
+def _sentences(findings: Sequence[Finding]) -> list[str]:
+    return [_with_obstacle(finding.reason, finding.obstacle) for finding in findings]
+
+
+def _with_obstacle(reason: str, obstacle: str) -> str:
+    return f"{reason}, but {obstacle}" if obstacle else reason
 
 
 def _labels(parts: Sequence[Part]) -> list[str]:

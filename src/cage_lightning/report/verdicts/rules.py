@@ -103,7 +103,9 @@ class _Range(NamedTuple):
 def judge(claim: Claim, part: Part, measured: Measured) -> Finding:
     """The verdict on a part of a claim, by rules 1 to 6."""
     if measured.proxy:
-        return Finding(Verdict.PROXY, "the runs are on drawn faces, which stand for no photographs")
+        return Finding(
+            Verdict.PROXY, "the runs are on drawn faces, which say nothing about photographs"
+        )
     if not measured.values:
         return Finding(Verdict.NOT_TESTED, measured.missing)
     seeds, obstacle = summarise(measured.values), _obstacle(claim, measured)
@@ -130,7 +132,7 @@ def _judge(
         verdict = Verdict.PARTIAL if near else Verdict.NOT_TESTED
         return verdict, f"which is {'' if near else 'not '}{wanted}"
     mean, single = _intervals(seeds)
-    shown = f"95 % interval [{mean.low:.3f}, {mean.high:.3f}]"
+    shown = f"95 % interval [{mean.low:z.4g}, {mean.high:z.4g}]"
     p = sign_flip_p(measured.values) if _is_gain(claim, part) else 0.0
     if agrees.holds(*mean):
         if p <= ALPHA:
@@ -141,7 +143,7 @@ def _judge(
     if near:
         return Verdict.PARTIAL, f"which is {wanted}, but not all of its {shown} is"
     if claim.compare == "equal":
-        runs = f"single runs, of which 95 % lie in [{single.low:.3f}, {single.high:.3f}]"
+        runs = f"single runs, of which 95 % lie in [{single.low:z.4g}, {single.high:z.4g}]"
         if agrees.meets(*single):
             return Verdict.PARTIAL, f"which is not {wanted}, but {runs}, come there"
         return Verdict.CONTRADICTED, f"and not even {runs}, come {wanted}"
@@ -192,5 +194,5 @@ def _is_gain(claim: Claim, part: Part) -> bool:
 
 def _mean_of(seeds: Summary) -> str:
     if seeds.n == 1:
-        return f"one run has {seeds.mean:.3f}"
-    return f"the mean of {seeds.n} seeds is {seeds.mean:.3f}"
+        return f"one run has {seeds.mean:z.4g}"
+    return f"the mean of {seeds.n} seeds is {seeds.mean:z.4g}"
