@@ -12,7 +12,7 @@ import pytest
 from cage_lightning.errors import DataError
 from cage_lightning.labels import AFFECTNET_8
 from cage_lightning.predictions.files import write_predictions
-from cage_lightning.report.published import claims
+from cage_lightning.report.published import claims, printed
 from cage_lightning.report.runs import Run
 from cage_lightning.report.verdicts import verdicts
 from cage_lightning.report.verdicts.evidence import Evidence, kept_epoch
@@ -71,6 +71,14 @@ def test_a_setting_of_the_protocol_counts(changed: dict[str, Any]) -> None:
     )
 
 
+def test_what_starts_from_nothing_does_not_follow_the_protocol() -> None:
+    scores = {"rmse_pooled": printed("table6")[VA]["rmse_pooled"]}
+    for start, expected in (("any.ckpt", REPRODUCED), (None, PARTIAL)):
+        runs = runs_with(scores, VA, "published_code", changed={"init_from": start})
+        found = by_name(verdicts("table6", runs))
+        assert found[f"rmse_pooled of {VA}"].verdict == expected
+
+
 def test_those_runs_count_that_follow_the_protocol() -> None:
     right = runs_with({"f1_weighted": 0.621}, COMBINED, "published_code")
     wrong = runs_with({"f1_weighted": 0.5}, COMBINED, "paper", seeds=9)
@@ -83,9 +91,9 @@ def test_those_runs_count_that_follow_the_protocol() -> None:
         for rate in (1e-5, 2e-5)
     ]
     assert "mean of 3 seeds" in f1(*rates).reason
-    # Nor is a copy of a run.
-    copies = [replace(run, folder=Path("copy") / run.folder) for run in right[:3]]
-    assert f1(right[:3], copies).reason.startswith("The mean of 3 seeds")
+    # Nor is a copy of a run, whatever was made of it.
+    copies = runs_with({"f1_weighted": 0.9}, COMBINED, "published_code", 3, root=Path("copies"))
+    assert f1(right[:3], copies).reason.startswith("The mean of 3 seeds is 0.621,")
 
 
 def test_gains_are_paired_by_seed() -> None:
@@ -114,11 +122,11 @@ def log_of(run: Run, start: int, **values: list[float]) -> None:
 def test_the_epoch_that_was_kept(tmp_path: Path) -> None:
     (run,) = runs_with({}, COMBINED, "published_code", 1, root=tmp_path)
     assert kept_epoch(run) is None
-    for mode, expected in (("min", 4), ("max", 3)):
+    for mode, expected in (("min", 1), ("max", 3)):
         chosen = {"selection": {"metric": "val/loss", "mode": mode}}
         run = replace(run, metrics={**run.metrics, "meta": chosen})
         # The second start took the run up at its third epoch.
-        log_of(run, 0, loss=[3.0, 2.0, 0.1, 0.2])
+        log_of(run, 0, loss=[0.9, 2.0, 0.1, 0.2])
         log_of(run, 1, loss=[4.0, 1.0, 2.0])
         assert kept_epoch(run) == expected
     log_of(run, 1, accuracy=[0.5])

@@ -99,6 +99,12 @@ def test_a_gain(values: tuple[float, ...], expected: Verdict) -> None:
     assert verdict("at_least", GAIN, values) == expected
 
 
+def test_rounding_is_no_difference() -> None:
+    third = replace(NUMBER, printed=0.07)  # less .01 that is .060000000000000005
+    assert verdict("at_least", third, 6 * (0.06,)) == REPRODUCED
+    assert verdict("at_least", third, 6 * (0.06 - 1e-6,)) == CONTRADICTED
+
+
 def test_a_gain_needs_a_sign_flip_test() -> None:
     some = replace(GAIN, printed=0.0)
     # p = 2/64 and 4/64; the interval of the mean lies above 0 in both.
