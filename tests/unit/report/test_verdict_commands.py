@@ -15,6 +15,7 @@ from cage_lightning.report.published import Protocol, Row, required
 from cage_lightning.report.runs import Run
 from cage_lightning.report.verdicts import verdicts
 from cage_lightning.report.verdicts.evidence import lacking
+from cage_lightning.runs.identity import essence
 from tests.conftest import composed
 from tests.fabricated_runs import runs_with
 from tests.verdict_cases import (
@@ -60,6 +61,8 @@ def test_the_commands_train_what_they_have_to() -> None:
     assert "loss=combined,va protocol=paper start=combined" in train_va
     folders = ",".join(f"runs/table6/affectnet8-maxvit-va-s{seed}" for seed in range(6))
     assert evaluate == f"python -m cage_lightning.evaluate -m data=emotic checkpoint={folders}"
+    first = f"checkpoint={folders.partition(',')[0]}"
+    assert composed("data=emotic", first, config_name="evaluate").choices.data == "emotic"
     # What is settled needs nothing, and what six seeds do not settle may need twelve.
     scattered = runs_with({"f1_weighted": [0.61, 0.63] * 3}, COMBINED, "published_code")
     assert "seed=0,1,2,3,4,5,6,7,8,9,10,11 " in f1(scattered).commands[0]
@@ -84,6 +87,19 @@ def follows(job: tuple[str, ...]) -> str:
 def test_what_the_commands_train_follows_the_protocol(row: Row, protocol: Protocol) -> None:
     own = [f"{key}={value}" for key, value in row._asdict().items()]
     assert follows((*own, f"protocol={protocol}", "start=combined")) == ""
+
+
+@pytest.mark.parametrize("row", [COMBINED, VA])
+def test_runs_of_the_sweep_are_taken_as_they_are(row: Row) -> None:
+    own = [f"{key}={value}" for key, value in row._asdict().items()]
+    start = ["start=combined"] if row == VA else []
+    by_hand, swept = (
+        composed(*settings, *own, "seed=1")
+        for settings in (["sweep=table6"], ["protocol=paper", "group=table6", *start])
+    )
+    by_hand.run_dir = swept.run_dir = "run"
+    plain = [OmegaConf.to_container(config, resolve=True) for config in (by_hand, swept)]
+    assert essence(plain[0]) == essence(plain[1])
 
 
 @pytest.mark.slow

@@ -47,6 +47,18 @@ def test_the_test_split_has_to_be_that_of_the_paper() -> None:
     assert judged.reason == "The test split has 100 samples instead of 3,999 or 4,000."
 
 
+@pytest.mark.parametrize("value", ["0.6", None, float("nan"), float("inf"), [0.6], {}])
+def test_what_is_no_number_is_no_value(value: Any) -> None:
+    runs = runs_with({"f1_weighted": 0.62}, COMBINED, "published_code")
+    strange = [replace(run, metrics={**run.metrics, "test/f1_weighted": value}) for run in runs]
+    assert f1(strange).reason == "No such run has a value of f1_weighted."
+    strange = [replace(run, metrics={**run.metrics, "test/n": value}) for run in runs]
+    assert f1(strange).reason.startswith("The test split has an unknown number of samples")
+    for meta in (value, {"selection": value}, {"selection": {"metric": "x", "mode": value}}):
+        assert kept_epoch(replace(runs[0], metrics={"meta": meta})) is None
+    assert f1([replace(run, config={**run.config, "augment": {"steps": value}}) for run in runs])
+
+
 @pytest.mark.parametrize(
     "changed",
     [

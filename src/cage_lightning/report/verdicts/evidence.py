@@ -25,6 +25,7 @@ from cage_lightning.system.paths import is_inside
 
 _WITHIN_PREFIX = "within_"
 _ANY = "set"
+_BEST: Mapping[str, Any] = {"min": min, "max": max}
 _LONGEST = 60  # characters of a value
 
 
@@ -143,8 +144,8 @@ def kept_epoch(run: Run) -> int | None:
     Raises:
         DataError: A log holds something that is no number.
     """
-    selection = run.metrics.get("meta", {}).get("selection", {})
-    metric, best = selection.get("metric"), {"min": min, "max": max}.get(selection.get("mode"))
+    selection = _recorded(run.metrics, "selection")
+    metric, best = selection.get("metric"), _BEST.get(str(selection.get("mode")))
     values: dict[int, float] = {}
     logs = [
         log for log in run.folder.glob("csv/version_*/metrics.csv") if is_inside(run.folder, log)
@@ -160,23 +161,36 @@ def kept_epoch(run: Run) -> int | None:
     finite = {epoch: value for epoch, value in values.items() if isfinite(value)}
     if best is None or not finite:
         return None
-    return 1 + best(finite, key=finite.__getitem__)
+    epoch: int = best(finite, key=finite.__getitem__)
+    return 1 + epoch
 
 
 def _is_on(evaluation: Evaluation, data: str | None) -> bool:
     if data is None or evaluation.source.data != data:
         return evaluation.source.data == data
-    meta = evaluation.metrics.get("meta", {})
-    return bool(meta.get("data_set", {}).get("name", data) == data)  # older versions lack the name
+    # Older versions did not record the name.
+    return bool(_recorded(evaluation.metrics, "data_set").get("name", data) == data)
+
+
+def _recorded(metrics: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """What a metrics.json, which may come from anyone, records under ``meta``."""
+    meta = metrics.get("meta")
+    found = meta.get(key) if isinstance(meta, Mapping) else None
+    return found if isinstance(found, Mapping) else {}
+
+
+def _number(metrics: Mapping[str, Any], key: str) -> float | None:
+    value = metrics.get(f"test/{key}")
+    return value if isinstance(value, int | float) and isfinite(value) else None
 
 
 def _other_samples(evaluations: Sequence[Evaluation], part: Part) -> str:
     """Why no evaluation is of the test split that is meant; empty if one is."""
     wanted = test_samples(part.test_split)
-    found = {evaluation.metrics.get("test/n") for evaluation in evaluations}
+    found = {_number(evaluation.metrics, "n") for evaluation in evaluations} - {None}
     if found & wanted:
         return ""
-    shown = " or ".join(map(str, sorted(found, key=str)))
+    shown = " or ".join(f"{n:,g}" for n in sorted(filter(None, found))) or "an unknown number of"
     paper = " or ".join(f"{n:,}" for n in sorted(wanted))
     return f"the test split has {shown} samples instead of {paper}"
 
@@ -184,7 +198,7 @@ def _other_samples(evaluations: Sequence[Evaluation], part: Part) -> str:
 def _by_seed(group: _Group, part: Part) -> dict[int, float]:
     values: dict[int, float] = {}
     for evaluation in group.on(part.on):
-        if evaluation.metrics.get("test/n") in test_samples(part.test_split):
+        if _number(evaluation.metrics, "n") in test_samples(part.test_split):
             value = _value(evaluation, part.key)
             if value is not None:
                 values.setdefault(evaluation.run.seed, value)
@@ -197,8 +211,7 @@ def _value(evaluation: Evaluation, key: str) -> float | None:
         return kept_epoch(evaluation.run)
     if key.startswith(_WITHIN_PREFIX):
         return _share_within(evaluation, key.removeprefix(_WITHIN_PREFIX))
-    value = evaluation.metrics.get(f"test/{key}")
-    return float(value) if isinstance(value, int | float) else None
+    return _number(evaluation.metrics, key)
 
 
 def _share_within(evaluation: Evaluation, dimension: str) -> float | None:
@@ -234,5 +247,7 @@ def _augmentation(config: Mapping[str, Any]) -> list[str]:
     """The names of the classes of the steps."""
     augment = config.get("augment")
     steps = augment.get("steps") if isinstance(augment, Mapping) else None
-    targets = [step.get("_target_") for step in steps or () if isinstance(step, Mapping)]
+    if not isinstance(steps, list):
+        return []
+    targets = [step.get("_target_") for step in steps if isinstance(step, Mapping)]
     return [str(target).rpartition(".")[2] for target in targets]
