@@ -52,16 +52,15 @@ class Judged:
     @property
     def reason(self) -> str:
         """Why, in one sentence."""
-        if len(set(_sentences(self.findings))) == 1:
-            (text,) = set(_sentences(self.findings))
-            return f"{text[0].upper()}{text[1:]}."
+        sentences = _sentences(self.findings)
+        if len({*sentences}) == 1:
+            return f"{sentences[0][0].upper()}{sentences[0][1:]}."
         obstacles = {finding.obstacle for finding in self.findings}
         shared = obstacles.pop() if len(obstacles) == 1 else ""
-        parts = self.findings
-        if shared:
-            parts = tuple(finding._replace(obstacle="") for finding in parts)
-        named = zip(_labels(self.claim.parts), _sentences(parts), strict=True)
-        text = "; ".join(f"{label}: {reason}" for label, reason in named)
+        if shared:  # said once, at the end
+            sentences = [finding.reason for finding in self.findings]
+        named = zip(_labels(self.claim.parts), sentences, strict=True)
+        text = "; ".join(f"{label}: {sentence}" for label, sentence in named)
         return f"{_with_obstacle(text, shared)}."
 
     @property

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -69,14 +68,12 @@ class Evidence:
 
     def __init__(self, runs: Sequence[Run]) -> None:
         self.drawn = all(run.drawn for run in runs)
-        self._groups: dict[tuple[str, str, str], dict[str, _Group]] = defaultdict(dict)
-        alike: dict[tuple[tuple[str, str, str], str], list[Run]] = defaultdict(list)
+        alike: dict[tuple[str, str, str], dict[str, list[Run]]] = {}
         for run in runs:
             if not run.drawn:
                 settings = json.dumps(computed_settings(run), sort_keys=True)
-                alike[run.row.choices, settings].append(run)
-        for (row, settings), found in alike.items():
-            self._groups[row][settings] = _Group(found)
+                alike.setdefault(run.row.choices, {}).setdefault(settings, []).append(run)
+        self._groups = {row: list(map(_Group, found.values())) for row, found in alike.items()}
 
     def of(self, part: Part, protocol: Protocol) -> Measured:
         """The values of a part of a claim, seed by seed.
@@ -102,7 +99,7 @@ class Evidence:
 
     def _values(self, part: Part, protocol: Protocol, row: Row) -> _Values | str:
         """What the runs of a row have of a part; or why they have nothing."""
-        groups = self._groups.get(row, {}).values()
+        groups = self._groups.get(row, [])
         such = "such run" if row == part.row else f"run of {row}"
         if not groups:
             return f"no {such} is finished"
