@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import parse_qs
 
 TOKEN = "hf_" + "a" * 30
 
@@ -36,7 +37,12 @@ class Hub(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        if self.path == "/api/validate-yaml":
+        if self.path.startswith("/api/datasets/") and "/paths-info/" in self.path:
+            name = self.path.removeprefix("/api/").partition("/paths-info/")[0]
+            asked = parse_qs(body.decode()).get("paths", [])
+            there = self.files.get(name, {})
+            self._answer(200, [_entry(path, there[path]) for path in asked if path in there])
+        elif self.path == "/api/validate-yaml":
             assert json.loads(body)["content"].startswith("---\n")
             self._answer(200, {"errors": [], "warnings": []})
         elif self.headers.get("Authorization") != f"Bearer {TOKEN}":
@@ -81,6 +87,9 @@ class Hub(BaseHTTPRequestHandler):
             right = self.headers.get("Authorization") == f"Bearer {TOKEN}"
             self._answer(200 if right else 401, {"name": "me", "type": "user"} if right else {})
             return
+        if self.path.startswith("/api/datasets/"):
+            self._answer_about_data()
+            return
         if self.path.startswith("/api/models/"):
             name = (
                 self.path.removeprefix("/api/models/").partition("/revision/")[0].partition("?")[0]
@@ -100,6 +109,20 @@ class Hub(BaseHTTPRequestHandler):
             200, content, {"ETag": f'"{hashlib.sha1(content).hexdigest()}"', "X-Repo-Commit": _SHA}
         )
 
+    def _answer_about_data(self) -> None:
+        path = self.path.removeprefix("/api/").partition("?")[0]
+        name, _, folder = path.partition("/tree/")
+        name = name.partition("/revision/")[0]
+        files = self.files.get(name)
+        if files is None:
+            self._answer(404, {})
+        elif folder:
+            self._answer(200, _tree(files, folder.partition("/")[2]))
+        else:
+            siblings = [{"rfilename": one} for one in files]
+            data = {"id": name.removeprefix("datasets/"), "sha": _SHA, "siblings": siblings}
+            self._answer(200, data | {"private": False, "tags": []})
+
     def _answer(self, status: int, content: Any) -> None:
         self._send(status, json.dumps(content).encode(), {"Content-Type": "application/json"})
 
@@ -110,6 +133,25 @@ class Hub(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(content)
+
+
+def _tree(files: dict[str, bytes], folder: str) -> list[dict[str, Any]]:
+    """What lies in a folder itself."""
+    start = f"{folder}/" if folder else ""
+    inside = {path.removeprefix(start): path for path in files if path.startswith(start)}
+    folders = sorted({name.partition("/")[0] for name in inside if "/" in name})
+    return [_entry(path, files[path]) for name, path in inside.items() if "/" not in name] + [
+        {"type": "directory", "path": f"{start}{name}", "size": 0, "oid": _SHA} for name in folders
+    ]
+
+
+def _entry(path: str, content: bytes) -> dict[str, Any]:
+    return {
+        "type": "file",
+        "path": path,
+        "size": len(content),
+        "oid": hashlib.sha1(content).hexdigest(),
+    }
 
 
 _SHA = "0123456789abcdef0123456789abcdef01234567"

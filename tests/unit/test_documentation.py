@@ -281,4 +281,8 @@ def test_the_expected_results_are_those_of_the_files() -> None:
     table, expected = "experiments/table6_demo/results.csv", "experiments/table6/expected.csv"
     found = [numbers(table, "mean", "demo8", *key) for key in drawn]
     found += [numbers(expected, "published", "affectnet8", "maxvit", *key) for key in paper]
+    found += [
+        numbers("experiments/fer2013/results.csv", column, "fer2013", "model", "accuracy")
+        for column in ("mean", "sample_low", "sample_high")
+    ]
     assert sorted(found) == sorted(re.findall(r"\b0\.\d{3}\b", text))

@@ -10,10 +10,9 @@ from typing import Any, Literal
 from cage_lightning.data.own_source import Own
 from cage_lightning.data.readers.folders import read_folders
 from cage_lightning.data.readers.own import Rules
-from cage_lightning.data.readers.samples import SPLIT_NAMES, Samples, joined
-from cage_lightning.data.readers.table import SUFFIXES, Meaning, read_samples, tables_in
-from cage_lightning.errors import ConfigError, DataError, check_choice
-from cage_lightning.system.paths import local_path
+from cage_lightning.data.readers.samples import Samples, joined
+from cage_lightning.data.readers.table import Meaning, find_tables, read_samples
+from cage_lightning.errors import ConfigError
 
 _Setting = Literal["raise", "skip"]
 _Categories = Sequence[str | int] | Mapping[str | int, str] | None
@@ -30,8 +29,7 @@ class Table(Own):
         root: Folder of the pictures.
         store: As in `Source`.
         on_error: As in `Own`.
-        table: The file, relative to `root` or absolute; or a file for each split, by its name;
-            None: the only table in `root`, or those that are called as splits are.
+        table: See `find_tables`.
         columns: What the table calls its columns, by `table.ROLES`; null: an obvious name.
         categories: Their names in the order of the outputs, or what the table calls them -> name;
             none: only affect; None: those of the training split, sorted.
@@ -118,7 +116,7 @@ class Table(Own):
 
     def samples(self, root: Path) -> Samples:
         """See `Own`."""
-        self._places = _places(root, self._table)
+        self._places = find_tables(root, self._table)
         parts = [read_samples(root, file, split, self._meaning) for split, file in self._places]
         return joined(parts)
 
@@ -208,23 +206,3 @@ def _range(limits: Sequence[float]) -> tuple[float, float]:
             f"data.affect_range={list(limits)}: the lowest and the highest value are needed, [1, 9]"
         )
     return float(limits[0]), float(limits[1])
-
-
-def _places(root: Path, table: str | Mapping[str, str] | None) -> list[tuple[str, Path]]:
-    """The tables, each with the split that all of it is; empty where it says that itself."""
-    if isinstance(table, Mapping):
-        for split in table:
-            check_choice("data.table", split, ("train", "val", "test"))
-        return [(s, root / local_path("data.table", f).expanduser()) for s, f in table.items()]
-    if table is not None:
-        return [("", root / local_path("data.table", table).expanduser())]
-    there = tables_in(root)
-    named = [(SPLIT_NAMES[f.stem.casefold()], f) for f in there if f.stem.casefold() in SPLIT_NAMES]
-    if named and len({split for split, _ in named}) == len(named):
-        return named
-    if len(there) == 1:
-        return [("", there[0])]
-    if not root.is_dir():
-        raise DataError(f"{root} is not a folder: set data.root=FOLDER")
-    found = ", ".join(file.name for file in there) or f"none ({', '.join(SUFFIXES)})"
-    raise DataError(f"{root}: which table? There is {found}. Set data.table=FILE")

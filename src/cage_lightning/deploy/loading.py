@@ -10,10 +10,11 @@ from cage_lightning.deploy.description import Description
 from cage_lightning.deploy.folder import WEIGHTS, checked, is_export, read_export
 from cage_lightning.deploy.foreign import description_beside, open_foreign
 from cage_lightning.deploy.forms import FORMS, form_of_file, open_form
-from cage_lightning.deploy.hub import SCHEME, fetch
+from cage_lightning.deploy.hub import fetch
 from cage_lightning.deploy.networks import Networks, Predictor, Several
 from cage_lightning.errors import CheckpointError
 from cage_lightning.models import load_weights, read_state_dict
+from cage_lightning.system.hub import SCHEME
 from cage_lightning.system.paths import local_path, refuse_outside
 
 MEMBER = "members."  # of the names of an ensemble's tensors, before the number of the network

@@ -100,9 +100,10 @@ def _remove_unless_held(part: Path) -> None:
 
 
 def _move(part: Path, folder: Path) -> None:
-    for file in part.iterdir():
-        with file.open("rb") as written:
-            os.fsync(written.fileno())
+    for file in part.rglob("*"):
+        if file.is_file():
+            with file.open("rb") as written:
+                os.fsync(written.fileno())
     try:
         part.rename(folder)  # fails where something is in it
     except OSError as error:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import csv
-import json
+import io
 import logging
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 from PIL import Image
 
+from cage_lightning.data.readers.unpacking import is_unpacked, unpack
 from cage_lightning.errors import DataError
-from cage_lightning.system.atomic import locked
-from cage_lightning.system.storage import room_for
 
 # By the codes 0 to 6.
 CATEGORIES = ("Anger", "Disgust", "Fear", "Happiness", "Sadness", "Surprise", "Neutral")
@@ -44,36 +42,15 @@ def unpacked(source: Path, root: Path) -> Path:
         OutputError: There is no room for the pictures, or they may not be written.
     """
     folder = root / ".pictures"
-    if _is_of(folder, source):
-        return folder
-    with room_for(folder), locked(root / ".pictures.lock"):
-        if not _is_of(folder, source):
-            logger.info("%s: unpacking the pictures into %s, once", source, folder)
-            part = root / ".pictures.part"
-            for older in (part, folder):
-                shutil.rmtree(older, ignore_errors=True)
-            part.mkdir()
-            for place, pixels in _pictures(source):
-                (part / place).parent.mkdir(parents=True, exist_ok=True)
-                Image.frombytes("L", (SIZE, SIZE), pixels).save(part / place)
-            (part / "list.json").write_text(json.dumps(_about(source)), encoding="utf-8")
-            part.rename(folder)
+    about = {"name": source.name, "bytes": source.stat().st_size}
+    if not is_unpacked(folder, about):
+        logger.info("%s: unpacking the pictures into %s, once", source, folder)
+        unpack(folder, about, _pictures(source))
     return folder
 
 
-def _about(source: Path) -> dict[str, str | int]:
-    return {"name": source.name, "bytes": source.stat().st_size}
-
-
-def _is_of(folder: Path, source: Path) -> bool:
-    try:
-        return bool(json.loads((folder / "list.json").read_bytes()) == _about(source))
-    except (OSError, ValueError):
-        return False
-
-
 def _pictures(source: Path) -> Iterator[tuple[str, bytes]]:
-    """The place below the folder and the pixels of each picture."""
+    """The place below the folder and the file of each picture."""
     with source.open(newline="", encoding="utf-8-sig") as file:
         reader = csv.reader(file)
         try:
@@ -85,7 +62,7 @@ def _pictures(source: Path) -> Iterator[tuple[str, bytes]]:
                 if len(fields) != len(names):
                     raise ValueError(f"{len(fields)} fields instead of {len(names)}")
                 emotion, pixels, usage = (fields[column].strip() for column in columns)
-                yield _place(row, emotion, usage), _bytes(pixels)
+                yield _place(row, emotion, usage), _file(pixels)
         except (ValueError, csv.Error) as error:
             raise DataError(
                 f"{source}, line {reader.line_num}: {error}; expected {','.join(COLUMNS)}: a code "
@@ -100,8 +77,9 @@ def _place(row: int, emotion: str, usage: str) -> str:
     return f"{usage}/{CATEGORIES[int(emotion)]}/fer{row:07d}.png"
 
 
-def _bytes(text: str) -> bytes:
-    pixels = bytes(map(int, text.split()))
+def _file(text: str) -> bytes:
+    pixels, file = bytes(map(int, text.split())), io.BytesIO()
     if len(pixels) != SIZE * SIZE:
         raise ValueError(f"there are {len(pixels)} pixels")
-    return pixels
+    Image.frombytes("L", (SIZE, SIZE), pixels).save(file, "PNG")
+    return file.getvalue()

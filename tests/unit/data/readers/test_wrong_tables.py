@@ -121,17 +121,17 @@ TABLES: dict[str, Case] = {
         {},
         r"t\.jsonl: not a readable \.jsonl",
     ),
-    "pictures in the table": (
+    "several pictures in a cell": (
         "t.parquet",
-        parquet(image=[b"x"] * 4, emotion=LABELS),
+        parquet(image=[[b"x", b"y"]] * 4, emotion=LABELS),
         {},
         r"t\.parquet: the column 'image' holds no text: write the pictures as files",
     ),
-    "pictures of a hub": (
+    "decoded pictures in the table": (
         "t.parquet",
-        parquet(image=[{"bytes": b"x", "path": "a.png"}], emotion=["a"]),
+        parquet(image=[{"pixels": [1, 2], "width": 2}], emotion=["a"]),
         {},
-        r"t\.parquet: the column 'image' holds struct.*: write the pictures as files",
+        r"t\.parquet: the column 'image' holds struct.*: write pictures as files",
     ),
     "Excel": (
         "t.xlsx",

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cage_lightning.data.readers.table.formats import RawTable
+from cage_lightning.data.readers.table.raw import RawTable
 from cage_lightning.errors import ConfigError, DataError, check_choice
 
 logger = logging.getLogger(__name__)

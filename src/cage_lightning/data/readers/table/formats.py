@@ -3,43 +3,17 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from cage_lightning.data.readers.faults import Fault
+from cage_lightning.data.readers.table.arrow import read_arrow, read_parquet
+from cage_lightning.data.readers.table.raw import RawTable, as_text
 from cage_lightning.errors import ConfigError, DataError, first_line
 from cage_lightning.system.delimited import read_rows
-
-JOINT = "\x1f"
-"""Between the items of a cell that is a list."""
-
-
-@dataclass(frozen=True)
-class RawTable:
-    """A table as it is written.
-
-    Attributes:
-        file: Where it lies.
-        names: Of the columns; one may be there twice.
-        texts: Name -> the text of each row, empty where there is none; the items of a list are
-            separated by `JOINT`. It raises a ValueError for a column of another kind.
-        places: Where a person finds each row, as in ``line 5``.
-        decimal_comma: Whether a comma in a number separates its fraction.
-        faults: Rows that are none; they are left out.
-    """
-
-    file: Path
-    names: list[str]
-    texts: Callable[[str], list[str]]
-    places: list[str]
-    decimal_comma: bool = False
-    faults: list[Fault] = field(default_factory=list)
 
 
 def open_table(file: Path, known: Callable[[str], bool]) -> RawTable:
@@ -133,74 +107,16 @@ def _read_json_lines(file: Path, _: Callable[[str], bool]) -> RawTable:
     return RawTable(
         file,
         names,
-        lambda name: [_text(row.get(name)) for row in rows],
+        lambda name: [as_text(row.get(name)) for row in rows],
         places,
         faults=faults,
     )
 
 
-def _read_parquet(file: Path, _: Callable[[str], bool]) -> RawTable:
-    parquet = pq.ParquetFile(file, page_checksum_verification=True)
-    return _of_arrow(
-        file,
-        parquet.schema_arrow,
-        parquet.metadata.num_rows,
-        lambda name: parquet.read(columns=[name]).column(0),
-    )
-
-
-def _read_arrow(file: Path, _: Callable[[str], bool]) -> RawTable:
-    with pa.OSFile(str(file)) as source:
-        try:
-            table = pa.ipc.open_file(source).read_all()
-        except pa.ArrowInvalid:
-            source.seek(0)
-            table = pa.ipc.open_stream(source).read_all()
-    table.validate(full=True)
-    return _of_arrow(file, table.schema, table.num_rows, lambda name: table.column(name))
-
-
-def _of_arrow(
-    file: Path, schema: pa.Schema, rows: int, column: Callable[[str], pa.ChunkedArray]
-) -> RawTable:
-    def texts(name: str) -> list[str]:
-        kind = schema.field(name).type
-        if pa.types.is_nested(kind) and not _is_list(kind):
-            raise ValueError(f"holds {kind}: write the pictures as files, and their paths here")
-        values = column(name)
-        values.validate(full=True)
-        return [_text(value) for value in values.to_pylist()]
-
-    return RawTable(file, list(schema.names), texts, [f"row {row}" for row in range(1, rows + 1)])
-
-
-def _is_list(kind: Any) -> bool:
-    return bool(
-        pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
-    )
-
-
-def _text(value: Any) -> str:
-    """A value as text; a list as its items.
-
-    Raises:
-        ValueError: It is no text, number or list of them.
-    """
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return ""
-    if isinstance(value, bytes | Mapping):
-        raise ValueError("holds no text: write the pictures as files, and their paths here")
-    if isinstance(value, str):
-        return value.strip()
-    if isinstance(value, Sequence):
-        return JOINT.join(_text(one) for one in value)
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
 _READERS = {
     **dict.fromkeys((".csv", ".tsv", ".tab", ".txt"), _read_text),
-    **dict.fromkeys((".parquet", ".pq"), _read_parquet),
+    **dict.fromkeys((".parquet", ".pq"), read_parquet),
     **dict.fromkeys((".jsonl", ".ndjson", ".json"), _read_json_lines),
-    **dict.fromkeys((".arrow", ".feather", ".ipc"), _read_arrow),
+    **dict.fromkeys((".arrow", ".feather", ".ipc"), read_arrow),
 }
 SUFFIXES = tuple(_READERS)

@@ -13,8 +13,10 @@ import numpy.typing as npt
 
 from cage_lightning.data.readers.samples import NO_SPLIT, NOTHING, SPLIT_NAMES, Samples
 from cage_lightning.data.readers.table.columns import Columns, find_columns, is_guessed, plain
-from cage_lightning.data.readers.table.formats import JOINT, RawTable, open_table
+from cage_lightning.data.readers.table.embedded import embedded_pictures
+from cage_lightning.data.readers.table.formats import open_table
 from cage_lightning.data.readers.table.paths import below, problem_of, slashes
+from cage_lightning.data.readers.table.raw import JOINT, RawTable
 from cage_lightning.errors import ConfigError
 from cage_lightning.system.delimited import with_point
 
@@ -118,7 +120,10 @@ class _Reader:
 
     def _read_pictures(self) -> None:
         strip = None if self.meaning.strip is None else slashes(self.meaning.strip).rstrip("/")
-        for row, text in enumerate(self._texts("picture")):
+        column = self.columns.roles["picture"]
+        held = column in self.table.embedded
+        texts = embedded_pictures(self.root, self.table, column) if held else self._column(column)
+        for row, text in enumerate(texts):
             path = below(self.root, slashes(text), strip)
             self.found.picture[row] = path
             if text == "":

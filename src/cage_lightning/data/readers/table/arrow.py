@@ -1,0 +1,141 @@
+"""Parquet and Arrow files, also as the Hugging Face ``datasets`` library writes them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from cage_lightning.data.readers.table.raw import RawTable, as_text
+
+_AT_ONCE = 64
+"""Rows whose pictures are in memory at a time."""
+
+_Slices = Iterator[pa.ChunkedArray | pa.Array]
+
+
+def read_parquet(file: Path, _: Callable[[str], bool]) -> RawTable:
+    """Read a Parquet file; see `formats.open_table`."""
+    parquet = pq.ParquetFile(file, page_checksum_verification=True)
+
+    def slices(name: str) -> _Slices:
+        for batch in parquet.iter_batches(_AT_ONCE, columns=[name]):
+            yield batch.column(0)
+
+    return _table(
+        file,
+        parquet.schema_arrow,
+        parquet.metadata.num_rows,
+        lambda name: parquet.read(columns=[name]).column(0),
+        slices,
+    )
+
+
+def read_arrow(file: Path, _: Callable[[str], bool]) -> RawTable:
+    """Read an Arrow file or stream; see `formats.open_table`."""
+    with pa.OSFile(str(file)) as source:
+        try:
+            table = pa.ipc.open_file(source).read_all()
+        except pa.ArrowInvalid:
+            source.seek(0)
+            table = pa.ipc.open_stream(source).read_all()
+    table.validate(full=True)
+
+    def slices(name: str) -> _Slices:
+        column = table.column(name)
+        return (column.slice(row, _AT_ONCE) for row in range(0, len(column), _AT_ONCE))
+
+    return _table(file, table.schema, table.num_rows, table.column, slices)
+
+
+def _table(
+    file: Path,
+    schema: pa.Schema,
+    rows: int,
+    column: Callable[[str], pa.ChunkedArray],
+    slices: Callable[[str], _Slices],
+) -> RawTable:
+    classes = _classes(schema)
+
+    def texts(name: str) -> list[str]:
+        kind = schema.field(name).type
+        if pa.types.is_nested(kind) and not _is_list(kind):
+            raise ValueError(f"holds {kind}: write pictures as files, or as the bytes of files")
+        values = column(name)
+        values.validate(full=True)
+        return [as_text(_named(value, classes.get(name, ()))) for value in values.to_pylist()]
+
+    return RawTable(
+        file,
+        list(schema.names),
+        texts,
+        [f"row {row}" for row in range(1, rows + 1)],
+        embedded={
+            name: partial(_pictures, slices, name)
+            for name in dict.fromkeys(schema.names)
+            if _holds_pictures(schema, name)
+        },
+    )
+
+
+def _pictures(slices: Callable[[str], _Slices], name: str) -> Iterator[tuple[str, bytes | None]]:
+    for values in slices(name):
+        values.validate(full=True)
+        for value in values.to_pylist():
+            row = value if isinstance(value, Mapping) else {"bytes": value}
+            yield row.get("path") or "", row["bytes"]
+
+
+def _holds_pictures(schema: pa.Schema, name: str) -> bool:
+    """Whether a column has the files of pictures: as bytes, or as ``datasets`` writes them."""
+    places = schema.get_all_field_indices(name)
+    kind = schema.field(places[0]).type
+    if pa.types.is_struct(kind):
+        fields = {field.name: field.type for field in kind}
+        path = fields.get("path", pa.string())
+        return "bytes" in fields and _is(fields["bytes"], _BYTES) and _is(path, _TEXT)
+    return _is(kind, _BYTES[1:])
+
+
+_BYTES = (pa.types.is_null, pa.types.is_binary, pa.types.is_large_binary)  # null: all are missing
+_TEXT = (pa.types.is_null, pa.types.is_string, pa.types.is_large_string)
+
+
+def _is(kind: Any, kinds: Sequence[Callable[[Any], bool]]) -> bool:
+    return any(one(kind) for one in kinds)
+
+
+def _is_list(kind: Any) -> bool:
+    return bool(
+        pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    )
+
+
+def _classes(schema: pa.Schema) -> dict[str, list[str]]:
+    """The names behind the numbers of a column, where ``datasets`` wrote them into the file."""
+    try:
+        features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
+        named = {
+            column: feature.get("feature", feature)["names"]
+            for column, feature in features.items()
+            if feature.get("feature", feature).get("_type") == "ClassLabel"
+        }
+        return {column: [str(name) for name in names] for column, names in named.items()}
+    except (KeyError, TypeError, AttributeError, ValueError):
+        return {}
+
+
+def _named(value: Any, names: Sequence[str]) -> Any:
+    """A number as the name that stands for it; -1 is what ``datasets`` has where there is none."""
+    if not names:
+        return value
+    if isinstance(value, list):
+        return [_named(one, names) for one in value]
+    if isinstance(value, int) and -1 <= value < len(names):
+        return None if value < 0 else names[value]
+    return value
