@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from omegaconf import OmegaConf
@@ -13,6 +15,8 @@ from omegaconf import OmegaConf
 from cage_lightning.labels import AFFECTNET_7, AFFECTNET_8
 from cage_lightning.predictions.files import write_predictions
 from cage_lightning.report.evaluation_figures import draw
+from cage_lightning.report.published import Protocol, Row, required, test_samples
+from cage_lightning.report.runs import Run
 from cage_lightning.scores.results import results_of, write_results
 from cage_lightning.system.atomic import write_csv
 from tests.conftest import composed
@@ -85,3 +89,49 @@ def draw_figures(folder: Path) -> Path:
     noise = rng.integers(0, 256, (64, 32, 32, 3), dtype=np.uint8)
     draw(folder, random_predictions(AFFECTNET_8, 500), lambda row: noise[row % 64])
     return folder
+
+
+def runs_with(
+    scores: Mapping[str, float | Sequence[float]],
+    row: Row,
+    protocol: Protocol,
+    seeds: int = 6,
+    n: int | None = None,
+    root: Path = Path("runs"),
+    changed: Mapping[str, object] = MappingProxyType({}),
+) -> list[Run]:
+    """Finished runs of several seeds in memory, which follow a protocol.
+
+    Args:
+        scores: By key without ``test/``: one for each seed, or the same for all of them.
+        row: Their data set, network and loss.
+        protocol: What they follow.
+        seeds: How many there are.
+        n: Samples of the test split; None: as many as that of the data set has.
+        root: Above their folders.
+        changed: Settings that they have otherwise.
+    """
+    settings = required(protocol, row)
+    steps = [{"_target_": f"x.{name}"} for name in settings.pop("augmentation")]
+    settings |= changed
+    config: dict[str, Any] = {"choices": row._asdict(), "group": protocol, "tag": None}
+    config["augment"] = {"steps": steps}
+    for key, value in settings.items():
+        *above, name = key.split(".")
+        inner = config
+        for part in above:
+            inner = inner.setdefault(part, {})
+        inner[name] = value
+    n = min(test_samples(row.data)) if n is None else n
+    return [
+        Run(
+            root / protocol / f"{'-'.join(row)}-s{seed}",
+            {**config, "seed": seed},
+            {"test/n": n, "intervals": {}}
+            | {
+                f"test/{key}": value if isinstance(value, float | int) else value[seed]
+                for key, value in scores.items()
+            },
+        )
+        for seed in range(seeds)
+    ]

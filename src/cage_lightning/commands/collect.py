@@ -13,8 +13,8 @@ from cage_lightning.report.affect_figures import absolute_errors
 from cage_lightning.report.figures import save
 from cage_lightning.report.missing import TAKEN_UP, missing_rows, missing_seeds
 from cage_lightning.report.page import page
-from cage_lightning.report.paper_tables import TABLES, PaperTable
-from cage_lightning.report.run_tables import EXPLANATION, fill
+from cage_lightning.report.paper_tables import TABLES
+from cage_lightning.report.run_tables import EXPLANATION, FilledTable, fill
 from cage_lightning.report.runs import (
     Run,
     UnfinishedRun,
@@ -23,6 +23,7 @@ from cage_lightning.report.runs import (
     read_runs,
     read_unfinished,
 )
+from cage_lightning.report.verdicts import Verdicts, verdicts
 from cage_lightning.system.atomic import write_atomic, write_csv
 from cage_lightning.system.output import say
 from cage_lightning.system.paths import local_path
@@ -35,6 +36,9 @@ _NAMED = 5  # paths that are left out, at most
 def collect(config: DictConfig) -> Path:
     """Write results.csv of a table of the paper, with results.md, .tex and page.html; or a figure.
 
+    Of what the paper says there, verdicts.csv has the verdicts, which are also in results.md and
+    on the page.
+
     Returns:
         The folder they are in.
 
@@ -45,13 +49,19 @@ def collect(config: DictConfig) -> Path:
     root, folder = local_path("runs", config.runs), local_path("output", config.output)
     check_writable(folder, "output=DIR")
     runs, unfinished = read_runs(root), read_unfinished(root)
+    judged = verdicts(config.table, runs)
     if config.table == _FIGURE_11:
-        records = _figure11(runs, folder)
+        records = _figure11(runs, folder, judged)
     else:
-        records = _table(TABLES[config.table], runs, unfinished, folder, config.pictures)
+        table = fill(TABLES[config.table], runs)
+        records = _table(table, runs, unfinished, judged, folder, config.pictures)
     if not records:
         raise ConfigError(f"no run below {config.runs} has a score of {config.table}")
     write_csv(folder / "results.csv", list(records[0]), records)
+    if judged:
+        rows = judged.records()
+        write_csv(folder / "verdicts.csv", list(rows[0]), rows)
+        say(f"what the paper says: {judged.summary}; verdicts.csv and results.md have the reasons")
     if unread := left_out([*runs, *unfinished]):
         named = ", ".join(map(str, unread[:_NAMED])) + ", ..." * (len(unread) > _NAMED)
         say(f"left out, since they lead out of their run folder or are no files: {named}")
@@ -60,17 +70,20 @@ def collect(config: DictConfig) -> Path:
 
 
 def _table(
-    table: PaperTable,
+    filled: FilledTable,
     runs: Sequence[Run],
     unfinished: Sequence[UnfinishedRun],
+    judged: Verdicts,
     folder: Path,
     photographs: bool,
 ) -> list[dict[str, Any]]:
     """Write the table as Markdown, LaTeX and a page; the rows of results.csv."""
-    filled = fill(table, runs)
     if not filled.lines:
         return []
+    table = filled.paper
     text = f"# {table.title}\n\n{filled.markdown()}\n{EXPLANATION}\n{table.note}\n"
+    if judged:
+        text += f"\n{judged.markdown()}"
     if missing := missing_rows(table, runs):
         commands = "\n".join(missing)
         text += f"\nMissing rows of the paper, {len(missing)}:\n\n```bash\n{commands}\n```\n"
@@ -81,11 +94,11 @@ def _table(
         say(f"missing runs of seeds: {len(seeds)}; results.md names them")
     write_atomic(folder / "results.md", text)
     write_atomic(folder / "results.tex", filled.latex())
-    write_atomic(folder / "page.html", page(filled, runs, unfinished, photographs))
+    write_atomic(folder / "page.html", page(filled, runs, unfinished, photographs, judged))
     return filled.records()
 
 
-def _figure11(runs: Sequence[Run], folder: Path) -> list[dict[str, Any]]:
+def _figure11(runs: Sequence[Run], folder: Path, judged: Verdicts) -> list[dict[str, Any]]:
     """Draw the runs on their own test split and wherever they were evaluated; their scores.
 
     Runs that were evaluated nowhere else are left out, where others were; also those that do not
@@ -96,6 +109,7 @@ def _figure11(runs: Sequence[Run], folder: Path) -> list[dict[str, Any]]:
     if compared:
         files = {evaluation.source: predictions for evaluation, predictions in compared}
         save(folder, _FIGURE_11, *absolute_errors(files))
+        write_atomic(folder / "results.md", f"# Figure 11: across datasets\n\n{judged.markdown()}")
     return [
         {"predictions": evaluation.source.label, "key": key, "value": value}
         for evaluation, _ in compared

@@ -81,11 +81,11 @@ def absolute_error(predictions: Predictions) -> Drawing:
     dimensions = compared_dimensions(predictions)
     for name, d in dimensions.items():
         true, color = predictions.affect[:, d], PALETTE[d]
-        share = _share_within(true, predicted[:, d])
+        share = share_within(true, predicted[:, d])
         axes.plot(_ERRORS, 100 * share, color=color, lw=2, label=name)
         rows += _error_rows(share, predictor="model", dimension=name)
         if (mean := means.get(name)) is not None:
-            share = _share_within(true, np.full(len(true), mean))
+            share = share_within(true, np.full(len(true), mean))
             axes.plot(_ERRORS, 100 * share, "--", color=color, label=f"{name}: always {mean:+.2f}")
             rows += _error_rows(share, predictor="training mean", dimension=name)
     _error_axes(axes)
@@ -124,7 +124,7 @@ def absolute_errors(predictions: Mapping[Source, Predictions]) -> Drawing:
                 axes.plot([], [], **looks[source])  # the legend has every file
                 continue
             assert file.affect_pred is not None
-            share = _share_within(file.affect[:, d], file.affect_pred[:, d])
+            share = share_within(file.affect[:, d], file.affect_pred[:, d])
             axes.plot(_ERRORS, 100 * share, **looks[source])
             rows += _error_rows(share, predictor=source.label, dimension=dimension)
         _error_axes(axes)
@@ -132,6 +132,22 @@ def absolute_errors(predictions: Mapping[Source, Predictions]) -> Drawing:
     panels[0].set_ylabel("share of the samples (%)")
     legend_below(figure, columns=min(len(predictions), 2))
     return figure, rows
+
+
+def share_within(true: Floats, predicted: Floats, errors: Floats = _ERRORS) -> Floats:
+    """The share of the annotated samples with an absolute error of at most each of `errors`.
+
+    Args:
+        true: ``[N]``, NaN where not annotated; at least one is.
+        predicted: ``[N]``.
+        errors: ``[E]``.
+
+    Returns:
+        ``[E]``, from 0 to 1.
+    """
+    # Affect was float32 once: 0.3 and a little is 0.3. A prediction that is NaN is never within.
+    found = np.sort(np.abs(predicted - true)[~np.isnan(true)].round(6))
+    return np.searchsorted(found, errors, side="right") / len(found)
 
 
 def density(predictions: Predictions) -> Drawing:
@@ -192,13 +208,6 @@ def _looks(sources: Iterable[Source]) -> dict[Source, dict[str, Any]]:
         for color, own in zip(itertools.cycle(PALETTE), by_run.values(), strict=False)
         for line, source in zip(itertools.cycle(("-", "--", ":", "-.")), own, strict=False)
     }
-
-
-def _share_within(true: Floats, predicted: Floats) -> Floats:
-    """The share of the annotated samples with an absolute error of at most each of `_ERRORS`."""
-    # Affect was float32 once: 0.3 and a little is 0.3. A prediction that is NaN is never within.
-    errors = np.sort(np.abs(predicted - true)[~np.isnan(true)].round(6))
-    return np.searchsorted(errors, _ERRORS, side="right") / len(errors)
 
 
 def _error_rows(share: Floats, **of: str) -> list[Row]:

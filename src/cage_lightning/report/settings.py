@@ -31,7 +31,7 @@ def differing_settings(runs: Sequence[Run]) -> dict[Path, dict[str, Any]]:
     """
     choices = _common([run.config["choices"] for run in runs])
     keys = _differing(runs, lambda run: run.row.choices, choices)
-    settings = {run.folder: _settings(run) for run in runs}
+    settings = {run.folder: computed_settings(run) for run in runs}
     keys += _differing(
         runs,
         lambda run: (*run.row.choices, *(run.config["choices"][key] for key in choices)),
@@ -49,6 +49,15 @@ def differing_settings(runs: Sequence[Run]) -> dict[Path, dict[str, Any]]:
         for run in runs:
             found[run.folder]["tag"] = run.row.tag
     return found
+
+
+def computed_settings(run: Run) -> dict[str, Any]:
+    """What a run computes; runs that differ only in their seed have the same."""
+    return {
+        key: re.sub(r"-s\d+(?=[-/]|$)", "-s*", value) if isinstance(value, str) else plain(value)
+        for key, value in essence(run.config).items()
+        if key not in _NAMES and not key.endswith(".seed")
+    }
 
 
 def _differing(
@@ -77,12 +86,3 @@ def _common(choices: Sequence[Mapping[str, Any]]) -> list[str]:
         for key in choices[0]
         if key not in _IN_EVERY_TABLE and all(key in other for other in choices)
     ]
-
-
-def _settings(run: Run) -> dict[str, Any]:
-    """What a run computes; runs that differ only in their seed have the same."""
-    return {
-        key: re.sub(r"-s\d+(?=[-/]|$)", "-s*", value) if isinstance(value, str) else plain(value)
-        for key, value in essence(run.config).items()
-        if key not in _NAMES and not key.endswith(".seed")
-    }

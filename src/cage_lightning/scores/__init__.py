@@ -19,7 +19,7 @@ from cage_lightning.scores.bootstrap import Interval, intervals
 from cage_lightning.scores.comparison import Comparison, Difference, compare
 from cage_lightning.scores.contempt import without_contempt
 from cage_lightning.scores.scorer import COUNTS, Scorer, point_estimate
-from cage_lightning.scores.seeds import Summary, summarise
+from cage_lightning.scores.seeds import Summary, seeds_needed, sign_flip_p, summarise
 
 __all__ = [
     "COUNTS",
@@ -33,6 +33,8 @@ __all__ = [
     "compare",
     "intervals",
     "point_estimate",
+    "seeds_needed",
+    "sign_flip_p",
     "summarise",
     "without_contempt",
 ]

@@ -30,6 +30,7 @@ from cage_lightning.report.page.line_chart import SIZE
 from cage_lightning.report.page.pictures import Embedded, embed, embed_svg
 from cage_lightning.report.run_tables import EXPLANATION, FilledTable
 from cage_lightning.report.runs import Run, UnfinishedRun, left_out, read_affect
+from cage_lightning.report.verdicts import COLUMNS, PROXY_NOTE, SETTLING, Verdicts
 from cage_lightning.runs.identity import flat
 from cage_lightning.system.paths import is_inside
 
@@ -71,6 +72,7 @@ def page(
     runs: Sequence[Run],
     unfinished: Sequence[UnfinishedRun],
     photographs: bool = False,
+    judged: Verdicts | None = None,
 ) -> str:
     """The page of an experiment as HTML; the same input gives the same bytes.
 
@@ -80,6 +82,7 @@ def page(
             would together take more than 6.6 MB.
         unfinished: Listed with the last lines of their logs.
         photographs: Show the pictures of samples also where they are not drawn.
+        judged: The verdicts on what the paper says there.
 
     Files that are no figures, and links that lead out of their run folder, are named instead of
     shown.
@@ -109,6 +112,10 @@ def page(
         table=table,
         explanation=EXPLANATION,
         metrics=table.headings,
+        judged=judged,
+        judged_columns=COLUMNS,
+        proxy_note=PROXY_NOTE,
+        settling=SETTLING,
         sections=[
             _section(
                 names[run.folder],
