@@ -56,6 +56,7 @@ FILES: dict[str, tuple[str, bytes]] = {
     "Parquet": ("t.parquet", parquet(**columns())),
     "Arrow": ("t.feather", arrow(**columns())),
     "JSON lines": ("t.jsonl", json_lines().encode()),
+    "a JSON list": ("t.json", f"[{json_lines()}]".replace("}\n{", "},\n{").encode()),
 }
 
 

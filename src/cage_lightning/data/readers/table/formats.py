@@ -1,9 +1,10 @@
-"""The formats of tables: delimited text, Parquet, JSON lines and Arrow."""
+"""The formats of tables: delimited text, Parquet, JSON and Arrow."""
 
 from __future__ import annotations
 
+import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -86,18 +87,10 @@ def _read_text(file: Path, known: Callable[[str], bool]) -> RawTable:
     )
 
 
-def _read_json_lines(file: Path, _: Callable[[str], bool]) -> RawTable:
+def _read_json(file: Path, _: Callable[[str], bool]) -> RawTable:
     rows: list[dict[str, Any]] = []
     faults, places = [], []
-    for number, line in enumerate(file.read_bytes().splitlines(), start=1):
-        text = line.decode("utf-8-sig")
-        if not text.strip():
-            continue
-        place = f"line {number}"
-        try:
-            row = json.loads(text)
-        except (ValueError, RecursionError):
-            row = None
+    for place, text, row in _json_rows(file.read_bytes().decode("utf-8-sig")):
         if isinstance(row, dict):
             rows.append(row)
             places.append(place)
@@ -113,10 +106,27 @@ def _read_json_lines(file: Path, _: Callable[[str], bool]) -> RawTable:
     )
 
 
+def _json_rows(text: str) -> Iterator[tuple[str, str, Any]]:
+    """The place, text and value of each row: a line, or an item of the list that is all of it."""
+    if isinstance(rows := _json(text), list):
+        yield from ((f"item {n}", json.dumps(row), row) for n, row in enumerate(rows, start=1))
+        return
+    for number, line in enumerate(io.StringIO(text, newline=None), start=1):
+        if line.strip():
+            yield f"line {number}", line.rstrip("\n"), _json(line)
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
 _READERS = {
     **dict.fromkeys((".csv", ".tsv", ".tab", ".txt"), _read_text),
     **dict.fromkeys((".parquet", ".pq"), read_parquet),
-    **dict.fromkeys((".jsonl", ".ndjson", ".json"), _read_json_lines),
+    **dict.fromkeys((".jsonl", ".ndjson", ".json"), _read_json),
     **dict.fromkeys((".arrow", ".feather", ".ipc"), read_arrow),
 }
 SUFFIXES = tuple(_READERS)
