@@ -44,6 +44,7 @@ class Job:
     """A job, its process and what came of it.
 
     Attributes:
+        number: In the sweep.
         label: What tells it from the other jobs.
         command: The single run.
         log: Where its output goes.
@@ -55,6 +56,7 @@ class Job:
         result: Why it failed.
     """
 
+    number: int
     label: str
     command: list[str]
     log: Path
