@@ -72,12 +72,11 @@ class Record:
         try:
             backend = JournalFileBackend(str(path), _NoLock())
             self._storage = JournalStorage(backend)
-            self._study = optuna.create_study(
-                storage=self._storage,
-                study_name=_SEARCH,
-                directions=list(directions),
-                load_if_exists=True,
-            )
+            if not self._storage.get_all_studies():
+                optuna.create_study(
+                    storage=self._storage, study_name=_SEARCH, directions=list(directions)
+                )
+            self._study = optuna.load_study(study_name=_SEARCH, storage=self._storage)
             known = self._study.user_attrs.get(_SEARCH)
             trials = self._study.trials
         except OSError:
@@ -113,7 +112,8 @@ class Record:
         """
         study = self._storage.get_study_id_from_name(_SEARCH)
         trial = self._storage.get_trial_id_from_study_id_trial_number(study, number)
-        self._storage.set_trial_user_attr(trial, _RUN, run)
+        if self.trials[number].run != run:
+            self._storage.set_trial_user_attr(trial, _RUN, run)
         if values is None:
             self._study.tell(number, state=TrialState.FAIL)
         else:

@@ -8,13 +8,14 @@ again what it has had, and goes on to what an undisturbed one is given.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import optuna
-from optuna.distributions import CategoricalDistribution
+from optuna import Study
+from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.samplers import BaseSampler, CmaEsSampler, RandomSampler, TPESampler
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from cage_lightning.errors import ConfigError
 from hydra_plugins.cage_search._space import Space, Value
@@ -59,11 +60,10 @@ class Suggestions:
                 is given the same again, also by another version of Optuna or another processor.
         """
         number = len(self._study.trials)
-        self._study.sampler = _sampler(self._name, _seed_of(self._seed, number))
         if known is None and self._grid is not None:
             known = self._grid[number]
-        if known is not None:
-            self._study.enqueue_trial(dict(known))
+        sampler = _sampler(self._name, _seed_of(self._seed, number))
+        self._study.sampler = sampler if known is None else _Knowing(sampler, known)
         return dict(self._study.ask(dict(self._space.distributions)).params)
 
     def tell(self, number: int, values: Sequence[float] | None) -> None:
@@ -72,6 +72,35 @@ class Suggestions:
             self._study.tell(number, state=TrialState.FAIL)
         else:
             self._study.tell(number, list(values))
+
+
+class _Knowing(BaseSampler):
+    """A sampler whose suggestions are known: it does all that it would do, and has the known ones.
+
+    What `Study.enqueue_trial` is given does not reach the state of CMA-ES.
+    """
+
+    def __init__(self, sampler: BaseSampler, known: Mapping[str, Value]) -> None:
+        self._sampler, self._known = sampler, known
+
+    def infer_relative_search_space(
+        self, study: Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        return self._sampler.infer_relative_search_space(study, trial)
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        suggested = self._sampler.sample_relative(study, trial, search_space)
+        return {name: self._known[name] for name in suggested}
+
+    def sample_independent(
+        self, study: Study, trial: FrozenTrial, param_name: str, _: BaseDistribution
+    ) -> Any:
+        return self._known[param_name]
+
+    def before_trial(self, study: Study, trial: FrozenTrial) -> None:
+        self._sampler.before_trial(study, trial)
 
 
 def _sampler(name: SamplerName, seed: int) -> BaseSampler:
