@@ -15,6 +15,7 @@ from cage_lightning.runs.folder import RunFolder
 from hydra_plugins.cage_launcher._job import Job, State
 from hydra_plugins.cage_launcher._overview import Overview
 from hydra_plugins.cage_launcher._plan import SHORT_WAIT, Planned
+from hydra_plugins.cage_launcher._returns import Failure
 from hydra_plugins.cage_launcher._slots import Slots, devices_needed
 
 
@@ -64,14 +65,14 @@ def jobs_of(
     return jobs
 
 
-def work(jobs: Sequence[Job], slots: Slots) -> dict[int, str]:
+def work(jobs: Sequence[Job], slots: Slots) -> dict[int, Failure]:
     """Run what waits, in the given order; a failure stops no other job.
 
     A job that starts from another one waits for its end without taking a place. However this ends,
     no process of a job is left.
 
     Returns:
-        For each job that failed, by its number: its label, the last line of its output, its log.
+        The jobs that failed, by their numbers: label, last line of the output, and log.
     """
     overview = Overview(jobs)
     waiting = [job for job in jobs if job.state is State.WAITING]
@@ -100,7 +101,7 @@ def work(jobs: Sequence[Job], slots: Slots) -> dict[int, str]:
             for job in running:
                 job.wait()
     return {
-        job.number: f"\n  {job.label}: {job.result}\n    {job.log}"
+        job.number: Failure(f"\n  {job.label}: {job.result}\n    {job.log}", job.killed)
         for job in jobs
         if job.state is State.FAILED
     }

@@ -19,8 +19,8 @@ class Outcome(NamedTuple):
     run: str
 
 
-Run = Callable[[int, Sequence[Mapping[str, Value]]], Sequence[Outcome]]
-"""Runs trials side by side: the number of the first one, and the settings of each."""
+Run = Callable[[Sequence[Mapping[str, Value]]], Sequence[Outcome]]
+"""Runs trials side by side, given the settings of each."""
 
 
 def search(
@@ -54,7 +54,8 @@ def search(
         numbers = range(first, min(first + n_jobs, n_trials))
         for number in numbers:
             _begin(record, suggestions, number)
-        _run(record, [n for n in numbers if not record.trials[n].ended], run)
+        if left := [number for number in numbers if not record.trials[number].ended]:
+            _run(record, left, run)
         for number in numbers:
             suggestions.tell(number, record.trials[number].values)
         write_history(record, objectives)
@@ -72,13 +73,11 @@ def _begin(record: Record, suggestions: Suggestions, number: int) -> None:
 
 def _run(record: Record, numbers: Sequence[int], run: Run) -> None:
     """Run each setting once, however many of the trials have it."""
-    if not numbers:
-        return
     different: list[dict[str, Value]] = []
     for number in numbers:
         if record.trials[number].chosen not in different:
             different.append(record.trials[number].chosen)
-    outcomes = run(numbers[0], different)
+    outcomes = run(different)
     for number in numbers:
         outcome = outcomes[different.index(record.trials[number].chosen)]
         record.end(number, outcome.values, outcome.run)

@@ -74,7 +74,7 @@ class Suggestions:
             self._study.tell(number, list(values))
 
 
-class _Knowing(BaseSampler):
+class _Knowing(BaseSampler):  # type: ignore[misc]  # of an extra
     """A sampler whose suggestions are known: it does all that it would do, and has the known ones.
 
     What `Study.enqueue_trial` is given does not reach the state of CMA-ES.
@@ -86,12 +86,13 @@ class _Knowing(BaseSampler):
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
-        return self._sampler.infer_relative_search_space(study, trial)
+        space: dict[str, BaseDistribution] = self._sampler.infer_relative_search_space(study, trial)
+        return space
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        suggested = self._sampler.sample_relative(study, trial, search_space)
+        suggested: dict[str, Any] = self._sampler.sample_relative(study, trial, search_space)
         return {name: self._known[name] for name in suggested}
 
     def sample_independent(

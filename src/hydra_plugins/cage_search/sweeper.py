@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from hydra_plugins.cage_search._suggestions import Direction, SamplerName
 
 
+_RESTARTS = 2  # of a job that was killed
+
+
 class OptunaSweeper(Sweeper):
     """Search settings of a training; each trial is a run folder.
 
@@ -58,6 +61,7 @@ class OptunaSweeper(Sweeper):
     ) -> None:
         """Take what Hydra knows of the sweep."""
         self._config, self._loader = config, hydra_context.config_loader
+        self._launched = 0  # numbers the logs of the jobs
         self._launcher = Plugins.instance().instantiate_launcher(
             hydra_context=hydra_context, task_function=task_function, config=config
         )
@@ -89,7 +93,7 @@ class OptunaSweeper(Sweeper):
         with _record.opened(path, space, directions, identity) as record:
             _search.search(
                 *(record, suggestions, self._n_trials, self._n_jobs, names),
-                lambda first, chosen: self._run(first, [space.overrides(one) for one in chosen]),
+                lambda chosen: self._run([space.overrides(one) for one in chosen]),
             )
             print(_search.summary(record, names), flush=True)
 
@@ -133,13 +137,31 @@ class OptunaSweeper(Sweeper):
             "direction": " ".join(directions),
         }
 
-    def _run(self, first: int, jobs: Sequence[Sequence[str]]) -> list[Outcome]:
-        """Run trials on the launcher; one that fails ends none of the others, nor the search."""
-        returned = self._launcher.launch(jobs, initial_job_idx=first)
+    def _run(self, jobs: Sequence[Sequence[str]]) -> list[Outcome]:
+        """Run trials on the launcher; one that fails ends none of the others, nor the search.
+
+        One that is killed from outside goes on where it was; it fails when that happens again and
+        again, as where the memory does not suffice.
+        """
+        outcomes, killed = self._launch(jobs)
+        for _ in range(_RESTARTS):
+            if not killed:
+                break
+            print(f"{len(killed)} of these were killed, and start again", flush=True)
+            again, left = self._launch([jobs[index] for index in killed])
+            outcomes |= {killed[index]: outcome for index, outcome in again.items()}
+            killed = [killed[index] for index in left]
+        return [outcomes[index] for index in range(len(jobs))]
+
+    def _launch(self, jobs: Sequence[Sequence[str]]) -> tuple[dict[int, Outcome], list[int]]:
+        """What came of the jobs, by index, and which were killed."""
+        returned = self._launcher.launch(jobs, initial_job_idx=self._launched)
+        self._launched += len(jobs)
         outcomes, reports = zip(*map(_outcome, returned), strict=True)
         for report in dict.fromkeys(report for report in reports if report):
             print(report, flush=True)
-        return list(outcomes)
+        killed = [index for index, job in enumerate(returned) if getattr(job, "killed", False)]
+        return dict(enumerate(outcomes)), killed
 
 
 def _objectives(

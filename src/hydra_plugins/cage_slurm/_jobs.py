@@ -34,7 +34,7 @@ from cage_lightning.runs.folder import RunFolder
 from cage_lightning.runs.slurm import requeue
 from cage_lightning.system.machine import MOST_WORKERS
 from hydra_plugins.cage_launcher._plan import SHORT_WAIT, Planned, plan
-from hydra_plugins.cage_launcher._returns import returns
+from hydra_plugins.cage_launcher._returns import Failure, returns
 
 _POLL_S = 2
 _GONE_S = 60  # SLURM kills after KillWait, 30 s by default
@@ -133,7 +133,9 @@ def run(
             raise
     patience = time.monotonic() + _VISIBLE_S
     failures = {
-        one.planned.number: f"\n  {one.planned.label}: {problem}{_log_of(one)}"
+        one.planned.number: Failure(
+            f"\n  {one.planned.label}: {problem}{_log_of(one)}", problem == _LOST
+        )
         for one in jobs
         if (problem := _problem(one, patience))
     }

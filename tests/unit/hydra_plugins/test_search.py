@@ -53,9 +53,10 @@ class Runs:
     def __init__(self, count: int = 1, fatal: bool = False) -> None:
         self.count, self.fatal = count, fatal
         self.finished: dict[str, Outcome] = {}
-        self.killed: set[int] = set()
+        self.killed: set[str] = set()
 
-    def __call__(self, first: int, chosen: Sequence[Mapping[str, Value]]) -> list[Outcome]:
+    def __call__(self, chosen: Sequence[Mapping[str, Value]]) -> list[Outcome]:
+        first = json.dumps(chosen[0])
         for one in chosen:
             name = json.dumps(one)
             if name not in self.finished:
@@ -125,7 +126,8 @@ def test_a_search_killed_at_every_point_ends_as_undisturbed(
         return go(tmp_path / name, runs, of=of, sampler=sampler, n_trials=14)
 
     undisturbed = searched("undisturbed.journal", Runs(objectives))
-    runs, ended, starts = Runs(objectives, fatal=True), [], 0
+    runs, starts = Runs(objectives, fatal=True), 0
+    ended: list[Trial] = []
     while not ended:
         starts += 1
         assert starts < 200
@@ -170,9 +172,9 @@ def test_what_was_begun_keeps_its_settings(tmp_path: Path, monkeypatch: pytest.M
 def test_settings_that_come_twice_run_once(tmp_path: Path) -> None:
     runs, calls = Runs(), []
 
-    def run(first: int, chosen: Sequence[Mapping[str, Value]]) -> list[Outcome]:
+    def run(chosen: Sequence[Mapping[str, Value]]) -> list[Outcome]:
         calls.append([*chosen])
-        return runs(first, chosen)
+        return runs(chosen)
 
     of = space("n=choice(1,2)", "x=choice(0.25,0.75)")
     with opened(tmp_path / "search.journal", of, ONE, {}) as record:

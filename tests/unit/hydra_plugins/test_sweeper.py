@@ -20,12 +20,13 @@ from omegaconf import OmegaConf
 from cage_lightning.app.schema import CONF_DIR, register
 from cage_lightning.errors import CageError, ConfigError
 from hydra_plugins.cage_launcher._plan import plan
-from hydra_plugins.cage_launcher._returns import returns
+from hydra_plugins.cage_launcher._returns import Failed, Failure, returns
 from tests.planning import planned
 
 RATE = "optimizer.lr=tag(log,interval(1e-5,1e-2))"
 SPACE = ("data=demo8", "model=tiny", RATE, "loss=discrete,combined")
 Result = Callable[[int], Any]
+KILLED = CageError("it was killed")
 
 
 class Launcher:
@@ -41,11 +42,11 @@ class Launcher:
         for number, job in enumerate(job_overrides, initial_job_idx):
             self.jobs.append([*job])
             result = self.result(number)
-            failed = isinstance(result, Exception)
-            status = JobStatus.FAILED if failed else JobStatus.COMPLETED
             run = f"runs/default/{number}"
             done.append(
-                JobReturn(overrides=job, status=status, _return_value=result, working_dir=run)
+                Failed(job, None, None, run, None, JobStatus.FAILED, result, result == KILLED)
+                if isinstance(result, Exception)
+                else JobReturn(job, None, None, run, None, JobStatus.COMPLETED, result)
             )
         return done
 
@@ -97,6 +98,27 @@ def test_a_search_on_a_launcher(
     again = search(*reversed(SPACE), *settings, "trainer.devices=2", result=result)
     assert again.jobs == []
     assert search(*SPACE, "hydra.sweeper.n_trials=6", settings[1]).jobs[0][:2] == [*SPACE[:2]]
+
+
+def test_a_job_that_was_killed_starts_again(
+    search: Callable[..., Launcher], capsys: pytest.CaptureFixture[str]
+) -> None:
+    # Of four trials at once, two are killed, one of them again, then once more, which is enough.
+    results: dict[int, Any] = {1: KILLED, 3: KILLED, 5: KILLED, 6: KILLED}
+    settings = ("hydra.sweeper.n_trials=4", "hydra.sweeper.n_jobs=4")
+    jobs = search(*SPACE, *settings, result=lambda number: results.get(number, number)).jobs
+    assert [*jobs[4:6], jobs[6]] == [jobs[1], jobs[3], jobs[3]]
+    assert len(jobs) == 7
+    said = capsys.readouterr().out
+    assert said.count("were killed, and start again") == 2
+    assert "4 trials: 3 finished, 1 failed" in said
+    table = Path("runs/default/.search/search.csv").read_text("utf-8").splitlines()
+    assert [line.split(",")[1:3] for line in table[1:]] == [
+        ["finished", "0"],
+        ["finished", "4"],
+        ["finished", "2"],
+        ["failed", ""],
+    ]
 
 
 def test_every_trial_has_a_run_folder_of_its_own(search: Callable[..., Launcher]) -> None:
@@ -190,7 +212,7 @@ def test_launchers_hand_back_the_objective(
         job.folder.path.mkdir(parents=True)
         selection = {"split": "val", "value": float(job.number)}
         job.folder.metrics_file.write_text(json.dumps({"meta": {"selection": selection}}))
-    done = returns([*reversed(jobs)], {3: "\n  why"})
+    done = returns([*reversed(jobs)], {3: Failure("\n  why", killed=False)})
     assert [job.return_value for job in done[:3]] == [0.0, 1.0, 2.0]
     assert done[1].working_dir == "runs/default/demo8-tiny-discrete-s1"
     with pytest.raises(CageError, match=r"^1 of 4 jobs failed\n  why$"):
