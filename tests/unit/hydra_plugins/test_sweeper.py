@@ -17,6 +17,7 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import HydraContext, RunMode
 from omegaconf import OmegaConf
 
+import hydra_plugins.cage_search
 from cage_lightning.app.schema import CONF_DIR, register
 from cage_lightning.errors import CageError, ConfigError
 from hydra_plugins.cage_launcher._plan import plan
@@ -197,7 +198,7 @@ def test_the_missing_extra_is_named(
     monkeypatch.setitem(sys.modules, "optuna", None)
     for name in [name for name in sys.modules if name.startswith("hydra_plugins.cage_search._")]:
         monkeypatch.delitem(sys.modules, name)
-    monkeypatch.delattr("hydra_plugins.cage_search._record")
+    monkeypatch.delattr(hydra_plugins.cage_search, "_record", raising=False)
     with pytest.raises(ConfigError, match=r"cage-lightning\[search\]"):
         search(*SPACE)
 
