@@ -23,6 +23,7 @@ from cage_lightning.report.runs import (
     read_runs,
     read_unfinished,
 )
+from cage_lightning.report.searches import Search, read_searches
 from cage_lightning.system.atomic import write_atomic, write_csv
 from cage_lightning.system.output import say
 from cage_lightning.system.paths import local_path
@@ -48,7 +49,8 @@ def collect(config: DictConfig) -> Path:
     if config.table == _FIGURE_11:
         records = _figure11(runs, folder)
     else:
-        records = _table(TABLES[config.table], runs, unfinished, folder, config.pictures)
+        searches = read_searches(root)
+        records = _table(TABLES[config.table], runs, unfinished, searches, folder, config.pictures)
     if not records:
         raise ConfigError(f"no run below {config.runs} has a score of {config.table}")
     write_csv(folder / "results.csv", list(records[0]), records)
@@ -63,6 +65,7 @@ def _table(
     table: PaperTable,
     runs: Sequence[Run],
     unfinished: Sequence[UnfinishedRun],
+    searches: Sequence[Search],
     folder: Path,
     photographs: bool,
 ) -> list[dict[str, Any]]:
@@ -81,7 +84,7 @@ def _table(
         say(f"missing runs of seeds: {len(seeds)}; results.md names them")
     write_atomic(folder / "results.md", text)
     write_atomic(folder / "results.tex", filled.latex())
-    write_atomic(folder / "page.html", page(filled, runs, unfinished, photographs))
+    write_atomic(folder / "page.html", page(filled, runs, unfinished, searches, photographs))
     return filled.records()
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from cage_lightning.errors import CageError
+from cage_lightning.report.searches import OBJECTIVE
 from cage_lightning.system.atomic import write_csv
 from hydra_plugins.cage_search._record import Record, Trial
 from hydra_plugins.cage_search._space import Value
@@ -86,8 +87,13 @@ def _run(record: Record, numbers: Sequence[int], run: Run) -> None:
 def write_history(record: Record, objectives: Sequence[str]) -> None:
     """Write the trials as a table beside the record."""
     settings = list(record.trials[0].chosen)
-    rows = [_row(number, trial, objectives) for number, trial in enumerate(record.trials)]
-    columns = ["trial", "state", *objectives, *settings, "run"]
+    names = [f"{OBJECTIVE}{name}" for name in objectives]
+    best = record.best()
+    rows = [
+        _row(number, trial, names) | {"best": "best" if number in best else None}
+        for number, trial in enumerate(record.trials)
+    ]
+    columns = ["trial", "state", "best", *names, *settings, "run"]
     write_csv(record.path.with_suffix(".csv"), columns, rows)
 
 
@@ -100,12 +106,12 @@ def summary(record: Record, objectives: Sequence[str]) -> str:
     return "\n".join([f"{len(record.trials)} trials: {counts}; {record.path}", *best])
 
 
-def _row(number: int, trial: Trial, objectives: Sequence[str]) -> dict[str, object]:
-    values = trial.values or [None] * len(objectives)
+def _row(number: int, trial: Trial, names: Sequence[str]) -> dict[str, object]:
+    values = trial.values or [None] * len(names)
     return {
         "trial": number,
         "state": state_of(trial),
-        **dict(zip(objectives, values, strict=True)),
+        **dict(zip(names, values, strict=True)),
         **trial.chosen,
         "run": trial.run,
     }

@@ -192,9 +192,9 @@ def test_the_end_of_a_search(tmp_path: Path) -> None:
     assert said.splitlines()[0].startswith("6 trials: 4 finished, 2 failed; ")
     assert "best: trial 1, monitor 1.0625: n=1 x=0.25 (runs/" in said
     table = (tmp_path / "search.csv").read_text().splitlines()
-    assert table[0] == "trial,state,monitor,n,x,run"
-    assert table[1].startswith("0,finished,1.5625,1,0.75,")
-    assert table[3].startswith("2,failed,,1,0.5,")
+    assert table[0] == "trial,state,best,objective.monitor,n,x,run"
+    assert table[1].startswith("0,finished,,1.5625,1,0.75,")
+    assert table[3].startswith("2,failed,,,1,0.5,")
     of = space("x=choice(0.5,0.0)", "n=1,2")
     with (
         opened(tmp_path / "failing.journal", of, ONE, {}) as record,

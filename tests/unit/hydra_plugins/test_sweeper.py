@@ -114,7 +114,7 @@ def test_a_job_that_was_killed_starts_again(
     assert said.count("were killed, and start again") == 2
     assert "4 trials: 3 finished, 1 failed" in said
     table = Path("runs/default/.search/search.csv").read_text("utf-8").splitlines()
-    assert [line.split(",")[1:3] for line in table[1:]] == [
+    assert [line.split(",")[1:4:2] for line in table[1:]] == [
         ["finished", "0"],
         ["finished", "4"],
         ["finished", "2"],
