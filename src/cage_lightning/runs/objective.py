@@ -14,6 +14,7 @@ MONITOR = "monitor"
 """The best value of `monitor.metric`, by which the epoch was chosen."""
 
 _OF_TEST = "test/"
+_OF_EPOCHS = ("val/", "train/")
 _ALLOW = "objective_on_test=true"
 
 
@@ -24,8 +25,8 @@ def objectives(config: DictConfig) -> tuple[str, ...]:
         config: The config of a training.
 
     Raises:
-        ConfigError: There is none, one is named twice or is no text, or one is a score of the test
-            split and `objective_on_test` is false.
+        ConfigError: There is none, one is named twice or is no text, one is a score of an epoch, or
+            one is a score of the test split and `objective_on_test` is false.
     """
     given = config.objective
     names = tuple(given) if isinstance(given, ListConfig) else (given,)
@@ -34,6 +35,11 @@ def objectives(config: DictConfig) -> tuple[str, ...]:
             f"objective={given}: give {MONITOR}, a key of metrics.json, or a list of different ones"
         )
     for name in names:
+        if name.startswith(_OF_EPOCHS):
+            raise ConfigError(
+                f"objective={name}: metrics.json has no scores of epochs; choose the epoch by it, "
+                f"monitor.metric={name} monitor.mode=min or max, with objective={MONITOR}"
+            )
         if name.startswith(_OF_TEST) and not config.objective_on_test:
             raise ConfigError(
                 f"objective={name} is a score of the test split, which a search would fit its "

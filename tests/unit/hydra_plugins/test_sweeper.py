@@ -63,7 +63,8 @@ def search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Lau
         monkeypatch.setattr(Plugins, "instantiate_launcher", lambda *_, **__: launcher)
         with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
             loader = GlobalHydra.instance().config_loader()
-            words = ["hydra/sweeper=optuna", *arguments]
+            chosen = [] if "sweep=mine" in arguments else ["hydra/sweeper=optuna"]
+            words = [*chosen, *arguments]
             config = loader.load_configuration(command, words, run_mode=RunMode.MULTIRUN)
             HydraConfig.instance().set_config(config)
             sweeper = Plugins.instance().instantiate_sweeper(
@@ -134,6 +135,24 @@ def test_every_trial_has_a_run_folder_of_its_own(search: Callable[..., Launcher]
     assert names == [
         f"demo8-tiny-{loss}-s0-lr{rate}" for loss, rate in zip(losses, rates, strict=True)
     ]
+
+
+def test_a_file_may_hold_the_search(search: Callable[..., Launcher], tmp_path: Path) -> None:
+    file = tmp_path / "more/sweep/mine.yaml"
+    file.parent.mkdir(parents=True)
+    file.write_text(
+        "# @package _global_\ndefaults: [override /hydra/sweeper: optuna]\n"
+        "hydra: {mode: MULTIRUN, sweeper: {n_trials: 3, params: {\n"
+        '  optimizer.lr: "tag(log, interval(1e-5, 1e-2))", loss: "discrete,combined", seed: 4}}}\n',
+        encoding="utf-8",
+    )
+    more = (f"hydra.searchpath=[file://{tmp_path}/more]", "sweep=mine", "data=demo8", "model=tiny")
+    jobs = search(*more, "loss=va").jobs
+    assert len(jobs) == 3
+    assert {*map(tuple, (sorted(job[:5]) for job in jobs))} == {
+        ("data=demo8", "loss=va", "model=tiny", "seed=4", "sweep=mine")
+    }
+    assert all(job[5].startswith("optimizer.lr=") for job in jobs)
 
 
 def test_several_objectives(

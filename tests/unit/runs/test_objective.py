@@ -55,6 +55,12 @@ def test_what_is_no_name_is_refused(names: object) -> None:
         objectives(config(names))
 
 
+def test_a_score_of_epochs_is_that_of_the_monitor() -> None:
+    remedy = r"monitor\.metric=val/ccc_valence monitor\.mode=min or max, with objective=monitor"
+    with pytest.raises(ConfigError, match=remedy):
+        objectives(config("val/ccc_valence"))
+
+
 def test_the_test_split_has_to_be_asked_for() -> None:
     with pytest.raises(ConfigError, match="objective=test/accuracy is a score of the test split"):
         objective(config(["monitor", "test/accuracy"]), METRICS)
