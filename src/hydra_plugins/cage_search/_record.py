@@ -79,6 +79,8 @@ class Record:
             self._study = optuna.load_study(study_name=_SEARCH, storage=self._storage)
             known = self._study.user_attrs.get(_SEARCH)
             trials = self._study.trials
+            if len(self._study.directions) != len(directions):
+                raise ValueError("it has another number of objectives")
         except OSError:
             raise
         except Exception as error:  # whatever Optuna makes of its content

@@ -274,6 +274,7 @@ def test_another_search_under_the_same_name_is_refused(tmp_path: Path) -> None:
         ('"distributions":{"c":', '"distributions":{"m":', "no record of a search"),
         ('"state":0', '"state":2', "none of this search"),
         ('"values":[', '"values":[NaN,', "no record|none of this"),
+        ('"directions":[1]', '"directions":[1,1]', "another number of objectives"),
         ("{", "[", "no record of a search"),
     ],
 )
