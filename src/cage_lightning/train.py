@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from omegaconf import DictConfig
 
 from cage_lightning.app.cli import command
 
 
 @command("train")
-def main(config: DictConfig) -> None:
-    """Train, choose the epoch, and report on the test split."""
+def main(config: DictConfig) -> Any:
+    """Train, choose the epoch, and report on the test split; a sweeper gets the objective."""
     from cage_lightning.commands.train import train
+    from cage_lightning.runs.objective import objective
 
-    train(config)
+    metrics = train(config)
+    return None if metrics is None else objective(config, metrics)
 
 
 if __name__ == "__main__":

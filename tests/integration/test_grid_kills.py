@@ -1,4 +1,4 @@
-"""A grid that is killed at random moments, again and again, ends as if nothing had happened."""
+"""A grid, or a search, that is killed at random moments ends as if nothing had happened."""
 
 from __future__ import annotations
 
@@ -24,6 +24,16 @@ GRID = (
     "figures=false",
 )
 SLOTS = "hydra.launcher.cpu_slots=2"
+SEARCH = (
+    *("-m", "hydra/sweeper=optuna", "hydra.sweeper.n_trials=6", "hydra.sweeper.n_jobs=2"),
+    *(
+        "optimizer.lr=tag(log,interval(1e-4,1e-1))",
+        "loss=discrete,combined",
+        "hydra.sweeper.seed=3",
+    ),
+    *("data=demo8", "model=tiny", "trainer=cpu", "data.size=tiny", "trainer.max_epochs=2"),
+    *("data.batch_size=16", "model.image_size=32", "callbacks.last.every_n_steps=2"),
+)
 
 
 def processes(folder: Path) -> list[int]:
@@ -106,3 +116,48 @@ def test_a_grid_that_is_killed_at_random(command: Command, tmp_path: Path, demo_
         command("collect", "table=table6", f"runs={runs}", f"output={runs}")
     tables = [(tmp_path / runs / "results.csv").read_bytes() for runs in ("undisturbed", "killed")]
     assert tables[0] == tables[1]
+
+
+def history(runs: Path) -> list[list[str]]:
+    """The trials of a search: state, value and settings."""
+    table = (runs / "default/.search/search.csv").read_text().splitlines()
+    return [line.split(",")[:-1] for line in table]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_a_search_that_is_killed_at_random(
+    command: Command, tmp_path: Path, demo_root: Path
+) -> None:
+    undisturbed = command("train", *SEARCH, "runs=undisturbed", "hydra/launcher=basic")
+    moments = random.Random(7)
+    # One that is killed leaves the search as it is: its job starts again.
+    for victim in itertools.cycle(("everything", "job", "launcher")):
+        with forks():
+            launcher = subprocess.Popen(
+                [sys.executable, "-m", "cage_lightning.train", *SEARCH, SLOTS, "runs=killed"],
+                cwd=tmp_path,
+                env=environment(demo_root),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+        began = time.time()
+        while launcher.poll() is None and not any(saved_since(began, tmp_path / "killed")):
+            time.sleep(0.02)
+        with suppress(subprocess.TimeoutExpired):
+            launcher.wait(moments.choice((0, 0.2, 0.8, 1.6)))
+        strike(victim, launcher, tmp_path)
+        if launcher.returncode == 0:
+            break
+    last = command("train", *SEARCH, SLOTS, "runs=killed")
+    assert history(tmp_path / "killed") == history(tmp_path / "undisturbed")
+    assert {row[1] for row in history(tmp_path / "killed")[1:]} == {"finished"}
+    assert "jobs: " not in last.stdout  # nothing is left to run
+    best = [
+        next(line for line in done.stdout.splitlines() if line.startswith("best: "))
+        for done in (undisturbed, last)
+    ]
+    assert best[0].partition(" (")[0] == best[1].partition(" (")[0]
+    logs = tmp_path.glob("killed/default/*/train.log")
+    assert sum(log.read_text().count("resuming from") for log in logs) > 0

@@ -11,7 +11,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -104,7 +104,7 @@ def sweep(
         file.write_text(f"# @package _global_\n{text}")
     started: list[subprocess.Popen[bytes]] = []
 
-    def start(*jobs: str) -> subprocess.Popen[bytes]:
+    def start(*jobs: str, settings: Sequence[str] = ()) -> subprocess.Popen[bytes]:
         path = os.pathsep.join([str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")])
         with (tmp_path / "sweep.log").open("w") as output, forks():
             process = subprocess.Popen(
@@ -113,7 +113,7 @@ def sweep(
                     "hydra/launcher=slurm",
                     # The nodes have no addresses of their own.
                     "hydra.launcher.setup=['export MASTER_ADDR=127.0.0.1']",
-                    *SETTINGS,
+                    *(*SETTINGS, *settings),
                     f"+job={','.join(jobs)}",
                 ],
                 cwd=tmp_path,
@@ -232,6 +232,22 @@ def test_two_nodes_leave_at_the_same_step(
     assert starts(run) == 3
     got = weights(run)
     assert all(torch.equal(got[name], value) for name, value in expected.items())
+
+
+@pytest.mark.xdist_group("failures")
+def test_a_search_is_told_what_came_of_its_jobs(sweep: Sweep, tmp_path: Path) -> None:
+    grid = ("hydra.sweeper.sampler=grid", "hydra.sweeper.n_jobs=2")
+    process = sweep("plain", "wrong", settings=("hydra/sweeper=optuna", *grid))
+    assert process.wait(600) == 0, said(tmp_path)
+    assert "1 of 2 jobs failed" in said(tmp_path)
+    assert "2 trials: 1 finished, 1 failed" in said(tmp_path)
+    run = RunFolder(run_folder(Path("runs"), "plain"))
+    value = RunFolder(tmp_path / run.path).read_metrics()["meta"]["selection"]["value"]
+    table = (tmp_path / "runs/default/.search/search.csv").read_text().splitlines()
+    assert table[1:] == [
+        f"0,finished,best,{value},plain,{run.path}",
+        "1,failed,,,wrong," + table[2].split(",")[-1],
+    ]
 
 
 @pytest.mark.xdist_group("failures")

@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 import yaml
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import IntervalSweep
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
@@ -55,6 +57,15 @@ MISSPELT_LAUNCHER = "`python -m cage_lightning.train sweep=table6 hydra.launcher
 pages = pytest.mark.parametrize("page", [Page(path) for path in PAGES], ids=lambda page: page.path)
 
 
+def first_of(setting: str) -> str:
+    """The first value of a setting that is searched, or its only one."""
+    override = OverridesParser.create().parse_override(setting)
+    if not override.is_sweep_override():
+        return setting.partition("=")[2]
+    space: Any = override.value()
+    return str(space.start if isinstance(space, IntervalSweep) else space.list[0])
+
+
 def first_job(page: Page, arguments: list[str]) -> list[str]:
     """The settings of a command without its options, or of the first job of a sweep.
 
@@ -65,7 +76,7 @@ def first_job(page: Page, arguments: list[str]) -> list[str]:
         return settings
     first = []
     for key, _, values in (setting.partition("=") for setting in settings):
-        each = values.split(",") if "[" not in values else [values]
+        each = values.split(",") if not {*"[("} & {*values} else [first_of(f"{key}={values}")]
         assert key not in CHOICES or CHOICES[key] >= {*each}, f"{page.path}: {key}={values}"
         first.append(f"{key}={each[0]}")
     return first

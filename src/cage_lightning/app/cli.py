@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -34,7 +35,7 @@ from cage_lightning.system.storage import shortage
 FULL_ERROR = "HYDRA_FULL_ERROR"
 _ONLY_PRINT = {"--cfg", "-c", "--help", "-h", "--hydra-help", "--info", "-i"}
 
-_Task = Callable[[DictConfig], None]
+_Task = Callable[[DictConfig], Any]
 _REFUSALS = (CageError, HydraException, OmegaConfBaseException)
 
 
@@ -123,9 +124,9 @@ def _run(task: _Task, config_name: str) -> list[str]:
 
 def _naming_choices(task: _Task) -> _Task:
     @functools.wraps(task)
-    def job(config: DictConfig) -> None:
+    def job(config: DictConfig) -> Any:
         name_choices(config)
-        task(config)
+        return task(config)
 
     return job
 
@@ -138,14 +139,15 @@ def _collecting(task: _Task, refused: list[Exception]) -> _Task:
     home = _process()
 
     @functools.wraps(task)
-    def job(config: DictConfig) -> None:
+    def job(config: DictConfig) -> Any:
         os.environ.pop(FULL_ERROR, None)  # not for the processes of further devices
         try:
-            task(config)
+            return task(config)
         except _REFUSALS as error:
             if _process() != home:
                 raise
             refused.append(error)
+            return None
         finally:
             os.environ[FULL_ERROR] = "1"
 

@@ -54,6 +54,8 @@ class TrainConfig:
     callbacks: Any = MISSING
     logger: Any = MISSING
     monitor: Monitor = field(default_factory=Monitor)
+    objective: Any = MISSING  # a name, or a list of names
+    objective_on_test: bool = False
     runs: str = MISSING
     group: str = MISSING
     seed: int = MISSING

@@ -23,6 +23,7 @@ from cage_lightning.report.runs import (
     read_runs,
     read_unfinished,
 )
+from cage_lightning.report.searches import Search, read_searches
 from cage_lightning.report.verdicts import Verdicts, verdicts
 from cage_lightning.system.atomic import write_atomic, write_csv
 from cage_lightning.system.output import say
@@ -54,7 +55,8 @@ def collect(config: DictConfig) -> Path:
         records = _figure11(runs, folder, judged)
     else:
         table = fill(TABLES[config.table], runs)
-        records = _table(table, runs, unfinished, judged, folder, config.pictures)
+        searches = read_searches(root)
+        records = _table(table, runs, unfinished, searches, judged, folder, config.pictures)
     if not records:
         raise ConfigError(f"no run below {config.runs} has a score of {config.table}")
     write_csv(folder / "results.csv", list(records[0]), records)
@@ -73,6 +75,7 @@ def _table(
     filled: FilledTable,
     runs: Sequence[Run],
     unfinished: Sequence[UnfinishedRun],
+    searches: Sequence[Search],
     judged: Verdicts,
     folder: Path,
     photographs: bool,
@@ -94,7 +97,8 @@ def _table(
         say(f"missing runs of seeds: {len(seeds)}; results.md names them")
     write_atomic(folder / "results.md", text)
     write_atomic(folder / "results.tex", filled.latex())
-    write_atomic(folder / "page.html", page(filled, runs, unfinished, photographs, judged))
+    html = page(filled, runs, unfinished, searches, photographs, judged)
+    write_atomic(folder / "page.html", html)
     return filled.records()
 
 

@@ -48,6 +48,7 @@ from cage_lightning.modules import ExpressionModule
 from cage_lightning.report.summary import print_results
 from cage_lightning.runs.folder import RunFolder, Stage
 from cage_lightning.runs.log import first_process, start_logging
+from cage_lightning.runs.objective import objectives
 from cage_lightning.runs.provenance import provenance
 from cage_lightning.runs.slurm import one_decision, restarted
 from cage_lightning.runs.waiting import wait_for_run
@@ -76,6 +77,7 @@ def train(config: DictConfig) -> dict[str, Any] | None:
     config.run_dir = str(folder.path)
     build.check(config)
     _check_processes(config)
+    objectives(config)  # refuses names that cannot be
     check_limits(config.trainer)
     check_pictures(config.figures, config.pictures)
     check_checkpoints(config)

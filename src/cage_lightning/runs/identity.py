@@ -22,6 +22,8 @@ EXECUTION = (
     "figures",
     "pictures",
     "init_wait_s",
+    "objective",  # what a search reads of the results, as does the next one
+    "objective_on_test",
     "start_group",  # this setting and the next one only compose init_from
     "starts",
     "callbacks.progress",

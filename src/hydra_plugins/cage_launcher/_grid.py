@@ -10,11 +10,12 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from cage_lightning.app.cli import sigterm_exits
-from cage_lightning.errors import CageError, ConfigError
+from cage_lightning.errors import ConfigError
 from cage_lightning.runs.folder import RunFolder
 from hydra_plugins.cage_launcher._job import Job, State
 from hydra_plugins.cage_launcher._overview import Overview
 from hydra_plugins.cage_launcher._plan import SHORT_WAIT, Planned
+from hydra_plugins.cage_launcher._returns import Failure
 from hydra_plugins.cage_launcher._slots import Slots, devices_needed
 
 
@@ -48,6 +49,7 @@ def jobs_of(
             )
         start = owners.get(one.starts_from)
         job = Job(
+            number=one.number,
             label=one.label,
             command=_command(config, one, [SHORT_WAIT] if start else []),
             log=Path(config.hydra.sweep.dir) / f"{one.number}.log",
@@ -63,14 +65,14 @@ def jobs_of(
     return jobs
 
 
-def work(jobs: Sequence[Job], slots: Slots) -> None:
+def work(jobs: Sequence[Job], slots: Slots) -> dict[int, Failure]:
     """Run what waits, in the given order; a failure stops no other job.
 
     A job that starts from another one waits for its end without taking a place. However this ends,
     no process of a job is left.
 
-    Raises:
-        CageError: Jobs failed; names each with the last line of its output, and its log.
+    Returns:
+        The jobs that failed, by their numbers: label, last line of the output, and log.
     """
     overview = Overview(jobs)
     waiting = [job for job in jobs if job.state is State.WAITING]
@@ -98,10 +100,11 @@ def work(jobs: Sequence[Job], slots: Slots) -> None:
                 job.let_go()
             for job in running:
                 job.wait()
-    failed = [job for job in jobs if job.state is State.FAILED]
-    if failed:
-        reports = (f"\n  {job.label}: {job.result}\n    {job.log}" for job in failed)
-        raise CageError(f"{len(failed)} of {len(jobs)} jobs failed{''.join(reports)}")
+    return {
+        job.number: Failure(f"\n  {job.label}: {job.result}\n    {job.log}", job.killed)
+        for job in jobs
+        if job.state is State.FAILED
+    }
 
 
 def _command(config: DictConfig, job: Planned, more: Sequence[str]) -> list[str]:

@@ -44,6 +44,7 @@ class Job:
     """A job, its process and what came of it.
 
     Attributes:
+        number: In the sweep.
         label: What tells it from the other jobs.
         command: The single run.
         log: Where its output goes.
@@ -53,8 +54,10 @@ class Job:
         starts_from: The job from whose weights it starts.
         devices: Those it runs on.
         result: Why it failed.
+        killed: Whether a signal ended it.
     """
 
+    number: int
     label: str
     command: list[str]
     log: Path
@@ -65,6 +68,7 @@ class Job:
     state: State = State.WAITING
     devices: list[str] = field(default_factory=list)
     result: str = ""
+    killed: bool = False
     _process: subprocess.Popen[bytes] | None = None
     _began: float = 0.0
     _ended: float | None = None
@@ -111,6 +115,7 @@ class Job:
             self.state = State.DONE
         else:
             self.state, self.result = State.FAILED, f"exit code {code}: {self._last_words()}"
+            self.killed = code > 128
         return True
 
     def let_go(self) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hydra.core.config_store import ConfigStore
-from hydra.core.utils import JobReturn, JobStatus
+from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
@@ -68,16 +68,21 @@ class GpuLauncher(Launcher):
     ) -> Sequence[JobReturn]:
         """Run the jobs in the given order, each after the one it starts from.
 
+        Returns:
+            The objective of each training. A job that failed raises the report of the sweep, which
+            names all of them and their logs, where its value is read.
+
         Raises:
-            CageError: The grid cannot run as it is, and nothing was started; or, in the end, some
-                jobs failed: names them and their logs.
+            CageError: The grid cannot run as it is, and nothing was started; or the objective is
+                no number of the results.
         """
         from hydra_plugins.cage_launcher._grid import jobs_of, work
         from hydra_plugins.cage_launcher._plan import plan
+        from hydra_plugins.cage_launcher._returns import returns
         from hydra_plugins.cage_launcher._slots import Slots, visible_devices
 
         devices = visible_devices() if self._devices is None else self._devices
         slots = Slots(devices, self._jobs_per_device, self._cpu_slots)
         planned = plan(self._config, self._loader, job_overrides, initial_job_idx)
-        work(jobs_of(planned, self._config, self._devices_per_job, slots), slots)
-        return [JobReturn(overrides=job, status=JobStatus.COMPLETED) for job in job_overrides]
+        failures = work(jobs_of(planned, self._config, self._devices_per_job, slots), slots)
+        return returns(planned, failures)

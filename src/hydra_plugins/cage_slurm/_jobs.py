@@ -23,17 +23,18 @@ from typing import Any, NamedTuple
 
 import submitit
 from hydra.core.singleton import Singleton
-from hydra.core.utils import JobReturn, JobStatus, setup_globals
+from hydra.core.utils import JobReturn, setup_globals
 from hydra_plugins.hydra_submitit_launcher.config import BaseQueueConf
 from hydra_plugins.hydra_submitit_launcher.submitit_launcher import SlurmLauncher
 from submitit.core.utils import FailedJobError
 
 from cage_lightning.app.cli import sigterm_exits
-from cage_lightning.errors import CageError, ConfigError
+from cage_lightning.errors import ConfigError
 from cage_lightning.runs.folder import RunFolder
 from cage_lightning.runs.slurm import requeue
 from cage_lightning.system.machine import MOST_WORKERS
 from hydra_plugins.cage_launcher._plan import SHORT_WAIT, Planned, plan
+from hydra_plugins.cage_launcher._returns import Failure, returns
 
 _POLL_S = 2
 _GONE_S = 60  # SLURM kills after KillWait, 30 s by default
@@ -95,8 +96,11 @@ def run(
         job_overrides: For each job, what the sweep says.
         first: The number of the first job.
 
+    Returns:
+        As `returns` of the other launcher.
+
     Raises:
-        CageError: This is no machine of a cluster, a job cannot be submitted, or jobs failed.
+        CageError: This is no machine of a cluster, or a job cannot be submitted.
     """
     if shutil.which("sbatch") is None:
         raise ConfigError("hydra/launcher=slurm: there is no sbatch here; use a login node")
@@ -128,11 +132,14 @@ def run(
             _cancel(token, {one.id for one in jobs})
             raise
     patience = time.monotonic() + _VISIBLE_S
-    failed = [(one, problem) for one in jobs if (problem := _problem(one, patience))]
-    if failed:
-        reports = (f"\n  {one.planned.label}: {problem}{_log_of(one)}" for one, problem in failed)
-        raise CageError(f"{len(failed)} of {len(jobs)} jobs failed{''.join(reports)}")
-    return [JobReturn(overrides=job, status=JobStatus.COMPLETED) for job in job_overrides]
+    failures = {
+        one.planned.number: Failure(
+            f"\n  {one.planned.label}: {problem}{_log_of(one)}", problem == _LOST
+        )
+        for one in jobs
+        if (problem := _problem(one, patience))
+    }
+    return returns(planned, failures)
 
 
 def _settings(job: Planned, token: str) -> dict[str, Any]:
@@ -236,7 +243,11 @@ def _problem(one: Submitted, patience: float) -> str | None:
     """
     if one.job is None:
         return _problem_of_run(one.planned, patience)
-    return _problem_of_job(one.job, patience)
+    folder = one.planned.folder
+    problem = _problem_of_job(one.job, patience)
+    if problem is None and folder is not None and not _comes(folder.metrics_file, patience):
+        return _LOST
+    return problem
 
 
 def _problem_of_run(planned: Planned, patience: float) -> str | None:

@@ -36,9 +36,13 @@ class SlurmLauncher(Launcher):
     ) -> Sequence[JobReturn]:
         """Run the jobs.
 
+        Returns:
+            The objective of each training. A job that failed raises the report of the sweep, which
+            names all of them and their logs, where its value is read.
+
         Raises:
-            CageError: A job cannot be submitted as it is; or, in the end, some failed: names each
-                and its log.
+            CageError: A job cannot be submitted as it is; or the objective is no number of the
+                results.
         """
         try:
             from hydra_plugins.cage_slurm._jobs import run

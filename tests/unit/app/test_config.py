@@ -153,7 +153,7 @@ def test_every_file_is_a_choice_or_part_of_one() -> None:
     }
     left = {
         name
-        for name in files - offered - {*commands(), "hydra/launcher/slurm"}
+        for name in files - offered - {*commands(), "hydra/launcher/slurm", "hydra/sweeper/optuna"}
         if name.rpartition("/")[0] not in (*FOLLOW, "local")
     }
     assert left == {"data/part/loading", "sweep/part/ablation"}

@@ -103,7 +103,7 @@ def test_visible_devices(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
 
 def job(state: State, began: float = 0.0, ended: float | None = None) -> Job:
     return Job(
-        *(f"tag=[t{began:g}]", [], Path(), 1, None),
+        *(0, f"tag=[t{began:g}]", [], Path(), 1, None),
         state=state,
         devices=["5"],
         _began=began,

@@ -8,6 +8,7 @@ import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -19,9 +20,11 @@ from cage_lightning.report.page import _with_progress, page
 from cage_lightning.report.page.curves import learning_curves, read_curves
 from cage_lightning.report.page.line_chart import line_chart
 from cage_lightning.report.page.pictures import embed
+from cage_lightning.report.page.searching import search_history
 from cage_lightning.report.paper_tables import PAPER_TABLES
 from cage_lightning.report.run_tables import fill
 from cage_lightning.report.runs import Run, read_runs, read_unfinished
+from cage_lightning.report.searches import read_searches
 from tests.fabricated_runs import write_log, write_run
 from tests.present import present
 
@@ -32,7 +35,13 @@ HOSTILE = "<script>alert(1)</script>"
 
 def rendered(root: Path, photographs: bool = False) -> str:
     runs = read_runs(root)
-    return page(fill(PAPER_TABLES["table6"], runs), runs, read_unfinished(root), photographs)
+    return page(
+        fill(PAPER_TABLES["table6"], runs),
+        runs,
+        read_unfinished(root),
+        read_searches(root),
+        photographs,
+    )
 
 
 class Document(HTMLParser):
@@ -248,3 +257,75 @@ def test_a_long_page_tells_how_far_it_is(capsys: pytest.CaptureFixture[str]) -> 
     assert lines == [f"drawing the page: {n} of 25 runs" for n in (0, 10, 20)]
     assert list(_with_progress(runs[:10])) == runs[:10]
     assert capsys.readouterr().err == ""
+
+
+SEARCH = """trial,state,best,objective.monitor,model.depth,run
+0,finished,,0.51234567,3,runs/a
+1,failed,,,5,
+2,finished,best,0.4,0.00012345678,runs/<script>alert(1)</script>
+3,running,,,8,
+"""
+
+
+def write_search(root: Path, text: str) -> Path:
+    file = root / "default/.search/lr.csv"
+    file.parent.mkdir(parents=True)
+    file.write_text(text)
+    return file
+
+
+def test_a_search_is_shown(tmp_path: Path) -> None:
+    write_run(tmp_path / "runs", *MODEL)
+    write_search(tmp_path / "runs", SEARCH)
+    html = rendered(tmp_path / "runs")
+    text = " ".join(Document(html).text.split())
+    assert "default/lr 4 trials: 2 finished, 1 failed, 1 running" in text
+    assert "trial state best monitor model.depth run" in text
+    assert "0 finished 0.5123 3 runs/a 1 failed 5 2 finished best 0.4 0.0001235 runs/" in text
+    assert HOSTILE not in html
+    assert "Value of every trial: default/lr" in html
+
+
+@pytest.mark.parametrize(("best", "so_far"), [("2", [3, 3, 2]), ("5", [3, 5, 5])])
+def test_the_course_of_a_search(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, best: str, so_far: list[float]
+) -> None:
+    rows = [(0, "3"), (1, ""), (2, "5"), (3, "2")]
+    table = [f"{n},finished,{'best' * (value == best)},{value},runs/{n}" for n, value in rows]
+    write_search(tmp_path, "\n".join(["trial,state,best,objective.monitor,run", *table]))
+    (search,) = read_searches(tmp_path)
+    assert "best so far" in search_history(search)
+    monkeypatch.setattr("cage_lightning.report.page.searching.line_chart", lambda lines, _: lines)
+    lines: Any = search_history(search)
+    assert lines == {"monitor": ([0, 2, 3], [3, 5, 2]), "best so far": ([0, 2, 3], so_far)}
+
+
+def test_a_search_without_a_result_has_an_empty_course(tmp_path: Path) -> None:
+    write_search(tmp_path, "trial,state,best,objective.monitor,run\n0,failed,,,\n")
+    (search,) = read_searches(tmp_path)
+    assert "<svg" in search_history(search)
+
+
+def test_several_objectives_have_no_common_course(tmp_path: Path) -> None:
+    write_run(tmp_path / "runs", *MODEL)
+    write_search(tmp_path / "runs", SEARCH.replace("model.depth", "objective.meta.wall_time_s"))
+    html = rendered(tmp_path / "runs")
+    assert "no other one beats in every objective" in html
+    assert "Value of every trial" not in html
+
+
+@pytest.mark.parametrize(
+    "text", ["", "trial,state\n", SEARCH.replace("objective.", ""), SEARCH + "4,failed\n", "\x00"]
+)
+def test_a_table_that_is_none_of_a_search_is_named(tmp_path: Path, text: str) -> None:
+    file = write_search(tmp_path, text)
+    with pytest.raises(DataError, match=re.escape(str(file))):
+        read_searches(tmp_path)
+
+
+def test_the_search_of_another_folder_is_left_out(tmp_path: Path) -> None:
+    file = write_search(tmp_path / "elsewhere", SEARCH)
+    link = tmp_path / "runs/default/.search/lr.csv"
+    link.parent.mkdir(parents=True)
+    link.symlink_to(file)
+    assert read_searches(tmp_path / "runs") == []

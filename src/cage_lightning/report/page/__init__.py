@@ -28,8 +28,10 @@ from cage_lightning.report.missing import TAKEN_UP, missing_rows, missing_seeds
 from cage_lightning.report.page.curves import learning_curves, read_curves
 from cage_lightning.report.page.line_chart import SIZE
 from cage_lightning.report.page.pictures import Embedded, embed, embed_svg
+from cage_lightning.report.page.searching import search_history
 from cage_lightning.report.run_tables import EXPLANATION, FilledTable
 from cage_lightning.report.runs import Run, UnfinishedRun, left_out, read_affect
+from cage_lightning.report.searches import OBJECTIVE, Search
 from cage_lightning.report.verdicts import COLUMNS, PROXY_NOTE, SETTLING, Verdicts
 from cage_lightning.runs.identity import flat
 from cage_lightning.system.paths import is_inside
@@ -71,6 +73,7 @@ def page(
     table: FilledTable,
     runs: Sequence[Run],
     unfinished: Sequence[UnfinishedRun],
+    searches: Sequence[Search] = (),
     photographs: bool = False,
     judged: Verdicts | None = None,
 ) -> str:
@@ -81,6 +84,7 @@ def page(
         runs: All finished runs; the figures in their folders are embedded, made smaller where they
             would together take more than 6.6 MB.
         unfinished: Listed with the last lines of their logs.
+        searches: Listed with their trials, and the course of their best value.
         photographs: Show the pictures of samples also where they are not drawn.
         judged: The verdicts on what the paper says there.
 
@@ -107,10 +111,12 @@ def page(
         "duration": _duration,
         "short": _short,
         "plain": _plain,
+        "rounded": _rounded,
     }
     return environment.get_template("page.html").render(
         table=table,
         explanation=EXPLANATION,
+        objective=OBJECTIVE,
         metrics=table.headings,
         judged=judged,
         judged_columns=COLUMNS,
@@ -135,6 +141,7 @@ def page(
         ],
         failed=[(names[run.folder], run) for run in unfinished if run.error is not None],
         stopped=[(names[run.folder], run) for run in unfinished if run.error is None],
+        searches=[(search, _history(search)) for search in searches],
         missing_rows=missing_rows(table.paper, runs),
         missing_seeds=missing_seeds(runs),
         taken_up=TAKEN_UP,
@@ -193,6 +200,13 @@ def _section(name: str, run: Run, budget: float | None, figures: Sequence[str]) 
     )
 
 
+def _history(search: Search) -> Embedded | None:
+    """The course of a search; None for several objectives, which have no common best one."""
+    if len(search.objectives) > 1:
+        return None
+    return embed_svg("Value of every trial", search_history(search), SIZE)
+
+
 def _figure(run: Run, name: str) -> Path:
     return run.folder / "figures" / f"{name}.png"
 
@@ -235,3 +249,11 @@ def _short(revision: str | None) -> str:
 def _plain(value: Any) -> str:
     """A value as people read it."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _rounded(text: str) -> str:
+    """A number to four digits; another text as it is."""
+    try:
+        return f"{float(text):.4g}"
+    except ValueError:
+        return text

@@ -1,0 +1,1 @@
+"""`hydra/sweeper=optuna`: a search of settings whose trials are run folders."""
