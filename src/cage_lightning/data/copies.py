@@ -93,8 +93,10 @@ def without_leaks(table: Annotations, others: Mapping[str, Annotations]) -> Anno
                 f"data.copies=drop leaves no sample: the {name} split of {table.root} has copies "
                 "of all pictures of the training split"
             )
-        if leaking.any():
-            left_out[f"copy of a picture in the {name} split"] = int(leaking.sum())
+        if count := int(leaking.sum()):
+            reason = f"copy of a picture in the {name} split"
+            left_out[reason] = count
+            log.info("train split: %d left out (%s)", count, reason)
         table = table.select(~leaking)
     return replace(table, left_out=left_out)
 

@@ -34,8 +34,10 @@ TRAIN = table("1", "", "2", "1", "", "3")
 OTHERS = {"test": table("", "1", "9"), "val": table("3", "1")}
 
 
-def test_leaks_are_dropped_and_counted_by_split() -> None:
-    kept = acted_on(TRAIN, OTHERS, "drop")
+def test_leaks_are_dropped_and_counted_by_split(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        kept = acted_on(TRAIN, OTHERS, "drop")
+    assert "train split: 2 left out (copy of a picture in the test split)" in caplog.messages
     assert kept.id.tolist() == ["1", "2", "4"]
     assert kept.left_out == {
         "uncertain": 3,
