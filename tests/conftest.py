@@ -79,6 +79,18 @@ def demo_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def few_faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A release a quarter the size of the tiny one: for runs of which only the course matters."""
+    from cage_lightning.demo.faces import release
+
+    root = tmp_path_factory.mktemp("few") / "faces"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(release, "SIZES", {"tiny": release.Size(train=64, val=16, pixels=32)})
+        release.write_release(root, "tiny")
+    return root
+
+
+@pytest.fixture(scope="session")
 def demo_persons(demo_root: Path) -> Path:
     """The tiny demo EMOTIC below `demo_root`, drawn once."""
     from cage_lightning.demo.emotic import write_release

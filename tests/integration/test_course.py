@@ -77,13 +77,16 @@ def test_no_result_is_said_before_training(train_here: Train, tmp_path: Path, ca
 
 @pytest.mark.parametrize("loss", ["discrete", "combined", "va"])
 @pytest.mark.slow
-def test_every_number_that_is_named_can_choose(train_here: Train, loss: str) -> None:
+def test_every_number_that_is_named_can_choose(
+    train_here: Train, few_faces: Path, loss: str
+) -> None:
+    few = (f"data.root={few_faces}", f"loss={loss}")
     with pytest.raises(ConfigError) as raised:
-        train_here(f"loss={loss}", "monitor.metric=val/nothing")
+        train_here(*few, "monitor.metric=val/nothing")
     for name in str(raised.value).rpartition(": ")[2].split(", "):
         mode = "max" if re.match(r"val/(accuracy|f1|precision|recall|ccc_)", name) else "min"
         settings = (f"monitor.metric={name}", f"monitor.mode={mode}", f"tag={name[4:]}")
-        folder = train_here(f"loss={loss}", *settings)
+        folder = train_here(*few, *settings)
         assert folder.read_metrics()["meta"]["selection"]["metric"] == name
 
 

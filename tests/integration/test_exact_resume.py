@@ -102,6 +102,7 @@ def undisturbed() -> dict[str, dict[str, Any]]:
 )
 def test_a_killed_run_ends_as_an_undisturbed_one(
     train_here: Train,
+    few_faces: Path,
     tmp_path: Path,
     undisturbed: dict[str, dict[str, Any]],
     case: str,
@@ -109,7 +110,8 @@ def test_a_killed_run_ends_as_an_undisturbed_one(
 ) -> None:
     marker = tmp_path / "killed"
     kill = f"+callbacks.kill={{_target_: {__name__}.Kill, step: {step}, marker: '{marker}'}}"
-    settings = ("trainer.max_epochs=3", "callbacks.last.every_n_steps=1", kill, *CASES[case])
+    few = (f"data.root={few_faces}", "data.batch_size=16", "trainer.max_epochs=3")
+    settings = (*few, "callbacks.last.every_n_steps=1", kill, *CASES[case])
     if case not in undisturbed:
         marker.touch()
         alone = train_here(*settings)

@@ -178,11 +178,13 @@ def handlers() -> Iterator[None]:
         signal.signal(number, handler)
 
 
-@pytest.mark.parametrize(("every_n_steps", "accumulated"), [(2, 1), (BATCHES, 1), (100, 1), (1, 2)])
+SETTINGS = [(2, 1), (BATCHES, 1), (100, 1), (1, 2)]
+
+
+@pytest.mark.parametrize("which", range(len(SETTINGS)))
 @pytest.mark.parametrize("blow", [asked_to_leave, killed])
-def test_wherever_it_is_stopped(
-    tmp_path: Path, blow: Callable[[], None], every_n_steps: int, accumulated: int
-) -> None:
+def test_wherever_it_is_stopped(tmp_path: Path, blow: Callable[[], None], which: int) -> None:
+    every_n_steps, accumulated = SETTINGS[which]
     settings = (blow, every_n_steps, accumulated)
     undisturbed = stopped(tmp_path / "undisturbed", *settings)
     assert undisturbed.step == math.ceil(BATCHES / accumulated) * EPOCHS
@@ -192,8 +194,9 @@ def test_wherever_it_is_stopped(
     # Several stops: what one leaves behind must not mislead the next.
     often = [
         [(chosen.randint(1, total // 2), chosen.random() < 0.5) for _ in range(3)]
-        for _ in range(20)
+        for _ in range(10)
     ]
-    for number, moments in enumerate(once[chosen.randrange(3) :: 3] + often):
+    # Each moment once among the settings, for either blow.
+    for number, moments in enumerate(once[which :: len(SETTINGS)] + often):
         got = stopped(tmp_path / str(number), *settings, *moments)
         assert got.same_as(undisturbed), moments
