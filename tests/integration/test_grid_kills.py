@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -76,6 +76,23 @@ def strike(victim: str, launcher: subprocess.Popen[bytes], folder: Path) -> None
     launcher.wait(300)
 
 
+def started(settings: Sequence[str], folder: Path, demo_root: Path) -> subprocess.Popen[bytes]:
+    """The command, since when a checkpoint was saved; or it has ended."""
+    with forks():
+        launcher = subprocess.Popen(
+            [sys.executable, "-m", "cage_lightning.train", *settings, SLOTS, "runs=killed"],
+            cwd=folder,
+            env=environment(demo_root),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+    began = time.time()
+    while launcher.poll() is None and not any(saved_since(began, folder / "killed")):
+        time.sleep(0.02)
+    return launcher
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_a_grid_that_is_killed_at_random(command: Command, tmp_path: Path, demo_root: Path) -> None:
@@ -84,18 +101,7 @@ def test_a_grid_that_is_killed_at_random(command: Command, tmp_path: Path, demo_
     moments = random.Random(5)
     finished: dict[Path, int] = {}
     for victim in itertools.cycle(("everything", "launcher", "everything", "launcher", "job")):
-        with forks():
-            launcher = subprocess.Popen(
-                [sys.executable, "-m", "cage_lightning.train", *GRID, SLOTS, "runs=killed"],
-                cwd=tmp_path,
-                env=environment(demo_root),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-            )
-        began = time.time()
-        while launcher.poll() is None and not any(saved_since(began, tmp_path / "killed")):
-            time.sleep(0.02)
+        launcher = started(GRID, tmp_path, demo_root)
         with suppress(subprocess.TimeoutExpired):
             launcher.wait(moments.choice((0, 0.1, 0.2, 0.4, 0.8, 1.6)))
         strike(victim, launcher, tmp_path)
@@ -133,18 +139,7 @@ def test_a_search_that_is_killed_at_random(
     moments = random.Random(7)
     # One that is killed leaves the search as it is: its job starts again.
     for victim in itertools.cycle(("everything", "job", "launcher")):
-        with forks():
-            launcher = subprocess.Popen(
-                [sys.executable, "-m", "cage_lightning.train", *SEARCH, SLOTS, "runs=killed"],
-                cwd=tmp_path,
-                env=environment(demo_root),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-            )
-        began = time.time()
-        while launcher.poll() is None and not any(saved_since(began, tmp_path / "killed")):
-            time.sleep(0.02)
+        launcher = started(SEARCH, tmp_path, demo_root)
         with suppress(subprocess.TimeoutExpired):
             launcher.wait(moments.choice((0, 0.2, 0.8, 1.6)))
         strike(victim, launcher, tmp_path)
