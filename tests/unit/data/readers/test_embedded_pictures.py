@@ -106,6 +106,18 @@ def test_a_row_that_only_names_its_picture(tmp_path: Path) -> None:
         opened(tmp_path, test_fraction=1).own_split("test")
 
 
+def test_a_table_beside_the_root_leaves_alone_what_is_in_it(tmp_path: Path) -> None:
+    root = tmp_path / "study"
+    mine = root / "f.parquet/mine.txt"
+    mine.parent.mkdir(parents=True)
+    mine.touch()
+    pq.write_table(hub_table(), tmp_path / "f.parquet")
+    table = opened(root, table="../f.parquet", test_fraction=1).own_split("test")
+    assert colours(table) == COLOURS
+    assert {path.split("/")[0] for path in table.path.tolist()} == {".pictures"}
+    assert mine.exists()
+
+
 @pytest.mark.parametrize("parts", [1, 2])
 def test_what_datasets_saved(parts: int, tmp_path: Path) -> None:
     splits = {"train": hub_table(["tense", "calm"]), "validation": hub_table(["tense", "calm"])}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -52,9 +53,10 @@ def embedded_pictures(root: Path, table: RawTable, column: str) -> list[str]:
 
 def _name(root: Path, file: Path) -> Path:
     """A folder name of a table, which no other table has."""
+    root, file = root.resolve(), file.resolve()  # root/../file lies outside
     if file.is_relative_to(root):
         return file.relative_to(root)
-    return Path(f"{file.name}-{hashlib.sha256(str(file.absolute()).encode()).hexdigest()[:12]}")
+    return Path(f"{file.name}-{hashlib.sha256(os.fsencode(file)).hexdigest()[:12]}")
 
 
 def _files(table: RawTable, column: str) -> Iterator[tuple[str, bytes]]:

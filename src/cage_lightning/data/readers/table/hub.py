@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from cage_lightning.errors import ConfigError, DataError, first_line
-from cage_lightning.system.atomic import new_folder
+from cage_lightning.system.atomic import locked, new_folder
 from cage_lightning.system.extras import import_extra
 from cage_lightning.system.hub import NAME_PART, SCHEME, SECONDS, explained, hub_api
+from cage_lightning.system.storage import room_for
 
 _ADDRESS = re.compile(
     rf"{SCHEME}({NAME_PART}/{NAME_PART})(?:/({NAME_PART}))?(?:@({NAME_PART}))?", re.ASCII
@@ -39,16 +40,29 @@ def download(address: str, root: Path) -> None:
             f"data.table={address} is no address: hf://USER/NAME, hf://USER/NAME/SUBSET, or either "
             "of them with @REVISION"
         )
-    if root.is_dir() and any(root.iterdir()):
-        if _origin(root) != address:
-            raise ConfigError(
-                f"data.table={address} is downloaded into data.root={root}, and that holds "
-                "something else: choose another data.root, or leave data.table out to read what "
-                "is there"
-            )
+    if _is_there(address, root):
         return
-    name, subset, revision = found[1], found[2], found[3]
     datasets = _library()
+    with room_for(root):
+        root.parent.mkdir(parents=True, exist_ok=True)
+        with locked(root.with_name(f"{root.name}.lock")):  # of several processes one downloads
+            if not _is_there(address, root):
+                _save(datasets, address, found, root)
+
+
+def _is_there(address: str, root: Path) -> bool:
+    if not root.is_dir() or not any(root.iterdir()):
+        return False
+    if _origin(root) != address:
+        raise ConfigError(
+            f"data.table={address} is downloaded into data.root={root}, and that holds something "
+            "else: choose another data.root, or leave data.table out to read what is there"
+        )
+    return True
+
+
+def _save(datasets: Any, address: str, parts: re.Match[str], root: Path) -> None:
+    name, subset, revision = parts[1], parts[2], parts[3]
     remedy = f"download it elsewhere with datasets' save_to_disk, and set data.root={root}"
     with explained(address, DataError, remedy):
         # Asked first, because downloads repeat for most of a minute what cannot be reached.
@@ -57,7 +71,9 @@ def download(address: str, root: Path) -> None:
         splits = _loaded(datasets, address, name, subset, info.sha)
     with new_folder(root) as part:
         splits.save_to_disk(part)
-        (part / _ORIGIN).write_text(json.dumps({"address": address, "commit": info.sha}))
+        (part / _ORIGIN).write_text(
+            json.dumps({"address": address, "commit": info.sha}), encoding="utf-8"
+        )
 
 
 def _library() -> Any:
