@@ -47,9 +47,12 @@ def pytest_configure() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     remember_compositions()
     _remember_packages()
-    # However busy the machine is.
-    hypothesis.settings.register_profile("untimed", deadline=None, max_examples=50)
-    hypothesis.settings.load_profile("untimed")
+    # The same examples at every run, however busy the machine is; `search` looks for new ones.
+    hypothesis.settings.register_profile(
+        "same", deadline=None, max_examples=50, derandomize=True, database=None
+    )
+    hypothesis.settings.register_profile("search", deadline=None, max_examples=1_000)
+    hypothesis.settings.load_profile("same")
 
 
 def _remember_packages() -> None:

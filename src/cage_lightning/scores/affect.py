@@ -57,8 +57,8 @@ class AffectScorer:
                 "diverged; train it again, for example with a smaller learning rate"
             )
         self.space = predictions.space
-        columns = [(x[:, [d]], y[:, [d]]) for d in range(x.shape[1])]
-        self._features = np.stack([_features(*pair) for pair in (*columns, (x, y))], axis=1)
+        self._pairs = [(x[:, [d]], y[:, [d]]) for d in range(x.shape[1])]
+        self._features = np.stack([_features(*pair) for pair in (*self._pairs, (x, y))], axis=1)
         self._unlabelled = (~labelled).any(axis=1).astype(np.float64)
 
     def __call__(self, weights: Floats) -> dict[str, Floats]:
@@ -85,26 +85,42 @@ class AffectScorer:
         Returns:
             NaN for a group and a dimension with fewer than two labelled samples.
         """
-        sums = np.zeros((count, *self._features.shape[1:]))
-        np.add.at(sums, group, self._features)
-        columns = [sums[:, d].T for d in range(len(self.space.dimensions))]
-        return np.stack([np.where(c[0] >= 2, _scores(*c)["ccc"], np.nan) for c in columns], axis=1)
+        found = np.full((count, len(self._pairs)), np.nan)
+        for d, (x, y) in enumerate(self._pairs):
+            sums = np.zeros((count, self._features.shape[2]))
+            np.add.at(sums, group, _features(x, y, group))
+            np.copyto(found[:, d], _scores(*sums.T)["ccc"], where=sums[:, 0] >= 2)
+        return found
 
 
-def _features(x: Floats, y: Floats) -> Floats:
-    """What `_scores` needs the sums of, ``[N, 10]``, from pairs ``[N, C]`` that are pooled."""
+def _features(x: Floats, y: Floats, group: npt.NDArray[np.int64] | None = None) -> Floats:
+    """What `_scores` needs the sums of, ``[N, 10]``, from pairs ``[N, C]`` that are pooled.
+
+    They may be summed over all of the samples or, where groups are given, over those of each.
+    """
     labelled = ~np.isnan(y)
-
-    def centred(values: Floats) -> Floats:
-        # By one of the values, so that a constant becomes exactly 0.
-        there = np.sort(values[labelled])
-        return np.where(labelled, values - (there[len(there) // 2] if len(there) else 0), 0)
-
-    dx, dy = centred(x), centred(y)
+    dx, dy = (np.where(labelled, values - _origin(values, labelled, group), 0) for values in (x, y))
     error = np.where(labelled, x - y, 0)
     agree = labelled & (np.sign(x) == np.sign(y))
     features = (labelled, dx, dy, dx**2, dy**2, dx * dy, error, error**2, abs(error), agree)
     return np.stack([feature.sum(axis=1, dtype=np.float64) for feature in features], axis=1)
+
+
+def _origin(
+    values: Floats, labelled: npt.NDArray[np.bool_], group: npt.NDArray[np.int64] | None
+) -> Floats:
+    """What to centre by: one of the values that are summed, so that a constant becomes exactly 0.
+
+    The middle one of all of them; within groups the first one of each, ``[N, 1]``.
+    """
+    if group is None:
+        there = np.sort(values[labelled])
+        return there[[len(there) // 2]] if len(there) else np.zeros(1)
+    rows = np.flatnonzero(labelled[:, 0])
+    groups, first = np.unique(group[rows], return_index=True)
+    origins = np.zeros(group.max(initial=-1) + 1)
+    origins[groups] = values[rows[first], 0]
+    return origins[group][:, None]
 
 
 def _scores(
