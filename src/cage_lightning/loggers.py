@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import wandb
-from lightning.pytorch.loggers import Logger, WandbLogger
+from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from PIL import Image
 
@@ -183,33 +183,6 @@ def wandb_logger(
     return ExpressionWandbLogger(
         pictures, save_dir=run_dir, project=project, log_model=log_model, experiment=experiment
     )
-
-
-@contextmanager
-def wandb_ends_likewise(loggers: Sequence[Logger]) -> Iterator[None]:
-    """End the W&B run among `loggers` as the block ends."""
-    ours = [one for one in loggers if isinstance(one, ExpressionWandbLogger) and first_process()]
-    try:
-        yield
-    except BaseException as error:
-        for logger in ours:
-            logger.end(error)
-        raise
-    for logger in ours:
-        logger.end(None)
-
-
-def tell_agent(loggers: Sequence[Logger], content: Mapping[str, Any]) -> None:
-    """Tell `wandb agent` of a run that it chose and that was finished before.
-
-    Args:
-        loggers: Those of the run.
-        content: The content of metrics.json.
-    """
-    with wandb_ends_likewise(loggers):
-        for logger in loggers:
-            if isinstance(logger, ExpressionWandbLogger) and first_process():
-                logger.log_finished(content)
 
 
 def _numbers(content: Mapping[str, Any]) -> dict[str, float]:

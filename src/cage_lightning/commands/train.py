@@ -31,6 +31,7 @@ from cage_lightning.commands.preflight import (
     check_pictures,
     fine_tunes_nothing,
 )
+from cage_lightning.commands.result_loggers import ResultLogger, ended_likewise, tell_agent
 from cage_lightning.commands.results import (
     data_set,
     draw_figures,
@@ -42,7 +43,6 @@ from cage_lightning.commands.results import (
 from cage_lightning.data.module import ExpressionData
 from cage_lightning.data.weighting import ClassWeights
 from cage_lightning.errors import ConfigError, DivergedError, OutputError
-from cage_lightning.loggers import ExpressionWandbLogger, tell_agent, wandb_ends_likewise
 from cage_lightning.models import load_weights
 from cage_lightning.modules import ExpressionModule
 from cage_lightning.report.summary import print_results
@@ -122,7 +122,7 @@ def train(config: DictConfig) -> dict[str, Any] | None:
                 return metrics
             try:
                 loggers = build.build_loggers(config)
-                with wandb_ends_likewise(loggers), room_for(folder.path):
+                with ended_likewise(loggers), room_for(folder.path):
                     if config.init_from and stage == "new":
                         wait_for_run(local_path("init_from", config.init_from), config.init_wait_s)
                         log.info("the weights to start from are those of %s", config.init_from)
@@ -187,7 +187,7 @@ def _train_and_test(
         content = results(predictions, meta)
         for logger in loggers:
             logger.log_metrics({k: v for k, v in content.items() if k.startswith("test/")})
-            if isinstance(logger, ExpressionWandbLogger):
+            if isinstance(logger, ResultLogger):
                 logger.log_results(content, predictions, pictures(data))
             logger.save()
         save_results(folder.path, predictions, content)
