@@ -53,7 +53,9 @@ def test_a_run_gives_the_stored_numbers(data: str, command: Command, tmp_path: P
     command("train", f"data={data}", *RUNS[data], *SETTINGS, *STEPS)
     found, stored = outcome(tmp_path), json.loads(GOLDEN.read_text())[data]
     assert found["splits"] == stored["splits"]
-    assert found["scores"] == pytest.approx(stored["scores"], rel=1e-4, abs=1e-5)
+    assert found["scores"].keys() - stored["scores"].keys() <= {"test/ccc_mean"}  # came later
+    scores = {key: found["scores"].get(key) for key in stored["scores"]}
+    assert scores == pytest.approx(stored["scores"], rel=1e-4, abs=1e-5)
 
 
 if __name__ == "__main__":

@@ -85,7 +85,7 @@ def test_a_click_on_a_heading_sorts(opened) -> None:
     assert len(filled) < len(ccc)
     # Otherwise sorting as text would do: ".045" would come before "-.07".
     assert sorted(filled) != sorted(filled, key=float)
-    heading = opened.locator("#scores th", has_text="CCC")
+    heading = opened.locator("#scores th", has_text="CCC").first
     for order, reverse in (("ascending", False), ("descending", True)):
         heading.get_by_role("button").click()
         assert heading.get_attribute("aria-sort") == order

@@ -75,6 +75,55 @@ def test_two_files_and_several(command: Command, run: Path) -> None:
     assert "over_seeds=true" in done.stderr
 
 
+def test_scores_by_subgroup(command: Command, tmp_path: Path) -> None:
+    rows = [f"{i % 7},{i % 7 if i % 3 else 0},{i / 60},0.5,0,0.1" for i in range(60)]
+    (tmp_path / "inference.csv").write_text(PUBLISHED + "\n".join(rows))
+    groups = [f"{i},{'f' if i % 2 else 'm'},{'Kid' if i < 3 else 'Adult'}" for i in range(59)]
+    (tmp_path / "groups.csv").write_text("id,gender,age\n" + "\n".join(groups))
+    asked = ("predictions=inference.csv", "resamples=20", "groups_file=groups.csv")
+    done = command("score", *asked, "subgroups=[gender,age]")
+    assert "1 of 60 samples are not in it" in done.stderr
+    assert "fewer than 20 samples: Kid (3); not known of 1 samples" in done.stdout
+    content = json.loads((tmp_path / "metrics.json").read_text())
+    found = content["subgroups"]["gender"]
+    assert {value: one["n"] for value, one in found["values"].items()} == {"f": 29, "m": 30}
+    assert list(content["meta"]["scores"]["groups_file"]) == ["groups.csv"]
+    with (tmp_path / "subgroups.csv").open() as file:
+        table = {(r["group"], r["metric"], r["value"]): r for r in csv.DictReader(file)}
+    low, high = found["values"]["f"]["intervals"]["accuracy"]
+    own, gap = table["gender", "accuracy", "f"], table["gender", "accuracy", ""]
+    assert (float(own["low"]), float(own["high"]), own["n"]) == (low, high, "29")
+    assert float(gap["score"]) == found["gaps"]["accuracy"]["gap"]
+    assert (gap["best"], gap["n"]) == (found["gaps"]["accuracy"]["best"], "")
+    assert ("age", "accuracy", "") not in table  # a single value is scored
+
+    plain = command("score", *asked).stdout
+    assert "gender" not in plain
+    assert not (tmp_path / "subgroups.csv").exists()
+    (tmp_path / "subgroups.csv").write_text("mine")
+    command("score", *asked)
+    assert (tmp_path / "subgroups.csv").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (("subgroups=gender",), "subgroups=gender: a list is needed, subgroups=[gender,...]"),
+        (("subgroups=[gender]",), "nothing says the gender of a sample"),
+        (("subgroups=[a,a]",), "names a group twice"),
+        (("groups_file=absent.csv",), "there is no file absent.csv"),
+        (("subgroups=[a]", "over_seeds=true"), "subgroups=... scores one prediction file"),
+    ],
+)
+def test_subgroups_that_are_none(
+    settings: tuple[str, ...], message: str, command: Command, tmp_path: Path
+) -> None:
+    (tmp_path / "inference.csv").write_text(PUBLISHED + "0,0,0.5,0.25,-0.5,0.5\n")
+    done = command("score", "predictions=inference.csv", *settings, check=False)
+    assert message in done.stderr
+    assert not (tmp_path / "metrics.json").exists()
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("only_png")
 def test_evaluation_across_label_spaces(command: Command, run: Path) -> None:
@@ -159,7 +208,11 @@ def test_a_table_from_runs(command: Command, run: Path) -> None:
     assert "| demo8 | tiny | combined | 2 |" in text
     assert "val/loss" in (work / "table6/page.html").read_text()
     cpu = ("trainer=cpu", "data.size=tiny", "data.num_workers=0")
-    command("evaluate", f"checkpoint={run}", "data=demo_emotic", *cpu)
+    command("evaluate", f"checkpoint={run}", "data=demo_emotic", *cpu, "subgroups=[gender]")
+    evaluated = json.loads((run / "evaluations/demo_emotic/metrics.json").read_text())
+    genders = evaluated["subgroups"]["gender"]
+    assert (genders["values"].keys(), genders["few"].keys()) == ({"Male"}, {"Female"})
+    assert (run / "evaluations/demo_emotic/subgroups.csv").is_file()
     command("collect", "table=figure11", "runs=runs", "output=figure11")
     assert (work / "figure11/figure11.png").is_file()
     with (work / "figure11/results.csv").open() as file:

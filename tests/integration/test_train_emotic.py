@@ -30,6 +30,10 @@ def test_a_run_from_start_to_finish(command: Command, tmp_path: Path) -> None:
     predictions = read_predictions(run / "predictions.parquet")
     assert predictions.space == EMOTIC
     assert len(predictions) == metrics["test/n"] == 53
+    pictures = [name.partition("#")[0] for name in predictions.id.tolist()]
+    assert predictions.groups["picture"].tolist() == pictures
+    assert len(set(pictures)) < 53
+    assert metrics["meta"]["scores"]["resampled"] == "picture"
 
 
 def test_a_va_run_is_not_balanced(command: Command) -> None:

@@ -80,6 +80,8 @@ class EvaluateConfig:
     checkpoint: Any = MISSING  # a path, or a list of paths
     categories: Any = None  # a list: of the outputs of a plain state_dict, in their order
     mapping: Any = None  # from categories of the model to those of the data, or a file of it
+    subgroups: Any = None  # a list of names
+    groups_file: str | None = None
     output: str | None = None
     data: Any = MISSING
     model: Any = None
@@ -149,6 +151,8 @@ class ScoreConfig:
     predictions: Any = MISSING  # a file, or a list of files
     label_space: str | None = None
     categories: Any = None  # a list: what the numbers of a CSV file mean
+    subgroups: Any = None  # a list of names
+    groups_file: str | None = None
     output: str | None = None
     figures: str | None = None
     over_seeds: bool = False

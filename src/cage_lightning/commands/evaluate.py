@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from cage_lightning.commands.results import (
     results,
     save_results,
 )
+from cage_lightning.commands.subgroups import Subgroups
 from cage_lightning.deploy.folder import is_export
 from cage_lightning.deploy.loading import checkpoint_of, load, places_of
 from cage_lightning.deploy.preprocessing import Preprocessing
@@ -34,6 +36,8 @@ from cage_lightning.labels import LabelSpace, space_in_order
 from cage_lightning.modules import ExpressionModule
 from cage_lightning.predictions.matching import matched, read_mapping
 from cage_lightning.predictions.table import common_space
+from cage_lightning.report.subgroup_figure import draw_subgroups
+from cage_lightning.report.subgroups import print_subgroups, write_subgroups
 from cage_lightning.report.summary import print_results
 from cage_lightning.runs.log import start_logging
 from cage_lightning.runs.provenance import provenance
@@ -73,6 +77,7 @@ def evaluate(config: DictConfig) -> dict[str, Any] | None:
     _refuse_settings_of_training()
     check_limits(config.trainer)
     check_pictures(config.figures, config.pictures)
+    asked = Subgroups.asked(config)
     places = places_of(config.checkpoint)
     folder = _output(config, places)
     check_writable(folder, "output=DIR")
@@ -93,6 +98,8 @@ def evaluate(config: DictConfig) -> dict[str, Any] | None:
         said = [f"{name} is {theirs or 'left out'}" for name, theirs in renamed.items()]
         log.info("of the categories of the model %s", ", ".join(said))
     data.setup("test")
+    asked.known(data.test.id, data.test.groups)  # else an early error
+    asked.tell(data.test.id)
     if not config.trainer.fast_dev_run:
         refuse_to_replace(folder, config, data)
     trainer = build.build_trainer(
@@ -108,6 +115,8 @@ def evaluate(config: DictConfig) -> dict[str, Any] | None:
     if config.trainer.fast_dev_run:
         log.info("fast_dev_run: it works; nothing was kept")
         return None
+    groups = asked.known(predictions.id, predictions.groups)
+    predictions = replace(predictions, groups=groups)
     names = [str(place if is_export(place) else checkpoint_of(place)) for place in places]
     meta = (
         provenance(trainer)
@@ -123,11 +132,17 @@ def evaluate(config: DictConfig) -> dict[str, Any] | None:
             "clip": config.clip,
         }
     )
-    content = results(predictions, meta)
+    content = results(predictions, meta, asked.names)
+    content["meta"]["scores"] |= asked.origin
     _say_whose_baselines(content, module)
     print_results(content, str(folder))  # should writing fail, the numbers are seen
-    drawn = draw_figures(folder, predictions, data, config.pictures) if config.figures else []
+    print_subgroups(content)
+    drawn = []
+    if config.figures:
+        drawn = draw_figures(folder, predictions, data, config.pictures)
+        drawn += draw_subgroups(folder / FIGURES, content)
     remove_figures(folder, drawn)
+    write_subgroups(folder, content)
     save_results(folder, predictions, content)
     return content
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -78,14 +78,17 @@ def gather(
     )
 
 
-def results(predictions: Predictions, meta: dict[str, Any]) -> dict[str, Any]:
+def results(
+    predictions: Predictions, meta: dict[str, Any], subgroups: Sequence[str] = ()
+) -> dict[str, Any]:
     """The content of metrics.json.
 
     Args:
         predictions: What is scored.
         meta: Where the result comes from.
+        subgroups: The groups whose values are scored, too.
     """
-    content = results_of(predictions)
+    content = results_of(predictions, subgroups=subgroups)
     content["meta"] = meta | content["meta"]
     return content
 

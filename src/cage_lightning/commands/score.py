@@ -6,14 +6,17 @@ import hashlib
 import json
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, ListConfig
 
+from cage_lightning.commands.subgroups import Subgroups
 from cage_lightning.errors import ConfigError, check_names, check_seed
 from cage_lightning.predictions.files import read_predictions
 from cage_lightning.predictions.table import Predictions
+from cage_lightning.report.subgroups import NAME, print_subgroups, write_subgroups
 from cage_lightning.report.summary import print_comparison, print_results, print_seeds
 from cage_lightning.scores import compare, point_estimate, summarise
 from cage_lightning.scores.circumplex import contradictions
@@ -47,13 +50,16 @@ def score(config: DictConfig) -> dict[str, Any]:
         )
     if config.figures is not None and len(files) > 1:
         raise ConfigError("figures=... draws one prediction file: name one in predictions=...")
+    asked = Subgroups.asked(config)
+    if asked.names and (len(files) > 1 or config.over_seeds):
+        raise ConfigError("subgroups=... scores one prediction file: name one in predictions=...")
     names = check_names("categories", config.categories)
-    predictions = [read_predictions(f, config.label_space, names) for f in files]
+    predictions = [_read(f, config.label_space, names, asked) for f in files]
     for file, found in zip(files, predictions, strict=True):
         for contradiction in contradictions(found):
             log.warning("%s: %s: are its categories in another order?", file, contradiction)
     settings = {key: config[key] for key in ("resamples", "confidence", "seed")}
-    where = {"files": {str(file): _digest(file) for file in files}}
+    where = {"files": {str(file): _digest(file) for file in files}} | asked.origin
     name = "seeds" if config.over_seeds else "comparison" if len(files) == 2 else "metrics"
     output = (
         local_path("output", config.output) if config.output else _beside(files[0], f"{name}.json")
@@ -61,23 +67,37 @@ def score(config: DictConfig) -> dict[str, Any]:
     check_writable_file(output, "output=FILE")
     if config.figures is not None:
         check_writable(local_path("figures", config.figures), "figures=DIR")
-    # The metrics.json of a run also holds where its predictions come from: that stays.
-    origin = _meta(output)
+    before = _before(output)
     if name == "seeds":
         content, show = _over_seeds(predictions, config.confidence), print_seeds
     elif name == "comparison":
         content, show = _compared(predictions, settings), print_comparison
     else:
-        content, show = results_of(predictions[0], **settings), print_results
+        content, show = results_of(predictions[0], **settings, subgroups=asked.names), print_results
     content["meta"]["scores"] |= where
-    content["meta"] = origin | content["meta"]
+    # The metrics.json of a run also holds where its predictions come from: that stays.
+    content["meta"] = before.get("meta", {}) | content["meta"]
     show(content, str(output))  # should writing fail, the numbers are seen
+    print_subgroups(content)
+    if NAME in content or NAME in before:
+        write_subgroups(output.parent, content)
     write_results(output, content)
     if config.figures is not None:
         from cage_lightning.report.evaluation_figures import draw
+        from cage_lightning.report.subgroup_figure import draw_subgroups
 
-        draw(local_path("figures", config.figures), predictions[0])
+        draw(figures := local_path("figures", config.figures), predictions[0])
+        draw_subgroups(figures, content)
     return content
+
+
+def _read(
+    file: Path, label_space: str | None, categories: Sequence[str] | None, asked: Subgroups
+) -> Predictions:
+    """A prediction file, with all that is known of its samples."""
+    found = read_predictions(file, label_space, categories)
+    asked.tell(found.id)
+    return replace(found, groups=asked.known(found.id, found.groups))
 
 
 def _compared(predictions: Sequence[Predictions], settings: dict[str, Any]) -> dict[str, Any]:
@@ -108,12 +128,13 @@ def _beside(file: Path, name: str) -> Path:
     return file.with_name(name)
 
 
-def _meta(output: Path) -> dict[str, Any]:
-    """The origin of the predictions, from a file of scores that is there already."""
+def _before(output: Path) -> dict[str, Any]:
+    """The file of scores that is there already, with where its predictions come from; or empty."""
     if not output.exists():
         return {}
     try:
-        return dict(json.loads(output.read_text(encoding="utf-8"))["meta"])
+        content = dict(json.loads(output.read_text(encoding="utf-8")))
+        return content | {"meta": dict(content["meta"])}
     except (ValueError, TypeError, KeyError) as error:
         raise ConfigError(f"{output} holds no scores: choose another output=...") from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
 from cage_lightning.data.annotations import Annotations
@@ -137,6 +138,13 @@ class Emotic(Release):
     def own_splits(self) -> tuple[str, ...]:
         """See `Source`."""
         return ("train", "val", "test")
+
+    def own_split(
+        self, split: str, on_error: OnError | None = None, image_size: int | None = None
+    ) -> Annotations:
+        """See `Source`; the picture is a group, as one may show several persons."""
+        table = super().own_split(split, on_error, image_size)
+        return replace(table, extra={**table.extra, "picture": table.path})
 
     def read(self, split: str, on_error: OnError) -> Annotations:
         """See `read_emotic`."""

@@ -15,7 +15,7 @@ from torchmetrics import (
     Metric,
 )
 
-POOLED = "pooled"
+POOLED, MEAN = "pooled", "mean"
 
 
 def concordance(n: Tensor, mean_difference: Tensor, xx: Tensor, yy: Tensor, xy: Tensor) -> Tensor:
@@ -83,7 +83,9 @@ class AffectScores(Metric):
 
     ``pooled`` scores treat the values of all dimensions as one vector, which is the definition
     behind Table 6 of the paper. A pooled CCC therefore also rewards knowing that the dimensions
-    have different means. Accumulated in float64; pairs whose target is NaN are left out.
+    have different means. ``ccc_mean`` is the mean over the dimensions of their CCC
+    (`scores.AffectScorer` names its source). Accumulated in float64; pairs whose target is NaN are
+    left out.
 
     Args:
         dimensions: Names of the D dimensions.
@@ -132,7 +134,10 @@ class AffectScores(Metric):
         self.pairs = self.pairs + torch.stack(counts)
 
     def compute(self) -> dict[str, float]:
-        """``{mse,mae,rmse,ccc}_{<dimension>,pooled}``, without those that have no labelled pair."""
+        """``{mse,mae,rmse,ccc}_{<dimension>,pooled}`` and ``ccc_mean``.
+
+        Those that lack labelled pairs are left out.
+        """
         scores: dict[str, float] = {}
         for name, column, pairs in zip(self.names, self._columns(), self.pairs, strict=True):
             with warnings.catch_warnings():
@@ -141,6 +146,9 @@ class AffectScores(Metric):
                 values = {k: float(metric.compute()) for k, metric in column.items()}
             if pairs:
                 scores |= {f"{k}_{name}": value for k, value in values.items()}
+        if self.pairs[:-1].all():
+            by_dimension = [scores[f"ccc_{name}"] for name in self.names[:-1]]
+            scores[f"ccc_{MEAN}"] = sum(by_dimension) / len(by_dimension)
         return scores
 
     def reset(self) -> None:

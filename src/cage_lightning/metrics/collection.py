@@ -27,8 +27,8 @@ class ExpressionMetrics(Metric):
     - one category each: ``accuracy``, ``{precision,recall,f1}_{weighted,macro}``
       (`confusion_scores`);
     - any number of categories: ``map`` (`mean_average_precision`);
-    - affect: ``{mse,mae,rmse,ccc}_{<dimension>,pooled}`` (`AffectScores`), and
-      ``n_unlabelled_affect``, samples that lack the label of at least one dimension.
+    - affect: ``{mse,mae,rmse,ccc}_{<dimension>,pooled}`` and ``ccc_mean`` (`AffectScores`),
+      and ``n_unlabelled_affect``, samples that lack the label of at least one dimension.
 
     A score that no sample defines is absent, never NaN. A NaN among the values predicted for
     labelled samples does show up as NaN: the model diverged.

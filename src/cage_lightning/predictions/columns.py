@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from cage_lightning.errors import ConfigError, DataError
 from cage_lightning.labels import (
@@ -27,7 +28,7 @@ _LARGEST = np.finfo(np.float32).max
 _SEPARATOR = ";"  # of the categories of a sample in a CSV file, where several may apply
 _PROBABILITY = "prob_"
 GROUP = "group_"
-_NOTHING = ("", "nan", "na", "n/a", "none", "null")  # texts that stand for no value
+NOTHING = ("", "nan", "na", "n/a", "none", "null")  # texts that stand for no value
 
 # The published inference.csv -> the names of ours.
 PUBLISHED = {
@@ -126,7 +127,7 @@ def _value(value: Any, own: Sequence[str]) -> Any:
         return None
     if value in own:
         return value
-    return None if isinstance(value, str) and value.strip().casefold() in _NOTHING else value
+    return None if isinstance(value, str) and value.strip().casefold() in NOTHING else value
 
 
 def recognise(columns: Columns) -> LabelSpace:
@@ -225,7 +226,7 @@ def to_predictions(
             )
     return Predictions(
         space=space,
-        id=_ids(path, values.get("id", range(n))),
+        id=ids_of(path, values.get("id", range(n))),
         category=true,
         affect=nothing if affect is None else affect,
         category_pred=chosen,
@@ -240,8 +241,8 @@ def to_predictions(
     )
 
 
-def _ids(path: Path, values: Iterable[Any]) -> Any:
-    """The ids as texts.
+def ids_of(path: Path, values: Iterable[Any]) -> npt.NDArray[np.str_]:
+    """The ids of a file as texts.
 
     Raises:
         DataError: One is missing or there twice, or is a number with a fraction.

@@ -24,6 +24,7 @@ from cage_lightning.report.category_figures import (
     reliability,
 )
 from cage_lightning.report.figures import Drawing, save
+from cage_lightning.report.subgroups import NAME as SUBGROUPS
 from cage_lightning.report.worst_samples import Picture, worst_first, worst_samples
 
 log = logging.getLogger(__name__)
@@ -78,8 +79,8 @@ _FIGURES: dict[str, tuple[Callable[[Predictions], Drawing], tuple[_Need, ...]]] 
 
 
 SHEET = "worst_samples"
-NAMES = (*_FIGURES, SHEET)
-"""The names that a figure of `draw` may have."""
+NAMES = (*_FIGURES, SHEET, SUBGROUPS)
+"""The names that a figure of `draw` may have, and that of `draw_subgroups`."""
 
 
 def draw(

@@ -11,6 +11,8 @@ from cage_lightning.report.published import benchmark, printed
 
 _CATEGORY = ("precision_weighted", "recall_weighted", "f1_weighted")
 _POOLED = ("mse_pooled", "mae_pooled", "rmse_pooled", "ccc_pooled")
+# What the paper does not print, and is expected today: behind its columns.
+_BESIDES = {"f1_macro": "F1 macro", "ccc_mean": "CCC mean"}
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,8 @@ PAPER_TABLES: Mapping[str, PaperTable] = MappingProxyType(
                     ("P", "R", "F1", "MSE", "MAE", "RMSE", "CCC"),
                     strict=True,
                 )
-            ),
+            )
+            | _BESIDES,
             published=printed("table6"),
             note="Weighted recall is the accuracy. MSE, MAE, RMSE and CCC take valence and arousal "
             "as one vector, as the paper does; a constant predictor then already scores. The "
@@ -62,7 +65,7 @@ PAPER_TABLES: Mapping[str, PaperTable] = MappingProxyType(
         ),
         "table7": PaperTable(
             title="Table 7: valence and arousal, each by itself",
-            metrics=_headings("table7"),
+            metrics=_headings("table7") | {"ccc_mean": _BESIDES["ccc_mean"]},
             published=printed("table7"),
             note="The caption of the paper says combined, but its two RMSEs pool to .318, and "
             "Table 6 has .370 for combined and .320 for va: so they stand beside both. Bulat et "
@@ -94,6 +97,7 @@ _MEASURES = {
     "ccc_valence": "CCC valence",
     "ccc_arousal": "CCC arousal",
     "ccc_dominance": "CCC dominance",
+    "ccc_mean": "CCC mean",
     "rmse_valence": "RMSE valence",
     "rmse_arousal": "RMSE arousal",
     "rmse_dominance": "RMSE dominance",

@@ -7,19 +7,11 @@ from typing import Any
 
 from rich.table import Table
 
+from cage_lightning.scores.headline import main_scores
 from cage_lightning.scores.results import best_baseline
 from cage_lightning.system.output import console, say
 
-_ROWS = {
-    "accuracy": "accuracy",
-    "F1 (weighted)": "f1_weighted",
-    "F1 (macro)": "f1_macro",
-    "calibration error": "ece",
-    "mAP": "map",
-    "top-3, any": "top3_any",
-}
-_AFFECT = ("ccc", "rmse", "mae")
-_TEST = "test"
+_OF_TEST = "test/"
 
 
 def print_results(content: Mapping[str, Any], title: str) -> None:
@@ -36,7 +28,7 @@ def print_results(content: Mapping[str, Any], title: str) -> None:
             label,
             _number(content[key]),
             "" if interval is None else _interval(*interval),
-            _best_baseline(content, key.removeprefix(f"{_TEST}/")),
+            _best_baseline(content, key.removeprefix(_OF_TEST)),
         )
     _show(title, table)
 
@@ -77,12 +69,8 @@ def _best_baseline(content: Mapping[str, Any], metric: str) -> str:
 
 def _rows(scores: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Label and key of the main scores that are there."""
-    rows = [(label, f"{_TEST}/{key}") for label, key in _ROWS.items() if f"{_TEST}/{key}" in scores]
-    for metric in _AFFECT:
-        for key in scores:
-            if key.startswith(f"{_TEST}/{metric}_") and key.count("_") == 1:
-                rows.append((f"{metric.upper()} {key.rpartition('_')[2]}", key))
-    return rows
+    keys = [key.removeprefix(_OF_TEST) for key in scores if key.startswith(_OF_TEST)]
+    return [(label, f"{_OF_TEST}{key}") for key, label in main_scores(keys).items()]
 
 
 def _table(*headings: str) -> Table:

@@ -9,7 +9,7 @@ from cage_lightning.errors import DataError
 from cage_lightning.predictions.table import Floats, Predictions
 from cage_lightning.scores.ratio import ratio
 
-POOLED = "pooled"
+POOLED, MEAN = "pooled", "mean"
 UNLABELLED = "n_unlabelled_affect"
 
 # Definition of the concordance -> what is subtracted from n in the divisor of the covariance, and
@@ -32,7 +32,10 @@ class AffectScorer:
       one and the same number they are 1; a single pair is 0 unless its sides are equal;
     - ``pearson`` = s_xy / (s_x s_y), undefined where a side does not vary;
     - ``sagr``, sign agreement (Nicolaou et al. 2011): the share of pairs with sign(x) = sign(y). 0
-      is a sign of its own: it agrees only with 0, as in EmoNet's evaluation.
+      is a sign of its own: it agrees only with 0, as in EmoNet's evaluation;
+    - ``ccc_mean``: the mean of ``ccc`` over the dimensions, where each has one; of valence and
+      arousal the P_VA of the ABAW challenges (Kollias 2022, "ABAW: Valence-Arousal Estimation,
+      Expression Recognition, Action Unit Detection & Multi-Task Learning Challenges").
 
     Keys are ``<score>_<dimension>`` and ``<score>_pooled``. Where the dataset has a scale of its
     own, ``{mse,mae,rmse}_<dimension>_native`` as well. ``n_unlabelled_affect`` counts the samples
@@ -73,6 +76,8 @@ class AffectScorer:
                 unit = (high - low) / 2  # what 1 on the scale from -1 to 1 is on the native one
                 for key, scale in (("mse", unit**2), ("mae", unit), ("rmse", unit)):
                     scores[f"{key}_{name}_native"] = of_column[key] * scale
+        by_dimension = [scores[f"ccc_{name}"] for name in self.space.dimensions]
+        scores[f"ccc_{MEAN}"] = np.mean(by_dimension, axis=0)
         return scores
 
     def within(self, group: npt.NDArray[np.int64], count: int) -> Floats:

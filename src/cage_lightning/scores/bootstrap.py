@@ -13,7 +13,7 @@ from cage_lightning.predictions.table import Categories, Floats, Predictions
 from cage_lightning.scores.scorer import COUNTS, Scorer, point_estimate
 from cage_lightning.scores.videos import VIDEO, VideoScorer
 
-TOGETHER = ("person", VIDEO)
+TOGETHER = ("person", VIDEO, "picture")
 """Groups whose samples are no independent draws; the first that a file names is drawn whole."""
 _CHUNK = 2**20  # weights at a time: 8 MiB
 
@@ -74,7 +74,7 @@ def resample_weights(
 def drawn_whole(predictions: Predictions) -> str | None:
     """The group of `TOGETHER` that is drawn as a whole; None where each sample is drawn by itself.
 
-    That is so where the file names no such group, or only one person or video.
+    That is so where the file names no such group, or only one person, video or picture.
     """
     for name in TOGETHER:
         known = np.unique(predictions.groups.get(name, ""))
@@ -83,29 +83,52 @@ def drawn_whole(predictions: Predictions) -> str | None:
     return None
 
 
-def _weights(
-    files: Sequence[Predictions], resamples: int, rng: np.random.Generator
-) -> Iterator[Floats]:
-    """How often each sample of the files is drawn, ``[R, N]``: by itself, or with its group."""
+def units_of(files: Sequence[Predictions]) -> npt.NDArray[np.int64] | None:
+    """The number, from 0, of what each sample ``[N]`` of the files is drawn with.
+
+    That is its person, video or picture (`drawn_whole`); a sample that names none is drawn alone.
+    None where every sample is.
+    """
     name = next((found for file in files if (found := drawn_whole(file)) is not None), None)
     if name is None:
+        return None
+    groups = next(file.groups[name] for file in files if name in file.groups)
+    alone = np.flatnonzero(groups == "")
+    _, unit = np.unique(groups, return_inverse=True)
+    unit[alone] = unit.max() + 1 + np.arange(len(alone))
+    return np.unique(unit, return_inverse=True)[1]
+
+
+def drawn_weights(files: Sequence[Predictions], resamples: int, seed: int) -> Iterator[Floats]:
+    """How often each sample of the files is drawn: by itself, or with its unit (`units_of`).
+
+    Args:
+        files: Predictions for the same samples in the same order.
+        resamples: Number of resamples.
+        seed: Seed of the random draws.
+
+    Yields:
+        ``[R, N]``, `resamples` rows in all.
+
+    Raises:
+        ConfigError: `resamples` is not positive.
+    """
+    if resamples < 1:
+        raise ConfigError(f"resamples={resamples}: at least 1 is needed")
+    rng, unit = np.random.default_rng(seed), units_of(files)
+    if unit is None:
         strata = next((s for file in files if (s := strata_of(file)) is not None), None)
         yield from resample_weights(len(files[0]), strata, resamples, rng)
         return
-    groups = next(file.groups[name] for file in files if name in file.groups)
-    alone = np.flatnonzero(groups == "")
-    _, group = np.unique(groups, return_inverse=True)
-    group[alone] = group.max() + 1 + np.arange(len(alone))
-    _, group = np.unique(group, return_inverse=True)
-    for weights in resample_weights(int(group.max()) + 1, None, resamples, rng):
-        yield from _spread(weights, group)
+    for weights in resample_weights(int(unit.max()) + 1, None, resamples, rng):
+        yield from _spread(weights, unit)
 
 
-def _spread(weights: Floats, group: npt.NDArray[np.int64]) -> Iterator[Floats]:
-    """Weights of groups ``[R, G]`` as those of their samples ``[R, N]``, a few rows at a time."""
-    rows = max(1, _CHUNK // len(group))
+def _spread(weights: Floats, unit: npt.NDArray[np.int64]) -> Iterator[Floats]:
+    """Weights of units ``[R, U]`` as those of their samples ``[R, N]``, a few rows at a time."""
+    rows = max(1, _CHUNK // len(unit))
     for start in range(0, len(weights), rows):
-        yield weights[start : start + rows, group]
+        yield weights[start : start + rows, unit]
 
 
 def bootstrap(files: Sequence[Predictions], resamples: int, seed: int) -> list[dict[str, Floats]]:
@@ -116,10 +139,9 @@ def bootstrap(files: Sequence[Predictions], resamples: int, seed: int) -> list[d
         resamples: Number of resamples.
         seed: Seed of the random draws.
 
-    Where the files name the person or the video of their samples, whole persons or videos are
-    drawn (`drawn_whole`; Field and Welsh, 2007, "Bootstrapping clustered data"), in whatever
-    category; else samples within each category. The scores of `VideoScorer` are always those of
-    whole videos.
+    Where the files name the person, video or picture of their samples, these are drawn as a whole
+    (`drawn_whole`; Field and Welsh, 2007, "Bootstrapping clustered data"), in whatever category;
+    else samples within each category. The scores of `VideoScorer` are always those of whole videos.
 
     Returns:
         For each file float64 ``[resamples]`` by score, NaN where a resample does not define it.
@@ -127,12 +149,9 @@ def bootstrap(files: Sequence[Predictions], resamples: int, seed: int) -> list[d
     Raises:
         ConfigError: `resamples` is not positive.
     """
-    if resamples < 1:
-        raise ConfigError(f"resamples={resamples}: at least 1 is needed")
     scorers = [Scorer(file) for file in files]
-    rng = np.random.default_rng(seed)
     chunks = [
-        [scorer(weights) for scorer in scorers] for weights in _weights(files, resamples, rng)
+        [scorer(weights) for scorer in scorers] for weights in drawn_weights(files, resamples, seed)
     ]
     return [
         {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
@@ -174,8 +193,8 @@ def intervals(
 ) -> dict[str, Interval]:
     """Percentile bootstrap intervals of the scores that `point_estimate` has, but for the counts.
 
-    Within each true category as many samples are drawn as there are (`strata_of`), or whole persons
-    or videos where the file names them (`drawn_whole`).
+    Within each true category as many samples are drawn as there are (`strata_of`), or whole
+    persons, videos or pictures where the file names them (`drawn_whole`).
 
     Args:
         predictions: The file.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,13 @@ from cage_lightning.predictions.table import Predictions
 from cage_lightning.scores.baselines import baselines, chance
 from cage_lightning.scores.bootstrap import drawn_whole, intervals
 from cage_lightning.scores.contempt import without_contempt
+from cage_lightning.scores.headline import smaller_is_better
 from cage_lightning.scores.scorer import point_estimate
+from cage_lightning.scores.subgroups import DEALS, LEAST, subgroup_scores
 from cage_lightning.system.atomic import write_atomic
 
 RESAMPLES = 10_000
 CONFIDENCE = 0.95
-_ERRORS = ("ece", "mae", "mse", "rmse")  # the smaller, the better
 _BASELINE = "baseline_"
 
 
@@ -25,14 +26,15 @@ def results_of(
     resamples: int = RESAMPLES,
     confidence: float = CONFIDENCE,
     seed: int = 0,
+    subgroups: Sequence[str] = (),
 ) -> dict[str, Any]:
     """The scores of one prediction file, and of predictors that do not look at a picture.
 
     Returns:
         Flat keys: ``test/...`` the scores; ``baseline_<name>/...`` those of `scores.baselines` and
         `scores.chance`; ``contempt_dropped/...`` those of a model for AffectNet-8 on AffectNet-7.
-        ``intervals``: [low, high] by the same keys, of the first and the last. ``meta``: how they
-        were computed.
+        ``intervals``: [low, high] by the same keys, of the first and the last. Where `subgroups`
+        names groups, ``subgroups``: their `subgroup_scores`. ``meta``: how they were computed.
     """
     content: dict[str, Any] = {}
     limits: dict[str, tuple[float, float]] = {}
@@ -49,6 +51,9 @@ def results_of(
         content |= {f"baseline_{name}/{key}": value for key, value in values.items()}
     content |= {f"baseline_chance/{key}": value for key, value in chance(predictions).items()}
     content["intervals"] = {key: list(interval) for key, interval in limits.items()}
+    if subgroups:
+        of_groups = subgroup_scores(predictions, subgroups, resamples, confidence, seed)
+        content["subgroups"] = of_groups
     knows = next((file.training for file in simple.values()), None)
     content["meta"] = {
         "label_space": predictions.space.to_dict(),
@@ -57,7 +62,8 @@ def results_of(
             "ccc": "unbiased (n - 1), unless the key names another",
             "baselines_know": None if knows is None else knows.source,
         }
-        | _whole(predictions),
+        | _whole(predictions)
+        | ({"subgroups": {"least": LEAST, "deals": DEALS}} if subgroups else {}),
     }
     return content
 
@@ -82,7 +88,7 @@ def best_baseline(content: Mapping[str, Any], metric: str) -> tuple[str, float] 
     }
     if not values:
         return None
-    best = (min if metric.startswith(_ERRORS) else max)(values, key=values.__getitem__)
+    best = (min if smaller_is_better(metric) else max)(values, key=values.__getitem__)
     return best, values[best]
 
 

@@ -56,6 +56,7 @@ def test_equal_to_numpy_and_torchmetrics(n):
     expected = {name: reference(x[:, d], y[:, d]) for name, d in columns.items()}
     expected["pooled"] = reference(x.ravel(), y.ravel())
     flat = {f"{score}_{name}": v for name, by in expected.items() for score, v in by.items()}
+    flat["ccc_mean"] = sum(expected[name]["ccc"] for name in columns) / 3
     assert found == pytest.approx(flat, abs=1e-12)
     theirs = concordance_corrcoef(torch.tensor(x[:, 0]), torch.tensor(y[:, 0]))
     assert found["ccc_valence"] == pytest.approx(float(theirs), abs=1e-9)

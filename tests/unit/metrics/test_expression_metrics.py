@@ -19,7 +19,8 @@ CATEGORY = {"accuracy"} | {
 
 def affect_keys(space):
     names = (*space.dimensions, "pooled")
-    return {f"{score}_{name}" for score in ("mse", "mae", "rmse", "ccc") for name in names}
+    keys = {f"{score}_{name}" for score in ("mse", "mae", "rmse", "ccc") for name in names}
+    return keys | {"ccc_mean"}
 
 
 def sample(space, n, seed=0):

@@ -57,6 +57,8 @@ def test_equal_to_numpy(space, kind):
             expected = reference(x.ravel(), y.ravel(), np.repeat(w, x.shape[1]))
             for key, value in expected.items():
                 assert found[f"{key}_{name}"][r] == pytest.approx(value, abs=1e-9), (key, name)
+        of_dimensions = [found[f"ccc_{name}"][r] for name in space.dimensions]
+        assert found["ccc_mean"][r] == pytest.approx(sum(of_dimensions) / len(of_dimensions))
         unlabelled = np.isnan(p.affect).any(1)
         assert found["n_unlabelled_affect"][r] == pytest.approx(w @ unlabelled)
 
@@ -138,6 +140,7 @@ def test_what_is_not_labelled_has_no_score():
     assert found["n_unlabelled_affect"] == 2
     assert found["mse_pooled"] == found["mse_valence"]
     assert not [key for key in found if key.endswith("_arousal")]
+    assert "ccc_mean" not in found  # of one dimension it would be another score
     nothing = point_estimate(of_affect(AFFECTNET_8, [[1, np.nan]], [[np.nan, np.nan]]))
     assert nothing == {"n": 1, "n_unlabelled_affect": 1}
     assert point_estimate(of_affect(ONE, [], [])) == {"n": 0, "n_unlabelled_affect": 0}

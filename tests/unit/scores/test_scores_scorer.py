@@ -53,7 +53,7 @@ def test_equal_to_the_metrics_of_a_run(space, n):
         assert reported[key] == pytest.approx(value, abs=TOLERANCE[key]), key
     if n == 200:  # each is defined, and none is by chance the same as another
         assert len(while_training) == len(METRICS) * (len(space.dimensions) + 1) + (
-            3 if space.multi_label else 2 + len(CATEGORY)
+            4 if space.multi_label else 3 + len(CATEGORY)
         )
         several = [value for key, value in while_training.items() if key != "recall_weighted"]
         assert len(set(several)) == len(several)

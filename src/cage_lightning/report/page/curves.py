@@ -17,7 +17,13 @@ PANELS: Mapping[str, tuple[str, ...]] = {
     "Loss": ("train/loss", "val/loss"),
     "Accuracy": ("val/accuracy",),
     "Mean average precision": ("val/map",),
-    "CCC": ("val/ccc_valence", "val/ccc_arousal", "val/ccc_dominance", "val/ccc_pooled"),
+    "CCC": (
+        "val/ccc_valence",
+        "val/ccc_arousal",
+        "val/ccc_dominance",
+        "val/ccc_pooled",
+        "val/ccc_mean",
+    ),
 }
 _POINTS = 200  # of a line, at most
 

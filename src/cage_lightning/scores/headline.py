@@ -1,0 +1,39 @@
+"""The main scores of a prediction file: those that commands print, and that subgroups have."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
+
+_LABELS: Mapping[str, str] = MappingProxyType(
+    {
+        "accuracy": "accuracy",
+        "f1_weighted": "F1 (weighted)",
+        "f1_macro": "F1 (macro)",
+        "ece": "calibration error",
+        "map": "mAP",
+        "top3_any": "top-3, any",
+    }
+)
+_AFFECT = ("ccc", "rmse", "mae")
+_ERRORS = ("ece", "mae", "mse", "rmse")
+
+
+def main_scores(keys: Collection[str]) -> dict[str, str]:
+    """The main ones among scores, with their labels, in the order in which they are printed.
+
+    >>> main_scores(["rmse_valence", "rmse_valence_native", "ccc_mean", "accuracy"])
+    {'accuracy': 'accuracy', 'ccc_mean': 'CCC mean', 'rmse_valence': 'RMSE valence'}
+    """
+    found = {key: label for key, label in _LABELS.items() if key in keys}
+    for metric in _AFFECT:
+        for key in keys:
+            score, _, dimension = key.partition("_")
+            if score == metric and dimension and "_" not in dimension:
+                found[key] = f"{metric.upper()} {dimension}"
+    return found
+
+
+def smaller_is_better(key: str) -> bool:
+    """Whether a score is an error."""
+    return key.startswith(_ERRORS)

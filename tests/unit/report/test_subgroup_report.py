@@ -1,0 +1,70 @@
+"""What is printed, written and drawn of subgroups, whatever their values are called."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cage_lightning.labels import AFFECTNET_8
+from cage_lightning.report.subgroup_figure import draw_subgroups
+from cage_lightning.report.subgroups import print_subgroups, write_subgroups
+from cage_lightning.scores.results import results_of
+from tests.prediction_samples import random_predictions
+
+STRANGE = (r"$\frac$ [red]", "=1+1")
+
+
+@pytest.fixture(scope="module")
+def content() -> dict[str, Any]:
+    file = random_predictions(AFFECTNET_8, 60)
+    groups = {
+        "$gender": np.array(STRANGE * 30),
+        "age": np.array(["Adult"] * 57 + ["Kid"] * 2 + [""]),
+    }
+    return results_of(replace(file, groups=groups), resamples=9, subgroups=["$gender", "age"])
+
+
+def test_it_is_printed(content: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    print_subgroups(content)
+    printed = capsys.readouterr().out
+    assert "by $gender, with 95% intervals" in printed
+    assert "[red]" in printed
+    assert printed.count("by chance") == 1  # a single age is scored
+    assert "not scored: fewer than 20 samples: Kid (2); not known of 1 samples" in printed
+    one = content["subgroups"]["age"]["values"]["Adult"]
+    low, high = one["intervals"]["accuracy"]
+    assert f"{one['scores']['accuracy']:.3f}" in printed
+    assert f"{low:.3f} to {high:.3f}" in printed
+
+
+def test_it_is_written_and_removed(content: dict[str, Any], tmp_path: Path) -> None:
+    write_subgroups(tmp_path, content)
+    with (tmp_path / "subgroups.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    group = content["subgroups"]["$gender"]
+    (gap,) = (row for row in rows if row["metric"] == "f1_macro" and row["best"])
+    assert (gap["group"], gap["value"]) == ("$gender", "")
+    for column in ("low", "high", "by_chance", "p"):
+        assert float(gap[column]) == group["gaps"]["f1_macro"][column]
+    assert {row["value"] for row in rows} == {"", "Adult", *STRANGE}
+    write_subgroups(tmp_path, {})
+    write_subgroups(tmp_path, {})
+    assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.usefixtures("only_png")
+def test_it_is_drawn(content: dict[str, Any], tmp_path: Path) -> None:
+    assert draw_subgroups(tmp_path, content) == ["subgroups"]
+    assert (tmp_path / "subgroups.png").is_file()
+    with (tmp_path / "subgroups.csv").open(newline="") as file:
+        shown = {(row["value"], row["metric"]): row["score"] for row in csv.DictReader(file)}
+    metrics = ("f1_macro", "ccc_mean", "rmse_pooled")
+    assert shown.keys() == {(v, m) for v in (*STRANGE, "Adult") for m in metrics}
+    adults = content["subgroups"]["age"]["values"]["Adult"]
+    assert float(shown["Adult", "ccc_mean"]) == adults["scores"]["ccc_mean"]
+    assert draw_subgroups(tmp_path, {}) == []
