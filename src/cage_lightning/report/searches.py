@@ -107,7 +107,7 @@ def _about(
         return frozenset(), {}
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
-        known = {key: content[key] for key in settings if key in content}
+        known = {key: content[key] for key in settings}
         logarithmic = frozenset(key for key, one in known.items() if one["scale"] == "log")
         shares = {key: one["importance"] for key, one in known.items() if "importance" in one}
         if not all(isinstance(x, int | float) and 0 <= x <= 1 for x in shares.values()):

@@ -107,9 +107,8 @@ def test_a_search_that_may_prune_is_told_the_validations(tmp_path: Path) -> None
     def metrics(*validations: float | None) -> dict[str, Any]:
         return {"meta": {"selection": {"value": 0.5, "validations": [*validations]}}}
 
-    assert returned(given, metrics(2.0, 1.0, None, 0.5)) == TrialResult(
-        0.5, (2.0, 1.0, pytest.approx(float("nan"), nan_ok=True), 0.5)
-    )
+    assert returned(given, metrics(2.0, 1.0, 0.5)) == TrialResult(0.5, (2.0, 1.0, 0.5))
+    assert "nan" in str(returned(given, metrics(1.0, None, 0.5)))
     # A run that was trained to its end outside the search is pruned where the search would do so.
     late = metrics(2.0, 1.5, 0.5)
     assert returned(given, late) == TrialResult(None, (2.0, 1.5), pruned=True)

@@ -67,40 +67,32 @@ def test_what_a_search_writes_is_read_again(tmp_path: Path) -> None:
 
 def test_the_mark_is_there_until_the_run_goes_on(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
-    assert read_pruned(folder) is None
-    assert not folder.ended
+    assert (read_pruned(folder), folder.ended) == (None, False)
     pruned = Pruned(Pruning("default/search", 7, "min", "best", {2: 1.0}), (3.0, 1.5))
     mark_pruned(folder, pruned)
-    assert read_pruned(folder) == pruned
-    assert folder.ended
+    assert (read_pruned(folder), folder.ended) == (pruned, True)
     assert (folder.finished, folder.stage) == (False, "new")
     folder.metrics_file.write_text("{}")
     assert read_pruned(folder) is None
     folder.metrics_file.unlink()
     folder.sweep_up()
-    assert not folder.ended
+    assert (read_pruned(folder), folder.ended) == (None, False)
+
+
+WRONG: tuple[dict[str, Any], ...] = (
+    {"search": 1},
+    {"trial": -1},
+    {"trial": True},
+    {"mode": "up"},
+    {"compared": None},
+    {"bounds": []},
+    {"bounds": {"x": 1.0}},
+    {"bounds": {"1": "1"}},
+)
 
 
 @pytest.mark.parametrize(
-    "content",
-    [
-        "",
-        "[]",
-        "[" * 100_000,
-        *(
-            json.dumps(PLAIN | changed)
-            for changed in (
-                {"search": 1},
-                {"trial": -1},
-                {"trial": True},
-                {"mode": "up"},
-                {"compared": None},
-                {"bounds": []},
-                {"bounds": {"x": 1.0}},
-                {"bounds": {"1": "1"}},
-            )
-        ),
-    ],
+    "content", ["", "[]", "[" * 100_000, *(json.dumps(PLAIN | wrong) for wrong in WRONG)]
 )
 def test_what_is_no_comparison_is_named(tmp_path: Path, content: str) -> None:
     file = tmp_path / "7.json"
