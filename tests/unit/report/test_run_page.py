@@ -22,7 +22,7 @@ from cage_lightning.report.page.line_chart import line_chart
 from cage_lightning.report.page.parallel import parallel_coordinates
 from cage_lightning.report.page.pictures import embed
 from cage_lightning.report.page.searching import search_history
-from cage_lightning.report.paper_tables import PAPER_TABLES
+from cage_lightning.report.paper_tables import PAPER_TABLES, TABLES
 from cage_lightning.report.run_tables import fill
 from cage_lightning.report.runs import Run, read_runs, read_unfinished
 from cage_lightning.report.searches import read_searches
@@ -273,6 +273,15 @@ def write_search(root: Path, text: str) -> Path:
     file.parent.mkdir(parents=True)
     file.write_text(text)
     return file
+
+
+def test_settings_have_few_digits(tmp_path: Path) -> None:
+    for rate in ("0.0004333280300555292", "3.0345776686562106e-05"):
+        write_run(tmp_path, *MODEL, f"optimizer.lr={rate}", f"tag=lr{rate}")
+    runs = read_runs(tmp_path)
+    text = " ".join(Document(page(fill(TABLES["runs"], runs), runs, [])).text.split())
+    assert "combined 0.0004333 model 1" in text
+    assert "combined 3.035e-05 model 1" in text
 
 
 def test_a_search_is_shown(tmp_path: Path) -> None:

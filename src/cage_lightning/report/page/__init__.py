@@ -270,8 +270,8 @@ def _plain(value: Any) -> str:
 
 
 def _rounded(text: str) -> str:
-    """A number to four digits; another text as it is."""
+    """A number to four digits; a whole number, and another text, as it is."""
     try:
-        return f"{float(text):.4g}"
+        return f"{float(text):.4g}" if re.search(r"[.e]", text) else text
     except ValueError:
         return text
