@@ -13,10 +13,9 @@ from cage_lightning.app.cli import command
 def main(config: DictConfig) -> Any:
     """Train, choose the epoch, and report on the test split; a sweeper gets the objective."""
     from cage_lightning.commands.train import train
-    from cage_lightning.runs.objective import objective
+    from cage_lightning.runs.objective import returned
 
-    metrics = train(config)
-    return None if metrics is None else objective(config, metrics)
+    return returned(config, train(config))
 
 
 if __name__ == "__main__":

@@ -26,12 +26,9 @@ GRID = (
 SLOTS = "hydra.launcher.cpu_slots=2"
 SEARCH = (
     *("-m", "hydra/sweeper=optuna", "hydra.sweeper.n_trials=6", "hydra.sweeper.n_jobs=2"),
-    *(
-        "optimizer.lr=tag(log,interval(1e-4,1e-1))",
-        "loss=discrete,combined",
-        "hydra.sweeper.seed=3",
-    ),
-    *("data=demo8", "model=tiny", "trainer=cpu", "data.size=tiny", "trainer.max_epochs=2"),
+    *("hydra.sweeper.pruner=median", "hydra.sweeper.pruning.n_startup_trials=1"),
+    *("optimizer.lr=tag(log,interval(1e-5,1e-1))", "hydra.sweeper.seed=3"),
+    *("data=demo8", "model=tiny", "trainer=cpu", "data.size=tiny", "trainer.max_epochs=3"),
     *("data.batch_size=16", "model.image_size=32", "callbacks.last.every_n_steps=2"),
 )
 
@@ -125,7 +122,7 @@ def test_a_grid_that_is_killed_at_random(command: Command, tmp_path: Path, demo_
 
 
 def history(runs: Path) -> list[list[str]]:
-    """The trials of a search: state, value and settings."""
+    """The trials of a search: state, value, validations and settings."""
     table = (runs / "default/.search/search.csv").read_text().splitlines()
     return [line.split(",")[:-1] for line in table]
 
@@ -147,7 +144,7 @@ def test_a_search_that_is_killed_at_random(
             break
     last = command("train", *SEARCH, SLOTS, "runs=killed")
     assert history(tmp_path / "killed") == history(tmp_path / "undisturbed")
-    assert {row[1] for row in history(tmp_path / "killed")[1:]} == {"finished"}
+    assert {row[1] for row in history(tmp_path / "killed")[1:]} == {"finished", "pruned"}
     assert "jobs: " not in last.stdout  # nothing is left to run
     best = [
         next(line for line in done.stdout.splitlines() if line.startswith("best: "))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -12,8 +13,10 @@ from typing import Any
 
 import pyarrow.parquet
 import pytest
+import yaml
 
 from tests.conftest import TINY, Command, environment, forks
+from tests.documentation import ROOT
 from tests.wandb_files import read_run
 from tests.wandb_service import Service
 
@@ -155,3 +158,35 @@ def test_a_server_that_is_gone_in_the_middle_costs_no_run(tmp_path: Path, demo_r
     assert done.returncode == 0, done.stdout + done.stderr
     assert "W&B does not answer" in done.stderr
     assert (tmp_path / "runs/default/demo8-tiny-combined-s0/metrics.json").is_file()
+
+
+@pytest.mark.slow
+def test_an_agent_trains_what_the_sweep_of_the_docs_says(tmp_path: Path, demo_root: Path) -> None:
+    """By the programs of W&B themselves; only who chooses the settings is made up."""
+    sweep = yaml.safe_load((ROOT / "docs/wandb-sweep.yaml").read_text())
+    smaller = [one for one in TINY if one not in sweep["command"]]
+    sweep["command"][-1:-1] = [*smaller, "trainer.max_epochs=1"]
+    (tmp_path / "sweep.yaml").write_text(yaml.safe_dump(sweep))
+    chosen = [
+        {"optimizer.lr": 0.002, "augment": "none", "trainer.gradient_clip_val": None},
+        {"optimizer.lr": 0.0001, "augment": "paper", "trainer.gradient_clip_val": 1.0},
+    ]
+    with Service.running(chosen=chosen) as service:
+        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        env = environment(demo_root) | service | {"PATH": path, "WANDB_PROJECT": "cage_lightning"}
+        for words in (("sweep", "sweep.yaml"), ("agent", "me/cage_lightning/abc")):
+            done = subprocess.run(
+                [sys.executable, "-m", "wandb", *words],
+                cwd=tmp_path,
+                env=env,
+                capture_output=True,
+                text=True,
+                timeout=240,
+                stdin=subprocess.DEVNULL,
+            )
+            assert done.returncode == 0, done.stdout + done.stderr
+    names = {file.parent.name for file in (tmp_path / "runs/lr").glob("*/metrics.json")}
+    assert names == {
+        "demo8-tiny-combined-s0-augment-none-gradient_clip_val-null-lr0.002",
+        "demo8-tiny-combined-s0-augment-paper-gradient_clip_val1-lr0.0001",
+    }

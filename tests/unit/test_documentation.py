@@ -219,6 +219,11 @@ def test_the_recipes_compose(tmp_path: Path) -> None:
         composed(f"hydra.searchpath=[file://{tmp_path}/conf]", *arguments, config_name=command)
 
 
+def test_the_sweep_of_wandb_is_the_file_that_is_shown() -> None:
+    _, content = (ROOT / "docs/wandb-sweep.yaml").read_text().split("\n", 1)
+    assert f"# docs/wandb-sweep.yaml\n{content}```" in Page("docs/wandb-sweeps.md").text
+
+
 def test_new_python_files_of_the_recipes_are_python() -> None:
     new = Page("CONTRIBUTING.md").new_files.items()
     programs = {name: content for name, content in new if name.endswith(".py")}

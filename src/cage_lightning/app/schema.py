@@ -56,6 +56,7 @@ class TrainConfig:
     monitor: Monitor = field(default_factory=Monitor)
     objective: Any = MISSING  # a name, or a list of names
     objective_on_test: bool = False
+    pruning: str | None = None  # a file
     runs: str = MISSING
     group: str = MISSING
     seed: int = MISSING

@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from cage_lightning.app.cli import multirun
 from cage_lightning.runs.naming import named_settings, tag_of
+from cage_lightning.runs.pruning import PRUNING
 from cage_lightning.runs.wandb_agent import chosen_keys
 
 
@@ -24,7 +25,7 @@ def automatic_tag(config: DictConfig, chosen: dict[str, Any]) -> str | None:
         chosen: Key and value of the settings.
     """
     named = named_settings(config)
-    left = {key: value for key, value in chosen.items() if key not in named}
+    left = {key: value for key, value in chosen.items() if key not in {*named, PRUNING}}
     return tag_of(left) if left else None
 
 

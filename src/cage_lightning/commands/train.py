@@ -22,7 +22,7 @@ from cage_lightning.app import build
 from cage_lightning.app.cli import in_sweep, multirun
 from cage_lightning.app.signatures import taken_by
 from cage_lightning.app.sweeps import automatic_tag, chosen_for_this_process
-from cage_lightning.callbacks import OwnState, Preemption
+from cage_lightning.callbacks import OwnState, Preemption, Validations
 from cage_lightning.commands.preflight import (
     Course,
     check_checkpoints,
@@ -50,6 +50,7 @@ from cage_lightning.runs.folder import RunFolder, Stage
 from cage_lightning.runs.log import first_process, start_logging
 from cage_lightning.runs.objective import objectives
 from cage_lightning.runs.provenance import provenance
+from cage_lightning.runs.pruning import mark_pruned, read_pruning
 from cage_lightning.runs.slurm import one_decision, restarted
 from cage_lightning.runs.waiting import wait_for_run
 from cage_lightning.runs.wandb_agent import run_id
@@ -65,8 +66,8 @@ def train(config: DictConfig) -> dict[str, Any] | None:
     """Train the run that `config` describes, or resume it; a finished one is left alone.
 
     Returns:
-        The content of metrics.json; None on all ranks but the first, and after
-        `trainer.fast_dev_run`, which keeps nothing.
+        The content of metrics.json; None on all ranks but the first, of a run that a search ended
+        early, and after `trainer.fast_dev_run`, which keeps nothing.
 
     Raises:
         CageError: What the user can put right.
@@ -81,6 +82,8 @@ def train(config: DictConfig) -> dict[str, Any] | None:
     check_limits(config.trainer)
     check_pictures(config.figures, config.pictures)
     check_checkpoints(config)
+    pruning = None if config.pruning is None else read_pruning(config.pruning)
+    validations = Validations(config.monitor.metric, pruning)
     pl.seed_everything(config.seed, workers=True, verbose=False)
     if config.trainer.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # before CUDA starts
@@ -127,7 +130,7 @@ def train(config: DictConfig) -> dict[str, Any] | None:
                         wait_for_run(local_path("init_from", config.init_from), config.init_wait_s)
                         log.info("the weights to start from are those of %s", config.init_from)
                     last = folder.last if stage == "begun" else None
-                    return _train_and_test(config, folder, loggers, last, preemption)
+                    return _train_and_test(config, folder, loggers, last, preemption, validations)
             except Exception as error:
                 if first and not folder.finished:
                     with suppress(OutputError):  # the disk may be what failed
@@ -145,11 +148,13 @@ def _train_and_test(
     loggers: list[Logger],
     last: Path | None,
     preemption: Preemption,
+    validations: Validations,
 ) -> dict[str, Any] | None:
     try:
         timer = build.build_timer(config)
         own = OwnState()
-        callbacks = [*build.build_callbacks(config), timer, preemption, own, Course()]
+        given = build.build_callbacks(config)
+        callbacks = [*given, validations, timer, preemption, own, Course()]
         trainer, module, data = _assemble(config, callbacks=callbacks, logger=loggers)
         for logger in loggers:
             logger.log_hyperparams(module.config or {})
@@ -163,7 +168,16 @@ def _train_and_test(
             log.info(
                 "trainer.max_time is over: the training ends after %s steps", trainer.global_step
             )
-        selection = _selection(config, trainer, data)
+        if (pruned := validations.pruned) is not None:
+            if trainer.is_global_zero:
+                mark_pruned(folder, pruned)
+            log.info(
+                "the search %s prunes its trial %s after validation %s; without pruning=FILE the "
+                "same command trains the run to its end",
+                *(pruned.pruning.search, pruned.pruning.trial, len(pruned.values)),
+            )
+            return None
+        selection = _selection(config, trainer, data) | _values(validations)
         # As `evaluate` does: Lightning would let callbacks put other weights in their place.
         load_weights(module.network, folder.best, strict=True)
         trainer.test(module, datamodule=data, verbose=False)
@@ -246,6 +260,12 @@ def _check_processes(config: DictConfig) -> None:
 def _class_weights(config: DictConfig, data: ExpressionData) -> ClassWeights | None:
     """How the loss weighs the categories; None for a loss that does not."""
     return data.weighted() if "class_weights" in taken_by(config.loss) else None
+
+
+def _values(validations: Validations) -> dict[str, Any]:
+    """The monitored value of every validation, null where it is not finite."""
+    values = [value if math.isfinite(value) else None for value in validations.values]
+    return {"validations": values} if values else {}
 
 
 def _selection(config: DictConfig, trainer: pl.Trainer, data: ExpressionData) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from cage_lightning.predictions.table import Predictions
 from cage_lightning.report.affect_figures import Source, compared_dimensions
 from cage_lightning.runs.folder import FOREIGN, RunFolder
 from cage_lightning.runs.identity import network_name, read_config
+from cage_lightning.runs.pruning import Pruned, read_pruned
 from cage_lightning.system.paths import is_inside, leading_out, leads_out, refuse_outside
 
 _DIVERGED = (
@@ -132,12 +133,14 @@ class UnfinishedRun:
         config: Its config.yaml.
         log: The last lines of its train.log; empty if it has none.
         error: Why its last start failed; None if it did not.
+        pruned: How a search ended it early; None if none did.
     """
 
     folder: Path
     config: Mapping[str, Any]
     log: str
     error: str | None
+    pruned: Pruned | None = None
 
 
 def read_runs(root: Path) -> list[Run]:
@@ -175,6 +178,7 @@ def read_unfinished(root: Path) -> list[UnfinishedRun]:
             config=_settings(folder / "config.yaml"),
             log=_end(RunFolder(folder)),
             error=_DIVERGED if _diverged(folder) else _text(RunFolder(folder)),
+            pruned=read_pruned(RunFolder(folder)),
         )
         for folder in sorted(folders)
         # Loggers keep a config.yaml of their own inside a run folder.

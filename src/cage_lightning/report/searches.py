@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import csv
+import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cage_lightning.errors import DataError
@@ -13,6 +14,12 @@ from cage_lightning.system.paths import is_inside
 
 OBJECTIVE = "objective."
 """Before the name of an objective in the header of a table."""
+
+VALIDATIONS = "validations"
+"""The column of a search that may prune: how many validations a trial had."""
+
+SETTINGS = ".settings.json"
+"""The ending of the file beside a table that says more of its settings."""
 
 _NEEDED = ("trial", "state", "best", "run")
 _PATTERN = "**/.search/*.csv"
@@ -27,12 +34,16 @@ class Search:
         objectives: The names of what it improves.
         settings: The keys of what it searches.
         trials: Texts by column, in the order of the trials.
+        on_log_scale: The settings that are searched on a logarithmic scale.
+        importance: The share of each setting in what makes a trial good; empty where unknown.
     """
 
     name: str
     objectives: Sequence[str]
     settings: Sequence[str]
     trials: Sequence[Mapping[str, str]]
+    on_log_scale: frozenset[str] = frozenset()
+    importance: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -41,8 +52,21 @@ class Search:
         return {state: states.count(state) for state in dict.fromkeys(states)}
 
     def values(self, objective: str) -> list[float]:
-        """The values of an objective; not a number where a trial has none."""
-        return [_number(trial[f"{OBJECTIVE}{objective}"]) for trial in self.trials]
+        """The values of an objective; not a number where a trial has none.
+
+        Of a trial that was pruned it is the best value until then.
+        """
+        return [number_of(trial[f"{OBJECTIVE}{objective}"]) for trial in self.trials]
+
+    @property
+    def has_lengths(self) -> bool:
+        """Whether the table says how many validations a trial had."""
+        return any(VALIDATIONS in trial for trial in self.trials)
+
+    @property
+    def pruned(self) -> list[bool]:
+        """Of each trial, whether it was pruned."""
+        return [trial["state"] == "pruned" for trial in self.trials]
 
 
 def read_searches(root: Path) -> list[Search]:
@@ -68,12 +92,36 @@ def _read(root: Path, file: Path) -> Search:
         raise DataError(
             f"{file} is no table of a search: delete it, and the search writes it again"
         )
-    settings = [name for name in header if not (name in _NEEDED or name.startswith(OBJECTIVE))]
+    others = (*_NEEDED, VALIDATIONS)
+    settings = [name for name in header if not (name in others or name.startswith(OBJECTIVE))]
     name = file.relative_to(root).with_suffix("").as_posix().replace(".search/", "")
-    return Search(name, objectives, settings, rows)
+    return Search(name, objectives, settings, rows, *_about(root, file, settings))
 
 
-def _number(text: str) -> float:
+def _about(
+    root: Path, table: Path, settings: Sequence[str]
+) -> tuple[frozenset[str], dict[str, float]]:
+    """The settings on a logarithmic scale, and what is known of their importance."""
+    file = table.with_suffix(SETTINGS)
+    if not is_inside(root, file):  # a search of an older version has none
+        return frozenset(), {}
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        known = {key: content[key] for key in settings}
+        logarithmic = frozenset(key for key, one in known.items() if one["scale"] == "log")
+        shares = {key: one["importance"] for key, one in known.items() if "importance" in one}
+        if not all(isinstance(x, int | float) and 0 <= x <= 1 for x in shares.values()):
+            raise ValueError("an importance is not between 0 and 1")
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+        raise DataError(
+            f"{file} says nothing of the settings of a search ({error}): delete it, and the search "
+            "writes it again"
+        ) from error
+    return logarithmic, shares
+
+
+def number_of(text: str) -> float:
+    """The number in a cell; NaN where there is none."""
     try:
         return float(text)
     except ValueError:

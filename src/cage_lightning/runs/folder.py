@@ -2,7 +2,7 @@
 
     runs/<group>/<data>-<model>-<loss>-s<seed>[-<tag>]/
         config.yaml  checkpoints/{best,last}.ckpt  metrics.json  predictions.parquet
-        train.log    csv/version_<start>/metrics.csv    [error.txt]
+        train.log    csv/version_<start>/metrics.csv    [error.txt]  [pruned.json]
 
 The same command finds the same folder again: it resumes an unfinished run and skips a finished one.
 `metrics.json` is written last and atomically: a run is finished when it exists.
@@ -103,6 +103,11 @@ class RunFolder:
         return self.path / "error.txt"
 
     @property
+    def pruned_file(self) -> Path:
+        """How a search ended the run early; each new attempt deletes it."""
+        return self.path / "pruned.json"
+
+    @property
     def best(self) -> Path:
         """The checkpoint of the best epoch."""
         return self.path / "checkpoints" / "best.ckpt"
@@ -128,6 +133,11 @@ class RunFolder:
     def finished(self) -> bool:
         """Whether the run has results of its own; a link to those of another run does not count."""
         return is_inside(self.path, self.metrics_file)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the run has results, or was ended early by a search."""
+        return self.finished or is_inside(self.path, self.pruned_file)
 
     def read_metrics(self) -> dict[str, Any]:
         """The results of a finished run."""
@@ -165,8 +175,9 @@ class RunFolder:
         ]
 
     def sweep_up(self) -> None:
-        """Delete error.txt and the temporary files of an attempt that failed or was killed."""
+        """Delete what an earlier attempt has said of its end, and the temporary files of one."""
         self.error_file.unlink(missing_ok=True)
+        self.pruned_file.unlink(missing_ok=True)
         for pattern in (".part-*", ".decision-*"):
             for left in self.path.rglob(pattern):
                 if not left.is_dir():

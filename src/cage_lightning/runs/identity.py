@@ -24,6 +24,7 @@ EXECUTION = (
     "init_wait_s",
     "objective",  # what a search reads of the results, as does the next one
     "objective_on_test",
+    "pruning",  # a run that it ends early has no results
     "start_group",  # this setting and the next one only compose init_from
     "starts",
     "callbacks.progress",

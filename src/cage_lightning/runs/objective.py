@@ -4,18 +4,42 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, ListConfig
 
 from cage_lightning.errors import ConfigError
+from cage_lightning.runs.folder import RunFolder
+from cage_lightning.runs.pruning import read_pruned, read_pruning, values_of
 
 MONITOR = "monitor"
 """The best value of `monitor.metric`, by which the epoch was chosen."""
 
-_OF_TEST = "test/"
+_OF_TEST = ("test/", "contempt_dropped/")
 _OF_EPOCHS = ("val/", "train/")
 _ALLOW = "objective_on_test=true"
+
+
+@dataclass(frozen=True)
+class TrialResult:
+    """What a search that may prune is told of a trial.
+
+    Attributes:
+        value: That of the objective; None of a trial that is pruned.
+        validations: The monitored value of every validation that counts, NaN where not finite; none
+            of a run of a version that did not keep them.
+        pruned: Whether it is pruned, after the last of these.
+    """
+
+    value: float | list[float] | None
+    validations: tuple[float, ...]
+    pruned: bool = False
+
+
+Returned = float | list[float] | TrialResult | None
+"""What a sweeper is handed back for a training."""
 
 
 def objectives(config: DictConfig) -> tuple[str, ...]:
@@ -25,8 +49,8 @@ def objectives(config: DictConfig) -> tuple[str, ...]:
         config: The config of a training.
 
     Raises:
-        ConfigError: There is none, one is named twice or is no text, one is a score of an epoch, or
-            one is a score of the test split and `objective_on_test` is false.
+        ConfigError: There is none, one is named twice or is no text, one cannot be a key of
+            metrics.json, or one is a score of the test split and `objective_on_test` is false.
     """
     given = config.objective
     names = tuple(given) if isinstance(given, ListConfig) else (given,)
@@ -39,6 +63,11 @@ def objectives(config: DictConfig) -> tuple[str, ...]:
             raise ConfigError(
                 f"objective={name}: metrics.json has no scores of epochs; choose the epoch by it, "
                 f"monitor.metric={name} monitor.mode=min or max, with objective={MONITOR}"
+            )
+        if name != MONITOR and "/" not in name and not name.startswith("meta"):
+            raise ConfigError(
+                f"objective={name}: metrics.json has no such key; give {MONITOR}, meta.NAME as in "
+                "meta.wall_time_s, or test/NAME"
             )
         if name.startswith(_OF_TEST) and not config.objective_on_test:
             raise ConfigError(
@@ -89,6 +118,32 @@ def objective(config: DictConfig, metrics: Mapping[str, Any]) -> float | list[fl
     if isinstance(config.objective, ListConfig):
         return None if None in values else [value for value in values if value is not None]
     return values[0]
+
+
+def returned(config: DictConfig, metrics: Mapping[str, Any] | None) -> Returned:
+    """Return what a sweeper is handed back for a run that has ended.
+
+    A trial that may be pruned is pruned where its validations say so, also if its run was trained
+    to its end outside the search: so the search does not depend on that.
+
+    Args:
+        config: The config of the run, with its `run_dir`.
+        metrics: The content of its metrics.json; None if it has none.
+
+    Raises:
+        ConfigError: As `objective`.
+        DataError: The file of the search, or the mark in the run folder, cannot be read.
+    """
+    if config.get("pruning") is None:
+        return None if metrics is None else objective(config, metrics)
+    if metrics is None:
+        pruned = read_pruned(RunFolder(Path(config.run_dir)))
+        return None if pruned is None else TrialResult(None, pruned.values, pruned=True)
+    values = values_of(_at(metrics, "meta.selection.validations"))
+    after = read_pruning(config.pruning).pruned_after(values)
+    if after is not None:
+        return TrialResult(None, values[:after], pruned=True)
+    return TrialResult(objective(config, metrics), values)
 
 
 def _value(metrics: Mapping[str, Any], name: str) -> float | None:

@@ -111,7 +111,7 @@ class Job:
             return False
         self._ended = time.monotonic()
         self.let_go()
-        if code == 0 and (self.folder is None or self.folder.finished):
+        if code == 0 and (self.folder is None or self.folder.ended):
             self.state = State.DONE
         else:
             self.state, self.result = State.FAILED, f"exit code {code}: {self._last_words()}"

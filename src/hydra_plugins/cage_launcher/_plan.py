@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,6 +14,7 @@ from cage_lightning.app.schema import name_choices
 from cage_lightning.app.sweeps import automatic_tag, chosen_by_sweep, chosen_by_wandb
 from cage_lightning.errors import ConfigError
 from cage_lightning.runs.folder import RunFolder, run_of
+from cage_lightning.runs.pruning import PRUNING, read_pruned, read_pruning
 from cage_lightning.system.paths import local_path
 
 # For a job that comes after the one it starts from: that has ended, well or not.
@@ -32,7 +33,7 @@ class Planned:
         launcher: The settings of the launcher, by its own config.
         folder: Where a training leaves its results; None for anything else.
         starts_from: The run whose weights it starts from, of this sweep or not.
-        finished: Whether its results are there already.
+        finished: Whether its results are there already, or the search has pruned it before.
     """
 
     number: int
@@ -80,12 +81,12 @@ def plan(
         job = Planned(
             number=number,
             overrides=overrides if tag is None else [*overrides, f"tag={tag}"],
-            label=" ".join(o for o in overrides if o not in common) or f"job {number}",
+            label=" ".join(_told(overrides, common)) or f"job {number}",
             task=task,
             launcher=launcher,
             folder=folder,
             starts_from=run_of(local_path("init_from", start)) if folder and start else None,
-            finished=folder is not None and folder.finished,
+            finished=folder is not None and (folder.finished or _pruned_before(task, folder)),
         )
         if folder is not None and owners.setdefault(folder, job) is not job:
             raise ConfigError(
@@ -106,6 +107,21 @@ def plan(
             for job in jobs
         ]
     )
+
+
+def _told(overrides: Sequence[str], common: Collection[str]) -> Iterator[str]:
+    """The overrides that tell a job from the other ones."""
+    for one in overrides:
+        if one not in common and one.partition("=")[0] != PRUNING:
+            yield one
+
+
+def _pruned_before(task: DictConfig, folder: RunFolder) -> bool:
+    """Whether the same trial of a search was pruned before this process was started."""
+    if task.pruning is None:
+        return False
+    pruned = read_pruned(folder)
+    return pruned is not None and pruned.pruning == read_pruning(task.pruning)
 
 
 def _without_hydra(composed: DictConfig) -> DictConfig:

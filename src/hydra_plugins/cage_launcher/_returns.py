@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, NoReturn
 from hydra.core.utils import JobReturn, JobStatus
 
 from cage_lightning.errors import CageError
-from cage_lightning.runs.objective import objective
+from cage_lightning.runs.objective import returned
 from hydra_plugins.cage_launcher._plan import Planned
 
 
@@ -43,7 +43,7 @@ class Failed(JobReturn):
 
 
 def returns(planned: Sequence[Planned], failures: Mapping[int, Failure]) -> list[JobReturn]:
-    """The objective of every training that is finished, in the order of the sweep.
+    """What came of every training, as `runs.objective.returned`, in the order of the sweep.
 
     Args:
         planned: The jobs, which have ended.
@@ -79,5 +79,7 @@ def _completed(job: Planned) -> JobReturn:
         overrides=job.overrides,
         working_dir=str(job.folder.path),
         status=JobStatus.COMPLETED,
-        _return_value=objective(job.task, job.folder.read_metrics()),
+        _return_value=returned(
+            job.task, job.folder.read_metrics() if job.folder.finished else None
+        ),
     )

@@ -16,6 +16,7 @@ from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState, create_trial
@@ -29,6 +30,8 @@ from hydra_plugins.cage_search._suggestions import Direction
 
 _SEARCH = "search"  # the attribute that says which search this is
 _RUN = "run"  # that of a trial: its run folder
+_FEWEST = 8  # finished trials, to tell what is important
+_BEST = 0.25  # the share of the trials that count as good
 
 
 @dataclass(frozen=True)
@@ -38,14 +41,20 @@ class Trial:
     Attributes:
         chosen: Its settings.
         ended: Whether its result was told.
-        values: Those of the objectives; None while it has not ended, and where it failed.
+        values: Those of the objectives; None while it has not ended, and where it failed or was
+            pruned.
         run: Its run folder, as far as it is known.
+        curve: The monitored value of every validation of a trial that could be pruned, NaN where it
+            is not finite.
+        pruned: Whether it was pruned after the last of these.
     """
 
     chosen: dict[str, Value]
     ended: bool = False
     values: tuple[float, ...] | None = None
     run: str = ""
+    curve: tuple[float, ...] = ()
+    pruned: bool = False
 
 
 class _NoLock:
@@ -104,28 +113,72 @@ class Record:
         self._study.add_trial(trial)
         self.trials.append(Trial(dict(chosen)))
 
-    def end(self, number: int, values: Sequence[float] | None, run: str) -> None:
+    def end(
+        self,
+        number: int,
+        values: Sequence[float] | None,
+        run: str,
+        curve: Sequence[float] = (),
+        pruned: bool = False,
+    ) -> None:
         """Write down the result of a trial.
 
         Args:
             number: Of the trial.
-            values: Those of the objectives; None: it failed.
+            values: Those of the objectives; None: it failed, or was pruned.
             run: Its run folder.
+            curve: Its validations.
+            pruned: Whether it was pruned.
         """
         study = self._storage.get_study_id_from_name(_SEARCH)
         trial = self._storage.get_trial_id_from_study_id_trial_number(study, number)
         if self.trials[number].run != run:
             self._storage.set_trial_user_attr(trial, _RUN, run)
+        noted = self._storage.get_trial(trial).intermediate_values  # before a kill
+        for step, value in enumerate(curve, 1):
+            if step not in noted:
+                self._storage.set_trial_intermediate_value(trial, step, value)
         if values is None:
-            self._study.tell(number, state=TrialState.FAIL)
+            self._study.tell(number, state=TrialState.PRUNED if pruned else TrialState.FAIL)
         else:
             self._study.tell(number, list(values))
         told = None if values is None else tuple(values)
-        self.trials[number] = Trial(self.trials[number].chosen, True, told, run)
+        chosen = self.trials[number].chosen
+        self.trials[number] = Trial(chosen, True, told, run, tuple(curve), pruned)
 
     def best(self) -> list[int]:
         """The numbers of the best trials: of those that no other one beats in every objective."""
         return sorted(trial.number for trial in self._study.best_trials)
+
+    def reached(self, number: int) -> Sequence[float | None]:
+        """The values of a trial; of one that was pruned the best value of its validations."""
+        trial = self.trials[number]
+        if trial.values is not None:
+            return trial.values
+        finite = [value for value in trial.curve if math.isfinite(value)]
+        better = max if self._directions[0] == "maximize" else min
+        return [better(finite)] if finite else [None] * len(self._directions)
+
+    def about_settings(self) -> dict[str, dict[str, Any]]:
+        """Of each setting the scale it is searched on, and its importance where there is one."""
+        shares = self._importance()
+        return {
+            key: {"scale": "log" if getattr(distribution, "log", False) else "linear"}
+            | ({"importance": shares[key]} if key in shares else {})
+            for key, distribution in self._space.distributions.items()
+        }
+
+    def _importance(self) -> dict[str, float]:
+        """How much each setting decides whether a trial is among the best quarter; 1 together.
+
+        The source is PED-ANOVA (Watanabe et al., IJCAI 2023), as Optuna has it. Too few trials have
+        none, and settings with a single value.
+        """
+        if sum(trial.values is not None for trial in self.trials) < _FEWEST:
+            return {}
+        evaluator = PedAnovaImportanceEvaluator(target_quantile=_BEST)
+        found: dict[str, float] = get_param_importances(self._study, evaluator=evaluator)
+        return found
 
     def _checked(self, trial: FrozenTrial) -> Trial:
         """A trial of the file, which may come from anyone, if it is one of this search."""
@@ -135,14 +188,17 @@ class Record:
             and trial.params.keys() == self._space.distributions.keys()
             and all(_within(d, trial.params[k]) for k, d in self._space.distributions.items())
         )
-        ended = trial.state in (TrialState.COMPLETE, TrialState.FAIL)
-        complete = trial.state == TrialState.COMPLETE
+        ended = trial.state in (TrialState.COMPLETE, TrialState.FAIL, TrialState.PRUNED)
+        complete, pruned = (trial.state == s for s in (TrialState.COMPLETE, TrialState.PRUNED))
+        steps = sorted(trial.intermediate_values)
+        whole = steps == [*range(1, len(steps) + 1)] and bool(steps) >= pruned
         numbers = values is not None and all(math.isfinite(value) for value in values)
         right = numbers and len(values or ()) == len(self._directions) if complete else True
-        if not (fits and right and (ended or trial.state == TrialState.RUNNING)):
+        if not (fits and right and whole and (ended or trial.state == TrialState.RUNNING)):
             raise DataError(f"{self.path}: trial {trial.number} is none of this search")
         run = str(trial.user_attrs.get(_RUN, ""))
-        return Trial(dict(trial.params), ended, values if complete else None, run)
+        curve = tuple(trial.intermediate_values[step] for step in steps) if ended else ()
+        return Trial(dict(trial.params), ended, values if complete else None, run, curve, pruned)
 
 
 @contextmanager
@@ -194,9 +250,9 @@ def _drop_torn_line(path: Path) -> None:
 def _check_same(path: Path, known: object, identity: Mapping[str, Any]) -> None:
     there = known if isinstance(known, dict) else {}
     differing = [
-        f"{key} is {identity[key]!r} here and {there.get(key, 'absent')!r} there"
-        for key in identity
-        if there.get(key) != identity[key]
+        f"{key} is {identity.get(key, 'absent')!r} here and {there.get(key, 'absent')!r} there"
+        for key in {**identity, **there}
+        if there.get(key) != identity.get(key)
     ]
     if differing:
         raise ConfigError(

@@ -15,7 +15,7 @@ import optuna
 from optuna import Study
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.samplers import BaseSampler, CmaEsSampler, RandomSampler, TPESampler
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial, Trial, TrialState
 
 from cage_lightning.errors import ConfigError
 from hydra_plugins.cage_search._space import Space, Value
@@ -46,6 +46,7 @@ class Suggestions:
         self._grid = space.grid() if sampler == "grid" else None
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._study = optuna.create_study(directions=list(directions), sampler=RandomSampler())
+        self._asked: list[Trial] = []
 
     @property
     def most(self) -> int | None:
@@ -64,11 +65,24 @@ class Suggestions:
             known = self._grid[number]
         sampler = _sampler(self._name, _seed_of(self._seed, number))
         self._study.sampler = sampler if known is None else _Knowing(sampler, known)
-        return dict(self._study.ask(dict(self._space.distributions)).params)
+        self._asked.append(self._study.ask(dict(self._space.distributions)))
+        return dict(self._asked[-1].params)
 
-    def tell(self, number: int, values: Sequence[float] | None) -> None:
-        """Tell the result of a trial; None: it failed."""
-        if values is None:
+    def tell(
+        self, number: int, values: Sequence[float] | None, pruned: Sequence[float] = ()
+    ) -> None:
+        """Tell the result of a trial.
+
+        Args:
+            number: Of the trial.
+            values: Those of the objectives; None: it failed, or was pruned.
+            pruned: The validations of one that was pruned.
+        """
+        if pruned:
+            for step, value in enumerate(pruned, 1):
+                self._asked[number].report(value, step)
+            self._study.tell(number, state=TrialState.PRUNED)
+        elif values is None:
             self._study.tell(number, state=TrialState.FAIL)
         else:
             self._study.tell(number, list(values))

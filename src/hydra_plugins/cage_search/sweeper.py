@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, get_args
 
 from hydra.core.hydra_config import HydraConfig
@@ -16,12 +16,15 @@ from omegaconf import DictConfig, ListConfig
 
 from cage_lightning.errors import ConfigError, check_choice
 from cage_lightning.runs.identity import EXECUTION
-from cage_lightning.runs.objective import MONITOR, check_searchable, objectives
+from cage_lightning.runs.objective import MONITOR, TrialResult, check_searchable, objectives
+from cage_lightning.runs.pruning import PRUNING, Pruning
 from cage_lightning.system.paths import local_path
 
 if TYPE_CHECKING:
+    from hydra_plugins.cage_search._pruners import Pruner, PrunerName
+    from hydra_plugins.cage_search._record import Record
     from hydra_plugins.cage_search._search import Outcome
-    from hydra_plugins.cage_search._space import Space
+    from hydra_plugins.cage_search._space import Space, Value
     from hydra_plugins.cage_search._suggestions import Direction, SamplerName
 
 
@@ -39,6 +42,8 @@ class OptunaSweeper(Sweeper):
         seed: That of the sampler.
         direction: `minimize` or `maximize`, or a list; None: that of `monitor.mode`.
         study_name: That of the files of the search.
+        pruner: Who gives up trials before their end.
+        pruning: The settings of the pruner.
     """
 
     def __init__(
@@ -50,11 +55,15 @@ class OptunaSweeper(Sweeper):
         seed: int,
         direction: str | ListConfig | None,
         study_name: str,
+        pruner: PrunerName,
+        pruning: DictConfig | None,
     ) -> None:
         self._params = {str(key): value for key, value in (params or {}).items()}
         self._n_trials, self._n_jobs = n_trials, n_jobs
         self._sampler: SamplerName = sampler
         self._seed, self._direction, self._study_name = seed, direction, str(study_name)
+        self._pruner_name: PrunerName = pruner
+        self._pruning = {str(key): value for key, value in (pruning or {}).items()}
 
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
@@ -76,7 +85,13 @@ class OptunaSweeper(Sweeper):
             CageError: The search is not possible as it is, or none of its trials has a result.
         """
         try:
-            from hydra_plugins.cage_search import _record, _search, _space, _suggestions
+            from hydra_plugins.cage_search import (
+                _pruners,
+                _record,
+                _search,
+                _space,
+                _suggestions,
+            )
         except ImportError as error:
             raise ConfigError(
                 f"hydra/sweeper=optuna: {error}; pip install 'cage-lightning[search]'"
@@ -87,14 +102,24 @@ class OptunaSweeper(Sweeper):
         space = _space.space_of(parser.parse_overrides(lines))
         task = self._task(space.overrides(space.example()))
         names, directions = _objectives(task, self._direction)
+        pruner = _pruners.Pruner(self._pruner_name, self._pruning, self._seed, directions[0])
+        if self._pruner_name != "none":
+            _check_prunable(self._pruner_name, names)
         suggestions = _suggestions.Suggestions(space, self._sampler, self._seed, directions)
         folder = local_path("runs", task.runs) / task.group / ".search"
-        path, identity = folder / f"{self._study_name}.journal", self._identity(space, directions)
+        path = folder / f"{self._study_name}.journal"
+        identity = self._identity(space, directions, pruner)
         with _record.opened(path, space, directions, identity) as record:
-            _search.search(
-                *(record, suggestions, self._n_trials, self._n_jobs, names),
-                lambda chosen: self._run([space.overrides(one) for one in chosen]),
-            )
+
+            def run(trials: Mapping[int, Mapping[str, Value]]) -> list[Outcome]:
+                return self._run(
+                    [
+                        [*space.overrides(chosen), *self._compared(pruner, record, number, task)]
+                        for number, chosen in trials.items()
+                    ]
+                )
+
+            _search.search(record, suggestions, self._n_trials, self._n_jobs, names, run)
             print(_search.summary(record, names), flush=True)
 
     def _check(self, samplers: Sequence[str]) -> None:
@@ -123,12 +148,33 @@ class OptunaSweeper(Sweeper):
             )
         return task
 
-    def _identity(self, space: Space, directions: Sequence[Direction]) -> dict[str, Any]:
+    def _compared(
+        self, pruner: Pruner, record: Record, number: int, task: DictConfig
+    ) -> Iterator[str]:
+        """Write down what a trial is compared with; the setting that names the file."""
+        if self._pruner_name == "none":
+            return
+        told = record.trials[: number - number % self._n_jobs]
+        pruning = Pruning(
+            search=f"{task.group}/{self._study_name}",
+            trial=number,
+            mode=pruner.mode,
+            compared=pruner.compared,
+            bounds=pruner.bounds(number, told),
+        )
+        file = record.path.with_suffix("") / f"{number}.json"
+        pruning.write(file)
+        quoted = str(file).replace("'", r"\'")
+        yield f"{PRUNING}='{quoted}'"
+
+    def _identity(
+        self, space: Space, directions: Sequence[Direction], pruner: Pruner
+    ) -> dict[str, Any]:
         """What makes it the same search; the number of trials may grow."""
         settings = [
             one for one in space.fixed if one.lstrip("+~").partition("=")[0] not in EXECUTION
         ]
-        return {
+        identity = {
             "searched": " ".join(f"{key}={text}" for key, text in space.searched.items()),
             "settings": " ".join(sorted(settings)),
             "sampler": self._sampler,
@@ -136,6 +182,10 @@ class OptunaSweeper(Sweeper):
             "n_jobs": self._n_jobs,
             "direction": " ".join(directions),
         }
+        if self._pruner_name == "none":  # as in records of older versions
+            return identity
+        rule = [f"{key}={value}" for key, value in pruner.settings.items() if value is not None]
+        return identity | {"pruner": " ".join([self._pruner_name, *rule])}
 
     def _run(self, jobs: Sequence[Sequence[str]]) -> list[Outcome]:
         """Run trials on the launcher; one that fails ends none of the others, nor the search.
@@ -162,6 +212,14 @@ class OptunaSweeper(Sweeper):
             print(report, flush=True)
         killed = [index for index, job in enumerate(returned) if getattr(job, "killed", False)]
         return dict(enumerate(outcomes)), killed
+
+
+def _check_prunable(pruner: str, names: Sequence[str]) -> None:
+    if names != (MONITOR,):
+        raise ConfigError(
+            f"hydra.sweeper.pruner={pruner} compares validations by monitor.metric, and the "
+            f"objective is {', '.join(names)}: choose objective={MONITOR}, or pruner=none"
+        )
 
 
 def _objectives(
@@ -195,6 +253,12 @@ def _outcome(job: JobReturn) -> tuple[Outcome, str]:
         value = job.return_value
     except Exception as error:
         return Outcome(None, run), str(error)
+    if isinstance(value, TrialResult):
+        return Outcome(_listed(value.value), run, value.validations, value.pruned), ""
+    return Outcome(_listed(value), run), ""
+
+
+def _listed(value: float | list[float] | None) -> tuple[float, ...] | None:
     if value is None:
-        return Outcome(None, run), ""
-    return Outcome(tuple(value) if isinstance(value, list) else (value,), run), ""
+        return None
+    return tuple(value) if isinstance(value, list) else (value,)

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -245,7 +245,7 @@ def _problem(one: Submitted, patience: float) -> str | None:
         return _problem_of_run(one.planned, patience)
     folder = one.planned.folder
     problem = _problem_of_job(one.job, patience)
-    if problem is None and folder is not None and not _comes(folder.metrics_file, patience):
+    if problem is None and folder is not None and not _ends(folder, patience):
         return _LOST
     return problem
 
@@ -253,7 +253,7 @@ def _problem(one: Submitted, patience: float) -> str | None:
 def _problem_of_run(planned: Planned, patience: float) -> str | None:
     folder = planned.folder
     assert folder is not None, "only trainings are recognised in the queue"
-    if not _comes(folder.metrics_file, patience):
+    if not _ends(folder, patience):
         return (
             folder.error_file.read_text(encoding="utf-8").strip()
             if folder.error_file.is_file()
@@ -276,9 +276,18 @@ def _problem_of_job(job: submitit.Job[JobReturn], patience: float) -> str | None
     return _LOST if len(ended) < len(tasks) else None
 
 
+def _ends(folder: RunFolder, patience: float) -> bool:
+    """Whether a run has ended, as its folder says, perhaps after some time."""
+    return _becomes(lambda: folder.ended, patience)
+
+
 def _comes(file: Path, patience: float) -> bool:
     """Whether a file is there, perhaps after some time."""
-    while not file.is_file():
+    return _becomes(file.is_file, patience)
+
+
+def _becomes(true: Callable[[], bool], patience: float) -> bool:
+    while not true():
         if time.monotonic() > patience:
             return False
         time.sleep(0.5)

@@ -55,16 +55,20 @@ class Runs:
         self.finished: dict[str, Outcome] = {}
         self.killed: set[str] = set()
 
-    def __call__(self, chosen: Sequence[Mapping[str, Value]]) -> list[Outcome]:
+    def __call__(self, trials: Mapping[int, Mapping[str, Value]]) -> list[Outcome]:
+        chosen = [*trials.values()]
         first = json.dumps(chosen[0])
-        for one in chosen:
+        for number, one in trials.items():
             name = json.dumps(one)
             if name not in self.finished:
-                self.finished[name] = Outcome(values(one, self.count), f"runs/{name}")
+                self.finished[name] = self.outcome(number, one)
             if self.fatal and first not in self.killed:
                 self.killed.add(first)
                 raise Killed
         return [self.finished[json.dumps(one)] for one in chosen]
+
+    def outcome(self, number: int, chosen: Mapping[str, Value]) -> Outcome:
+        return Outcome(values(chosen, self.count), f"runs/{json.dumps(chosen)}")
 
 
 def go(
@@ -172,9 +176,9 @@ def test_what_was_begun_keeps_its_settings(tmp_path: Path, monkeypatch: pytest.M
 def test_settings_that_come_twice_run_once(tmp_path: Path) -> None:
     runs, calls = Runs(), []
 
-    def run(chosen: Sequence[Mapping[str, Value]]) -> list[Outcome]:
-        calls.append([*chosen])
-        return runs(chosen)
+    def run(trials: Mapping[int, Mapping[str, Value]]) -> list[Outcome]:
+        calls.append([*trials.values()])
+        return runs(trials)
 
     of = space("n=choice(1,2)", "x=choice(0.25,0.75)")
     with opened(tmp_path / "search.journal", of, ONE, {}) as record:

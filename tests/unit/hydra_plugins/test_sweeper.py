@@ -20,12 +20,15 @@ from omegaconf import OmegaConf
 import hydra_plugins.cage_search
 from cage_lightning.app.schema import CONF_DIR, register
 from cage_lightning.errors import CageError, ConfigError
+from cage_lightning.runs.objective import TrialResult
+from cage_lightning.runs.pruning import Pruned, Pruning, mark_pruned, read_pruning
 from hydra_plugins.cage_launcher._plan import plan
 from hydra_plugins.cage_launcher._returns import Failed, Failure, returns
 from tests.planning import planned
 
 RATE = "optimizer.lr=tag(log,interval(1e-5,1e-2))"
 SPACE = ("data=demo8", "model=tiny", RATE, "loss=discrete,combined")
+PRUNED = ("hydra.sweeper.pruner=median", "hydra.sweeper.pruning.n_startup_trials=2")
 Result = Callable[[int], Any]
 KILLED = CageError("it was killed")
 
@@ -137,6 +140,50 @@ def test_every_trial_has_a_run_folder_of_its_own(search: Callable[..., Launcher]
     ]
 
 
+def test_a_search_that_prunes(
+    search: Callable[..., Launcher], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What a trial may know is in its file: the validations of the trials before its batch."""
+
+    def result(number: int) -> TrialResult:
+        curve = (5.0 - number, 4.0 - number, 3.0 - number)
+        return TrialResult(None, (9.0,), True) if number == 4 else TrialResult(curve[-1], curve)
+
+    settings = (*PRUNED, "hydra.sweeper.n_trials=6", "hydra.sweeper.n_jobs=2")
+    jobs = search(*SPACE, *settings, result=result).jobs
+    files = [Path(job[-1].removeprefix("pruning='").removesuffix("'")) for job in jobs]
+    assert files == [Path(f"runs/default/.search/search/{number}.json") for number in range(6)]
+    bounds = [read_pruning(str(file)).bounds for file in files]
+    assert bounds[:2] == [{}, {}]
+    assert bounds[2:4] == [{1: 4.5, 2: 3.5}] * 2  # of trials 0 and 1
+    assert bounds[4:] == [{1: 3.5, 2: 2.5}] * 2
+    assert read_pruning(str(files[4])).search == "default/search"
+    assert "6 trials: 5 finished, 1 pruned; " in capsys.readouterr().out
+    assert search(*SPACE, *settings, result=result).jobs == []
+    with pytest.raises(ConfigError, match="holds another search: pruner is 'absent' here"):
+        search(*SPACE, *settings[2:])
+
+
+def test_what_a_trial_may_know_is_no_setting_of_its_run(tmp_path: Path) -> None:
+    """It is in no tag and no label; a trial that was pruned is known again by it."""
+    runs = (f"runs={tmp_path}", "data=demo8", "model=tiny", "loss=discrete")
+    (plain,) = planned(*runs)
+    pruning = Pruning("default/search", 4, "min", "best", {1: 0.5})
+    pruning.write(tmp_path / "4.json")
+    searched = (*runs, f"pruning='{tmp_path}/4.json'")
+    (job,) = planned(*searched)
+    assert (job.folder, job.label, job.finished) == (plain.folder, plain.label, False)
+    assert job.folder is not None
+    job.folder.path.mkdir(parents=True)
+    mark_pruned(job.folder, Pruned(pruning, (1.0,)))
+    assert planned(*searched)[0].finished
+    (done,) = returns(planned(*searched), {})
+    assert done.return_value == TrialResult(None, (1.0,), pruned=True)
+    assert not planned(*runs)[0].finished
+    Pruning("default/search", 4, "min", "best", {1: 0.6}).write(tmp_path / "4.json")
+    assert not planned(*searched)[0].finished
+
+
 def test_a_file_may_hold_the_search(search: Callable[..., Launcher], tmp_path: Path) -> None:
     file = tmp_path / "more/sweep/mine.yaml"
     file.parent.mkdir(parents=True)
@@ -186,6 +233,19 @@ def test_several_objectives(
         (("objective=meta.wall_time_s",), "direction=None: give one for each objective"),
         (("objective=test/accuracy",), "score of the test split.* objective_on_test=true"),
         (("protocol=published_code",), "data.selection=test chooses the epoch.*=true"),
+        (("hydra.sweeper.pruner=worst",), "choose one of none, median, hyperband"),
+        (("hydra.sweeper.pruning.n_startup_trials=3",), "has no effect with .*pruner=none"),
+        (
+            (*PRUNED, "objective=meta.wall_time_s", "hydra.sweeper.direction=minimize"),
+            "compares validations by monitor.metric, and the objective is meta.wall_time_s",
+        ),
+        (
+            (
+                *(*PRUNED, "objective=[monitor,meta.wall_time_s]"),
+                "hydra.sweeper.direction=[minimize,minimize]",
+            ),
+            "the objective is monitor, meta.wall_time_s: choose objective=monitor",
+        ),
         (("optimizer.lr=1",), None),
     ],
 )

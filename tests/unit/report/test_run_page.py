@@ -19,9 +19,10 @@ from cage_lightning.errors import DataError
 from cage_lightning.report.page import _with_progress, page
 from cage_lightning.report.page.curves import learning_curves, read_curves
 from cage_lightning.report.page.line_chart import line_chart
+from cage_lightning.report.page.parallel import parallel_coordinates
 from cage_lightning.report.page.pictures import embed
 from cage_lightning.report.page.searching import search_history
-from cage_lightning.report.paper_tables import PAPER_TABLES
+from cage_lightning.report.paper_tables import PAPER_TABLES, TABLES
 from cage_lightning.report.run_tables import fill
 from cage_lightning.report.runs import Run, read_runs, read_unfinished
 from cage_lightning.report.searches import read_searches
@@ -274,6 +275,15 @@ def write_search(root: Path, text: str) -> Path:
     return file
 
 
+def test_settings_have_few_digits(tmp_path: Path) -> None:
+    for rate in ("0.0004333280300555292", "3.0345776686562106e-05"):
+        write_run(tmp_path, *MODEL, f"optimizer.lr={rate}", f"tag=lr{rate}")
+    runs = read_runs(tmp_path)
+    text = " ".join(Document(page(fill(TABLES["runs"], runs), runs, [])).text.split())
+    assert "combined 0.0004333 model 1" in text
+    assert "combined 3.035e-05 model 1" in text
+
+
 def test_a_search_is_shown(tmp_path: Path) -> None:
     write_run(tmp_path / "runs", *MODEL)
     write_search(tmp_path / "runs", SEARCH)
@@ -286,6 +296,64 @@ def test_a_search_is_shown(tmp_path: Path) -> None:
     assert "Value of every trial: default/lr" in html
 
 
+ABOUT = '{"model.depth": {"scale": "log", "importance": 0.75}, "x": {"scale": "linear"}}'
+
+
+def test_a_search_that_prunes_is_shown(tmp_path: Path) -> None:
+    write_run(tmp_path / "runs", *MODEL)
+    rows = ["0,finished,best,1.5,3,4,b,runs/0", "1,pruned,,2.5,1,16,<i>,runs/1", "2,failed,,,,2,b,"]
+    header = "trial,state,best,objective.monitor,validations,model.depth,x,run"
+    file = write_search(tmp_path / "runs", "\n".join([header, *rows]))
+    file.with_suffix(".settings.json").write_text(ABOUT)
+    (search,) = read_searches(tmp_path / "runs")
+    assert (search.settings, search.pruned) == (["model.depth", "x"], [False, True, False])
+    text = " ".join(Document(rendered(tmp_path / "runs")).text.split())
+    assert "default/lr 3 trials: 1 finished, 1 pruned, 1 failed" in text
+    assert "best monitor validations model.depth x run 0 finished best 1.5 3 4 b runs/0" in text
+    assert "setting importance model.depth 0.75" in text
+
+    course = ElementTree.fromstring(search_history(search))
+    assert "pruned, best until then" in [element.text for element in course.iter(f"{SVG}text")]
+    assert [path.get("d", "").count("M") for path in course.iter(f"{SVG}path")] == [1, 1]
+    assert len([*course.iter(f"{SVG}circle")]) == 3
+
+    document, _ = parallel_coordinates(search)
+    chart = ElementTree.fromstring(document)
+    lines = [element.get("points", "").split() for element in chart.iter(f"{SVG}polyline")]
+    heights = [[float(point.partition(",")[2]) for point in line] for line in lines]
+    # The pruned trial below the best one; 4 to 16 by their logarithms, then the names, the values.
+    assert heights == [[56.0, 221.0, 56.0], [276.0, 111.0, 276.0]]
+    ticks = [element.text for element in chart.iter(f"{SVG}text") if element.get("class") == "tick"]
+    assert ticks == ["4", "8", "16", "<i>", "b", "1.5", "2", "2.5"]
+
+
+def test_parallel_axes_have_few_digits(tmp_path: Path) -> None:
+    rows = [f"{n},finished,,{value},{value},runs/{n}" for n, value in enumerate((0.1 / 3, -2e-9))]
+    write_search(tmp_path, "\n".join(["trial,state,best,objective.monitor,lr,run", *rows]))
+    (search,) = read_searches(tmp_path)
+    document, (width, height) = parallel_coordinates(search)
+    chart = ElementTree.fromstring(document)
+    texts = [element.text for element in chart.iter(f"{SVG}text")]
+    assert texts.count("0.0333") == texts.count("\N{MINUS SIGN}2e\N{MINUS SIGN}09") == 2
+    assert all(0 <= float(e.get("x", "")) <= width - 40 for e in chart.iter(f"{SVG}text"))
+    assert all(0 <= float(e.get("y", "")) <= height for e in chart.iter(f"{SVG}text"))
+
+
+@pytest.mark.parametrize(
+    "about",
+    [
+        *("", "[]", "[" * 100_000, '{"model.depth": {}}', '{"model.depth": 3}'),
+        ABOUT.replace("0.75", "NaN"),
+        ABOUT.replace("0.75", '"<"'),
+    ],
+)
+def test_what_says_nothing_of_the_settings_is_named(tmp_path: Path, about: str) -> None:
+    file = write_search(tmp_path, SEARCH).with_suffix(".settings.json")
+    file.write_text(about)
+    with pytest.raises(DataError, match=re.escape(str(file))):
+        read_searches(tmp_path)
+
+
 @pytest.mark.parametrize(("best", "so_far"), [("2", [3, 3, 2]), ("5", [3, 5, 5])])
 def test_the_course_of_a_search(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, best: str, so_far: list[float]
@@ -295,7 +363,9 @@ def test_the_course_of_a_search(
     write_search(tmp_path, "\n".join(["trial,state,best,objective.monitor,run", *table]))
     (search,) = read_searches(tmp_path)
     assert "best so far" in search_history(search)
-    monkeypatch.setattr("cage_lightning.report.page.searching.line_chart", lambda lines, _: lines)
+    monkeypatch.setattr(
+        "cage_lightning.report.page.searching.line_chart", lambda lines, *_, **__: lines
+    )
     lines: Any = search_history(search)
     assert lines == {"monitor": ([0, 2, 3], [3, 5, 2]), "best so far": ([0, 2, 3], so_far)}
 

@@ -27,11 +27,12 @@ from cage_lightning.report.affect_figures import absolute_errors
 from cage_lightning.report.missing import TAKEN_UP, missing_rows, missing_seeds
 from cage_lightning.report.page.curves import learning_curves, read_curves
 from cage_lightning.report.page.line_chart import SIZE
+from cage_lightning.report.page.parallel import parallel_coordinates
 from cage_lightning.report.page.pictures import Embedded, embed, embed_svg
 from cage_lightning.report.page.searching import search_history
 from cage_lightning.report.run_tables import EXPLANATION, FilledTable
 from cage_lightning.report.runs import Run, UnfinishedRun, left_out, read_affect
-from cage_lightning.report.searches import OBJECTIVE, Search
+from cage_lightning.report.searches import OBJECTIVE, VALIDATIONS, Search
 from cage_lightning.report.verdicts import COLUMNS, PROXY_NOTE, SETTLING, Verdicts
 from cage_lightning.runs.identity import flat
 from cage_lightning.system.paths import is_inside
@@ -42,6 +43,7 @@ _BYTES = 6_600_000  # of all figures from the run folders together
 _SHARE, _SHARE_OF_SHEET = 0.1, 0.4  # of what a run may take: six drawings and the sheet
 _LINE_EVERY = 10  # runs: for fewer of them no progress is printed without a terminal
 _SHEET = "worst_samples"
+_IN_THE_CURVES = "selection.validations"
 _FIGURES: Mapping[str, str] = {
     "figure9": "Confusion matrix (Figure 9)",
     "category_rates": "Categories found and missed",
@@ -140,8 +142,14 @@ def page(
             for path in left_out([run])
         ],
         failed=[(names[run.folder], run) for run in unfinished if run.error is not None],
-        stopped=[(names[run.folder], run) for run in unfinished if run.error is None],
-        searches=[(search, _history(search)) for search in searches],
+        pruned=[(names[run.folder], run.pruned) for run in unfinished if run.pruned is not None],
+        stopped=[
+            (names[run.folder], run)
+            for run in unfinished
+            if run.error is None and run.pruned is None
+        ],
+        searches=[(search, _history(search), _parallel(search)) for search in searches],
+        validations=VALIDATIONS,
         missing_rows=missing_rows(table.paper, runs),
         missing_seeds=missing_seeds(runs),
         taken_up=TAKEN_UP,
@@ -189,7 +197,11 @@ def _section(name: str, run: Run, budget: float | None, figures: Sequence[str]) 
     return _Section(
         name=name,
         run=run,
-        facts=flat(run.metrics.get("meta", {})),
+        facts={
+            key: fact
+            for key, fact in flat(run.metrics.get("meta", {})).items()
+            if key != _IN_THE_CURVES
+        },
         curves=[
             embed_svg(title, chart, SIZE)
             for title, chart in learning_curves(read_curves(run.folder)).items()
@@ -205,6 +217,12 @@ def _history(search: Search) -> Embedded | None:
     if len(search.objectives) > 1:
         return None
     return embed_svg("Value of every trial", search_history(search), SIZE)
+
+
+def _parallel(search: Search) -> Embedded:
+    """The trials of a search across parallel axes."""
+    document, size = parallel_coordinates(search)
+    return embed_svg("Settings and values of the trials", document, size)
 
 
 def _figure(run: Run, name: str) -> Path:
@@ -252,8 +270,8 @@ def _plain(value: Any) -> str:
 
 
 def _rounded(text: str) -> str:
-    """A number to four digits; another text as it is."""
+    """A number to four digits; a whole number, and another text, as it is."""
     try:
-        return f"{float(text):.4g}"
+        return f"{float(text):.4g}" if re.search(r"[.e]", text) else text
     except ValueError:
         return text

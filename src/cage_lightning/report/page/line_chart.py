@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -43,13 +43,14 @@ class _Axis:
                 yield self(value), f"{value:,.10g}".replace("-", "\N{MINUS SIGN}")
 
 
-def line_chart(lines: Mapping[str, Points], label: str) -> str:
+def line_chart(lines: Mapping[str, Points], label: str, unjoined: Collection[str] = ()) -> str:
     """An SVG document with a legend above the axes.
 
     Args:
         lines: The points by the names that the legend shows, at most eight lines; where a value is
             not finite, the line has a gap.
         label: The label of the x axis.
+        unjoined: The names of those whose points are marked, and not joined by a line.
     """
     width, height = SIZE
     top = 8 + _LINE * math.ceil(len(lines) / 2)
@@ -63,7 +64,7 @@ def line_chart(lines: Mapping[str, Points], label: str) -> str:
     ).format(
         width,
         height,
-        Markup().join([*_axes(x, y, label), *_legend(lines, x), *_drawn(lines, x, y)]),
+        Markup().join([*_axes(x, y, label), *_legend(lines, x), *_drawn(lines, x, y, unjoined)]),
     )
 
 
@@ -99,16 +100,19 @@ def _legend(names: Iterable[str], x: _Axis) -> Iterator[Markup]:
         ).format(at, below - 5.5, color, at + 24, below, name)
 
 
-def _drawn(lines: Mapping[str, Points], x: _Axis, y: _Axis) -> Iterator[Markup]:
-    for (xs, ys), color in zip(lines.values(), PALETTE, strict=False):
+def _drawn(
+    lines: Mapping[str, Points], x: _Axis, y: _Axis, unjoined: Collection[str]
+) -> Iterator[Markup]:
+    for (name, (xs, ys)), color in zip(lines.items(), PALETTE, strict=False):
         points = [
             (x(a), y(b)) if abs(a) < _LARGEST and abs(b) < _LARGEST else None
             for a, b in zip(xs, ys, strict=True)
         ]
-        yield Markup('<path d="{}" fill="none" stroke="{}" stroke-width="1.6"/>').format(
-            _path(points), color
-        )
-        if len(points) < _FEW:
+        if name not in unjoined:
+            yield Markup('<path d="{}" fill="none" stroke="{}" stroke-width="1.6"/>').format(
+                _path(points), color
+            )
+        if len(points) < _FEW or name in unjoined:
             circle = Markup('<circle cx="{}" cy="{}" r="2.5" fill="{}"/>').format
             yield from (circle(*point, color) for point in points if point)
 
