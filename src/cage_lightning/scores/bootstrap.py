@@ -83,6 +83,15 @@ def drawn_whole(predictions: Predictions) -> str | None:
     return None
 
 
+def independent_units(predictions: Predictions) -> int:
+    """How many samples, persons or videos are drawn independently of each other (`drawn_whole`)."""
+    name = drawn_whole(predictions)
+    if name is None:
+        return len(predictions)
+    groups = predictions.groups[name]
+    return int(np.count_nonzero(groups == "")) + len(np.unique(groups[groups != ""]))
+
+
 def _weights(
     files: Sequence[Predictions], resamples: int, rng: np.random.Generator
 ) -> Iterator[Floats]:
