@@ -51,7 +51,8 @@ def write_run(
         shutil.copytree(figures, folder / "figures")
     if finished:
         space = AFFECTNET_7 if config.choices.data.endswith("7") else AFFECTNET_8
-        predictions = random_predictions(space, 100, config.seed)
+        model = (config.seed, len(config.choices.loss))
+        predictions = random_predictions(space, 100, model=model)
         write_predictions(folder / "predictions.parquet", predictions)
         meta = {
             "git_revision": "0123456789abcdef0123456789abcdef01234567+",

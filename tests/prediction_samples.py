@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from cage_lightning.labels import LabelSpace
 from cage_lightning.predictions.table import Predictions, predictions_of
 
 
-def random_predictions(space: LabelSpace, n: int = 60, seed: int = 0) -> Predictions:
-    """Predictions better than chance, with ties among the probabilities and some NaN affect."""
+def random_predictions(
+    space: LabelSpace, n: int = 60, seed: int = 0, model: Sequence[int] | None = None
+) -> Predictions:
+    """Predictions better than chance, with ties among the probabilities and some NaN affect.
+
+    Those of several models have the same truth.
+    """
     rng = np.random.default_rng(seed)
+    noise = rng if model is None else np.random.default_rng(model)
     k, d = len(space.categories), len(space.dimensions)
     category: np.ndarray
     signal: np.ndarray
@@ -19,9 +27,9 @@ def random_predictions(space: LabelSpace, n: int = 60, seed: int = 0) -> Predict
     else:
         category = rng.integers(0, k, n)
         signal = np.eye(k)[category]
-    logits = np.round(signal + rng.normal(size=(n, k)), 1)
+    logits = np.round(signal + noise.normal(size=(n, k)), 1)
     affect = rng.uniform(-1, 1, (n, d))
-    affect_pred = 0.5 * affect + rng.normal(0.1, 0.3, (n, d))
+    affect_pred = 0.5 * affect + noise.normal(0.1, 0.3, (n, d))
     affect[rng.random((n, d)) < 0.05] = np.nan
     ids = np.array([f"sample/{i}" for i in range(n)])
     return predictions_of(space, logits, affect_pred, space, ids, category, affect)

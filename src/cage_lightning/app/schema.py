@@ -205,6 +205,8 @@ class CollectConfig:
     table: str = MISSING
     runs: str = MISSING
     output: str = MISSING
+    compare: str | None = None
+    equivalence: float = 0.01
     pictures: bool = False
 
 

@@ -10,10 +10,12 @@ from omegaconf import DictConfig
 
 from cage_lightning.errors import ConfigError, check_choice
 from cage_lightning.report.affect_figures import absolute_errors
+from cage_lightning.report.comparisons import Comparisons, comparisons
 from cage_lightning.report.figures import save
 from cage_lightning.report.missing import TAKEN_UP, missing_rows, missing_seeds
 from cage_lightning.report.page import page
 from cage_lightning.report.paper_tables import TABLES
+from cage_lightning.report.resampling import resample
 from cage_lightning.report.run_tables import EXPLANATION, FilledTable, fill
 from cage_lightning.report.runs import (
     Run,
@@ -38,7 +40,7 @@ def collect(config: DictConfig) -> Path:
     """Write results.csv of a table of the paper, with results.md, .tex and page.html; or a figure.
 
     Of what the paper says there, verdicts.csv has the verdicts, which are also in results.md and
-    on the page.
+    on the page; comparisons.csv has the rows that were compared with each other.
 
     Returns:
         The folder they are in.
@@ -47,16 +49,23 @@ def collect(config: DictConfig) -> Path:
         CageError: What the user can put right.
     """
     check_choice("table", config.table, (*TABLES, _FIGURE_11))
+    if config.compare is not None and config.table == _FIGURE_11:
+        raise ConfigError(f"compare={config.compare}: table={_FIGURE_11} has no rows to compare")
     root, folder = local_path("runs", config.runs), local_path("output", config.output)
     check_writable(folder, "output=DIR")
     runs, unfinished = read_runs(root), read_unfinished(root)
-    judged = verdicts(config.table, runs)
+    judged, compared = verdicts(config.table, runs), None
     if config.table == _FIGURE_11:
         records = _figure11(runs, folder, judged)
     else:
-        table = fill(TABLES[config.table], runs)
-        searches = read_searches(root)
-        records = _table(table, runs, unfinished, searches, judged, folder, config.pictures)
+        table, searches = TABLES[config.table], read_searches(root)
+        resampled = resample(runs, table.metrics)
+        if config.compare is not None:
+            compared = comparisons(config.compare, config.equivalence, table, runs, resampled)
+        filled = fill(table, runs, resampled)
+        records = _table(
+            filled, runs, unfinished, searches, judged, compared, folder, config.pictures
+        )
     if not records:
         raise ConfigError(f"no run below {config.runs} has a score of {config.table}")
     write_csv(folder / "results.csv", list(records[0]), records)
@@ -64,6 +73,8 @@ def collect(config: DictConfig) -> Path:
         rows = judged.records()
         write_csv(folder / "verdicts.csv", list(rows[0]), rows)
         say(f"what the paper says: {judged.summary}; verdicts.csv and results.md have the reasons")
+    if compared is not None:
+        _write_compared(compared, folder)
     if unread := left_out([*runs, *unfinished]):
         named = ", ".join(map(str, unread[:_NAMED])) + ", ..." * (len(unread) > _NAMED)
         say(f"left out, since they lead out of their run folder or are no files: {named}")
@@ -77,6 +88,7 @@ def _table(
     unfinished: Sequence[UnfinishedRun],
     searches: Sequence[Search],
     judged: Verdicts,
+    compared: Comparisons | None,
     folder: Path,
     photographs: bool,
 ) -> list[dict[str, Any]]:
@@ -85,6 +97,11 @@ def _table(
         return []
     table = filled.paper
     text = f"# {table.title}\n\n{filled.markdown()}\n{EXPLANATION}\n{table.note}\n"
+    if without := "".join(f"- {reason}\n" for reason in filled.without_interval):
+        text += f"\nRows without an interval:\n\n{without}"
+        say(f"rows without an interval: {len(filled.without_interval)}; results.md says why")
+    if compared is not None:
+        text += f"\n{compared.markdown()}"
     if judged:
         text += f"\n{judged.markdown()}"
     if missing := missing_rows(table, runs):
@@ -97,9 +114,19 @@ def _table(
         say(f"missing runs of seeds: {len(seeds)}; results.md names them")
     write_atomic(folder / "results.md", text)
     write_atomic(folder / "results.tex", filled.latex())
-    html = page(filled, runs, unfinished, searches, photographs, judged)
+    html = page(filled, runs, unfinished, searches, photographs, judged, compared)
     write_atomic(folder / "page.html", html)
     return filled.records()
+
+
+def _write_compared(compared: Comparisons, folder: Path) -> None:
+    """Write comparisons.csv, and print what it says."""
+    for one in compared.made:
+        say(one.sentence)
+    for reason in compared.not_made:
+        say(f"not compared: {reason}")
+    if rows := compared.records():
+        write_csv(folder / "comparisons.csv", list(rows[0]), rows)
 
 
 def _figure11(runs: Sequence[Run], folder: Path, judged: Verdicts) -> list[dict[str, Any]]:

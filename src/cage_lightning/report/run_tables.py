@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Any
 
 from cage_lightning.report.paper_tables import PaperTable
+from cage_lightning.report.resampling import NOT_RESAMPLED, Resampled
+from cage_lightning.report.rows import named, rows
 from cage_lightning.report.runs import RowName, Run
-from cage_lightning.report.settings import differing_settings
 from cage_lightning.scores import Summary, summarise
+from cage_lightning.scores.nested import Group, estimate
 from cage_lightning.system.markdown import markdown_table
 
 MODEL = "model"
@@ -24,12 +24,13 @@ _LATEX = str.maketrans(
 )
 
 EXPLANATION = """\
-Mean over the seeds ± standard deviation; in brackets the 95 % bootstrap interval over test
-samples (stratified by category, mean over the seeds). In italics, on the same test samples,
-predictors that do not look at the picture themselves: *constant* (training means, most frequent
-category), *constant balanced* (mean of the training means of the categories), *lookup* (training
-mean of valence and arousal of the category that the model predicts), *nearest* (category whose
-training mean is nearest to the valence and arousal that the model predicts), *chance*.
+Mean over the seeds ± standard deviation; in brackets the 95 % interval of the mean over both
+kinds of variation, training with other seeds and other test samples. Of a single run it is the
+bootstrap interval over test samples alone. In italics, on the same test samples, predictors that do
+not look at the picture themselves: *constant* (training means, most frequent category), *constant
+balanced* (mean of the training means of the categories), *lookup* (training mean of valence and
+arousal of the category that the model predicts), *nearest* (category whose training mean is nearest
+to the valence and arousal that the model predicts), *chance*.
 """
 
 
@@ -41,12 +42,15 @@ class Score:
         seeds: Mean and spread over the runs.
         sample: Mean over the runs of the limits of their bootstrap intervals, which are about other
             test samples; None for a baseline.
+        joint: Limits of the interval of the mean over other seeds and other test samples; None for
+            a baseline, for a single run, and where the predictions of a run are missing.
         published: What the paper prints; None where it prints nothing.
         baseline: Whether it is that of a baseline, which is shown by its mean alone.
     """
 
     seeds: Summary
     sample: tuple[float, float] | None = None
+    joint: tuple[float, float] | None = None
     published: float | None = None
     baseline: bool = False
 
@@ -56,11 +60,16 @@ class Score:
         return None if self.published is None else self.seeds.mean - self.published
 
     @property
+    def interval(self) -> tuple[float, float] | None:
+        """The interval that is shown: `joint`, or of a single run that over test samples."""
+        return self.sample if self.seeds.n == 1 else self.joint
+
+    @property
     def lines(self) -> list[str]:
         """The score as people read it; the interval and what the paper prints on further lines."""
         lines = [self._mean("±")]
-        if self.sample is not None:
-            lines.append("[{:.3f}, {:.3f}]".format(*self.sample))
+        if self.interval is not None:
+            lines.append("[{:.3f}, {:.3f}]".format(*self.interval))
         if self.difference is not None:
             lines.append(f"paper {self.published:g} ({self.difference:+.3f})")
         return lines
@@ -71,19 +80,24 @@ class Score:
         return self._mean(r"$\pm$")
 
     @property
-    def record(self) -> dict[str, float | int | None]:
+    def record(self) -> dict[str, float | int | str | None]:
         """The columns of results.csv that are about the score."""
-        low, high = self.sample or (None, None)
+        sample_low, sample_high = self.sample or (None, None)
+        low, high = self.interval or (None, None)
+        over = "test samples" if self.seeds.n == 1 else "seeds and test samples"
         return {
             "seeds": self.seeds.n,
             "mean": self.seeds.mean,
             "sd": self.seeds.sd,
             "seeds_low": self.seeds.low,
             "seeds_high": self.seeds.high,
-            "sample_low": low,
-            "sample_high": high,
+            "sample_low": sample_low,
+            "sample_high": sample_high,
             "published": self.published,
             "difference": self.difference,
+            "low": low,
+            "high": high,
+            "interval_over": over if self.interval else None,
         }
 
     def _mean(self, plus_minus: str) -> str:
@@ -125,9 +139,7 @@ class Line:
     @property
     def runs_named(self) -> list[str]:
         """Data, network, loss and settings of the runs."""
-        data, model, loss, tag = self.row
-        values = [v if isinstance(v, str) else json.dumps(v) for v in self.settings.values()]
-        return [data, model if values else f"{model} {tag}".strip(), loss, *values]
+        return named(self.row, self.settings)
 
     @property
     def names(self) -> list[str]:
@@ -150,10 +162,12 @@ class FilledTable:
     Attributes:
         paper: The table of the paper.
         lines: Row by row, each model followed by its baselines.
+        without_interval: Which rows have no interval, and why; a sentence each.
     """
 
     paper: PaperTable
     lines: Sequence[Line]
+    without_interval: Sequence[str] = ()
 
     @property
     def headings(self) -> dict[str, str]:
@@ -173,8 +187,8 @@ class FilledTable:
     def markdown(self) -> str:
         """The table in the layout of the paper.
 
-        A score is the mean over the seeds, with their standard deviation and, in brackets, the mean
-        interval over test samples; below it what the paper prints, and the difference.
+        A score is the mean over the seeds, with their standard deviation and, in brackets, its
+        interval; below it what the paper prints, and the difference.
         """
         metrics = self.headings
         rows = [
@@ -213,29 +227,31 @@ class FilledTable:
         return "\n".join(lines) + "\n"
 
 
-def fill(table: PaperTable, runs: Sequence[Run]) -> FilledTable:
+def fill(
+    table: PaperTable, runs: Sequence[Run], resampled: Resampled = NOT_RESAMPLED
+) -> FilledTable:
     """Fill a table from runs; its lines are none where no run has a score of it.
 
     Args:
         table: The table of the paper.
         runs: Runs on any data; those that differ only in their seed share a row.
+        resampled: What they score on resamples of their test samples; without it, the means over
+            several seeds have no interval.
     """
-    settings = differing_settings(runs) if runs else {}
-
-    def row_of(run: Run) -> tuple[RowName, str]:
-        return run.row, json.dumps(settings[run.folder])
-
-    lines = []
-    for (row, _), group in groupby(sorted(runs, key=row_of), key=row_of):
-        seeds = list(group)
-        for prefix in dict.fromkeys(key.partition("/")[0] for key in seeds[0].metrics):
-            if scores := _scores(table, seeds, prefix):
+    lines, without = [], []
+    for row in rows(runs):
+        for prefix in dict.fromkeys(key.partition("/")[0] for key in row.runs[0].metrics):
+            if scores := _scores(table, row.runs, prefix, resampled):
                 predictor = MODEL if prefix == _TEST else prefix.removeprefix(_BASELINE)
-                lines.append(Line(row, settings[seeds[0].folder], predictor, scores))
-    return FilledTable(table, lines)
+                lines.append(Line(row.name, row.settings, predictor, scores))
+        if len(row.runs) > 1 and (reason := resampled.missing(row.runs)):
+            without.append(f"{row.title} has no interval: {reason}.")
+    return FilledTable(table, lines, without)
 
 
-def _scores(table: PaperTable, seeds: Sequence[Run], prefix: str) -> dict[str, Score]:
+def _scores(
+    table: PaperTable, seeds: Sequence[Run], prefix: str, resampled: Resampled
+) -> dict[str, Score]:
     """The scores that all seeds of a row have under the prefix of a predictor in metrics.json."""
     if prefix != _TEST and not prefix.startswith(_BASELINE):
         return {}
@@ -245,12 +261,19 @@ def _scores(table: PaperTable, seeds: Sequence[Run], prefix: str) -> dict[str, S
         metric: Score(
             seeds=summarise([run.metrics[key] for run in seeds]),
             sample=_mean_interval([run.metrics["intervals"].get(key) for run in seeds]),
+            joint=_joint(resampled.group(seeds, metric)) if prefix == _TEST else None,
             published=published.get(metric),
             baseline=prefix != _TEST,
         )
         for metric, key in keys.items()
         if all(key in run.metrics for run in seeds)
     }
+
+
+def _joint(group: Group | None) -> tuple[float, float] | None:
+    """The interval of the mean over seeds and test samples."""
+    found = None if group is None else estimate(group)
+    return None if found is None else found.interval()
 
 
 def _mean_interval(

@@ -15,6 +15,13 @@ from cage_lightning.runs.naming import plain
 
 _NAMES = ("tag", "group", "seed")
 _IN_EVERY_TABLE = ("data", "model", "loss")
+# What else a choice stands for, by the first parts of the keys.
+_BELONGS: Mapping[str, tuple[str, ...]] = {
+    "loss": ("module", "data.balance", "init_from"),
+    "model": ("init_from",),
+    "data": ("init_from",),
+    "protocol": ("augment", "scheduler", "optimizer", "data", "trainer", "model", "loss"),
+}
 
 
 def differing_settings(runs: Sequence[Run]) -> dict[Path, dict[str, Any]]:
@@ -85,4 +92,36 @@ def _common(choices: Sequence[Mapping[str, Any]]) -> list[str]:
         key
         for key in choices[0]
         if key not in _IN_EVERY_TABLE and all(key in other for other in choices)
+    ]
+
+
+def other_differences(one: Run, other: Run, setting: str) -> list[str]:
+    """The settings in which two runs differ besides one setting and what belongs to it.
+
+    What a choice sets belongs to it: to ``loss`` also the mode, and the run that it starts from.
+    The seed and the names of runs do not count.
+
+    Args:
+        one: A run.
+        other: Another one.
+        setting: A choice such as ``loss`` or ``augment``, or a key of the config.
+    """
+    belongs = (setting, *_BELONGS.get(setting, ()))
+    choices = _common([run.config["choices"] for run in (one, other)])
+    settings = [computed_settings(run) for run in (one, other)]
+    found = [
+        key for key in choices if len({run.config["choices"][key] for run in (one, other)}) > 1
+    ]
+    found += [
+        key
+        for key in sorted({*settings[0], *settings[1]})
+        if json.dumps(settings[0].get(key)) != json.dumps(settings[1].get(key))
+    ]
+    # A choice stands for the settings it makes.
+    own = (*belongs, *(key for key in found if key in choices))
+    return [
+        key
+        for key in found
+        if not any(key == top or key.startswith(f"{top}.") for top in belongs)
+        and not any(key.startswith(f"{top}.") for top in own)
     ]

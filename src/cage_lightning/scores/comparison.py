@@ -77,7 +77,7 @@ def compare(
         ConfigError: The files have other label spaces, samples or truths, or no score in common;
             `resamples` or `confidence` is out of range.
     """
-    b = _aligned(a, b)
+    b = aligned(a, b)
     of_a, of_b = point_estimate(a), point_estimate(b)
     resampled_a, resampled_b = bootstrap([a, b], resamples, seed)
     differences = {}
@@ -118,8 +118,12 @@ def _mcnemar(a: Predictions, b: Predictions) -> float | None:
     return float(binomtest(only_b, only_a + only_b).pvalue)
 
 
-def _aligned(a: Predictions, b: Predictions) -> Predictions:
-    """`b` in the order of `a`."""
+def aligned(a: Predictions, b: Predictions) -> Predictions:
+    """The second file in the order of the first one.
+
+    Raises:
+        ConfigError: They have other label spaces, samples or truths.
+    """
     if a.space != b.space:
         raise ConfigError(
             f"files of {a.space.name} and {b.space.name} cannot be compared: "

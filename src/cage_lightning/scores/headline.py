@@ -34,6 +34,6 @@ def main_scores(keys: Collection[str]) -> dict[str, str]:
     return found
 
 
-def smaller_is_better(key: str) -> bool:
+def lower_is_better(key: str) -> bool:
     """Whether a score is an error."""
     return key.startswith(_ERRORS)

@@ -7,12 +7,15 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
+from scipy import stats
 
 from cage_lightning.errors import ConfigError, DataError
 from cage_lightning.report.missing import missing_rows, missing_seeds
 from cage_lightning.report.paper_tables import PAPER_TABLES, TABLES
+from cage_lightning.report.resampling import Drawn, Resampled
 from cage_lightning.report.run_tables import Score, fill
 from cage_lightning.report.runs import Run, read_runs
 from cage_lightning.scores import summarise
@@ -68,7 +71,7 @@ def test_seeds_share_a_row_and_the_paper_stands_beside() -> None:
     assert head == "| data | model | loss | seeds | CCC |"
     assert first == (
         "| affectnet8 | maxvit | combined | 2 | "
-        "0.650 ± 0.071<br>[0.550, 0.800]<br>paper 0.6592 (-0.009) |"
+        "0.650 ± 0.071<br>paper 0.6592 (-0.009) |"  # nothing is known of other samples
     )
     assert second == "|  |  | *lookup* | 2 | 0.600 |"
     assert third.startswith("| affectnet8 | maxvit | va | 1 | 0.750<br>[")
@@ -214,8 +217,8 @@ def test_a_setting_is_no_markup() -> None:
 
 
 def test_a_score_in_each_form() -> None:
-    score = Score(summarise([0.6, 0.7]), (0.55, 0.8), published=0.6592)
-    assert score.lines == ["0.650 ± 0.071", "[0.550, 0.800]", "paper 0.6592 (-0.009)"]
+    score = Score(summarise([0.6, 0.7]), (0.55, 0.8), (0.5, 0.8), published=0.6592)
+    assert score.lines == ["0.650 ± 0.071", "[0.500, 0.800]", "paper 0.6592 (-0.009)"]
     assert score.latex == r"0.650 $\pm$ 0.071"
     assert score.record["difference"] == pytest.approx(0.65 - 0.6592)
     # What a baseline scores over several seeds is in the CSV file, and its spread only there.
@@ -223,3 +226,33 @@ def test_a_score_in_each_form() -> None:
     assert (baseline.lines, baseline.latex) == (["0.650"], "0.650")
     assert baseline.record["sd"] == pytest.approx(0.1 / 2**0.5)
     assert Score(summarise([0.6])).lines == ["0.600"]
+    assert Score(summarise([0.6]), (0.55, 0.8)).lines == ["0.600", "[0.550, 0.800]"]
+
+
+def test_one_interval_holds_both_kinds_of_variation() -> None:
+    runs = [a_run("combined", seed, test__ccc_pooled=0.6 + seed / 10) for seed in (0, 1, 2)]
+    common, own = (np.random.default_rng(0).normal(size=(n, 5000)) for n in (1, 3))
+    scores = np.array([run.metrics["test/ccc_pooled"] for run in runs])
+    resampled = scores[:, None] + 0.05 * common + 0.03 * own
+    drawn = {
+        run.folder: Drawn(0, 4000, {"ccc_pooled": values})
+        for run, values in zip(runs, resampled, strict=True)
+    }
+    filled = fill(PAPER_TABLES["table6"], runs, Resampled(drawn=drawn))
+    (record,) = filled.records()
+    # The scatter of the scores is 0.1: of their mean 0.1 / sqrt(3), and what samples add besides.
+    error = (0.1**2 / 3 + 0.05**2) ** 0.5
+    degrees = error**4 / ((0.1**2 / 3) ** 2 / 2)
+    half = stats.t.ppf(0.975, degrees) * error
+    assert (record["low"], record["high"]) == pytest.approx((0.7 - half, 0.7 + half), abs=0.01)
+    assert record["interval_over"] == "seeds and test samples"
+    assert f"[{record['low']:.3f}, {record['high']:.3f}]" in filled.markdown()
+    assert filled.without_interval == []
+    (single,) = fill(PAPER_TABLES["table6"], runs[1:2]).records()
+    assert (single["low"], single["high"]) == (single["sample_low"], single["sample_high"])
+    assert single["interval_over"] == "test samples"
+    # Without the predictions of a run nothing is known of other samples, and that is said.
+    del drawn[runs[2].folder]
+    unread = {runs[2].folder: "its file is not there"}
+    (reason,) = fill(PAPER_TABLES["table6"], runs, Resampled(unread, drawn)).without_interval
+    assert reason == "affectnet8, maxvit, combined has no interval: its file is not there."

@@ -24,7 +24,9 @@ from rich.progress import track
 
 from cage_lightning.errors import DataError
 from cage_lightning.report.affect_figures import absolute_errors
+from cage_lightning.report.comparisons import Comparisons
 from cage_lightning.report.missing import TAKEN_UP, missing_rows, missing_seeds
+from cage_lightning.report.page.comparing import comparing
 from cage_lightning.report.page.curves import learning_curves, read_curves
 from cage_lightning.report.page.line_chart import SIZE
 from cage_lightning.report.page.parallel import parallel_coordinates
@@ -78,6 +80,7 @@ def page(
     searches: Sequence[Search] = (),
     photographs: bool = False,
     judged: Verdicts | None = None,
+    compared: Comparisons | None = None,
 ) -> str:
     """The page of an experiment as HTML; the same input gives the same bytes.
 
@@ -89,6 +92,7 @@ def page(
         searches: Listed with their trials, and the course of their best value.
         photographs: Show the pictures of samples also where they are not drawn.
         judged: The verdicts on what the paper says there.
+        compared: Rows that were compared with each other.
 
     Files that are no figures, and links that lead out of their run folder, are named instead of
     shown.
@@ -121,6 +125,7 @@ def page(
         objective=OBJECTIVE,
         metrics=table.headings,
         judged=judged,
+        comparing=comparing(compared),
         judged_columns=COLUMNS,
         proxy_note=PROXY_NOTE,
         settling=SETTLING,
