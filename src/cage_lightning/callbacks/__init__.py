@@ -4,6 +4,7 @@ from cage_lightning.callbacks.own_state import OwnState
 from cage_lightning.callbacks.preemption import Preemption
 from cage_lightning.callbacks.progress import ProgressLog, progress_bar
 from cage_lightning.callbacks.resume import AtomicCheckpointIO, LastCheckpoint, StepSeed
+from cage_lightning.callbacks.timing import Timing
 
 __all__ = [
     "AtomicCheckpointIO",
@@ -12,5 +13,6 @@ __all__ = [
     "Preemption",
     "ProgressLog",
     "StepSeed",
+    "Timing",
     "progress_bar",
 ]
