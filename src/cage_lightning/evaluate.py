@@ -10,6 +10,11 @@ from cage_lightning.app.cli import command
 @command("evaluate")
 def main(config: DictConfig) -> None:
     """Evaluate one checkpoint."""
+    if config.dry:
+        from cage_lightning.commands.dry_run import dry_run_of_evaluation
+
+        dry_run_of_evaluation(config)
+        return
     from cage_lightning.commands.evaluate import evaluate
 
     evaluate(config)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 import torch
+import yaml
 
 from cage_lightning.labels import AFFECTNET_8
 from cage_lightning.predictions.files import read_predictions
@@ -38,6 +39,13 @@ def test_a_run_from_start_to_finish(command: Command, tmp_path: Path) -> None:
     assert (run / "figures/worst_samples.png").is_file()
     meta = metrics["meta"]
     assert meta["seed"] == 0
+    assert "dry" not in yaml.safe_load((run / "config.yaml").read_text())
+    timing = meta["timing"]
+    assert timing["train_samples"] == 2 * meta["data"]["train"]["samples"]
+    assert timing["validation_samples"] == 2 * meta["data"]["val"]["samples"]
+    assert timing["test_samples"] == meta["data"]["test"]["samples"]
+    phases = ("start", "train", "validation", "test", "results", "figures")
+    assert all(timing[f"{phase}_s"] > 0 for phase in phases)
     assert meta["selection"]["split"] == "holdout"
     assert meta["class_weights"]["setting"] == "paper"
     counts = meta["class_weights"]["counts"]

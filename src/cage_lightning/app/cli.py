@@ -175,8 +175,12 @@ def in_sweep() -> bool:
 
 def typed_settings() -> list[str]:
     """The keys that the command line, or a sweep, set for this process; none outside a command."""
-    typed = HydraConfig.get().overrides.task if HydraConfig.initialized() else []
-    return [override.lstrip("+~").partition("=")[0] for override in typed]
+    return [override.lstrip("+~").partition("=")[0] for override in typed_overrides()]
+
+
+def typed_overrides() -> list[str]:
+    """What the command line, or a sweep, set for this process, as it was typed."""
+    return list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
 
 
 @contextmanager

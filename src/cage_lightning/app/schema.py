@@ -71,6 +71,7 @@ class TrainConfig:
     figures: bool = False
     pictures: bool = False
     warmup: float = 0.0
+    dry: bool = False
     local: Local = field(default_factory=Local)
 
 
@@ -101,6 +102,7 @@ class EvaluateConfig:
     choices: dict[str, str | None] = field(default_factory=dict)
     starts: dict[str, str] = field(default_factory=dict)  # the checkpoint, by data
     at: dict[str, str] = field(default_factory=dict)  # what the sweeps run on
+    dry: bool = False
     local: Local = field(default_factory=Local)
 
 
@@ -121,6 +123,30 @@ class ExportConfig:
     private: bool = True
     seed: int = MISSING
     choices: dict[str, str | None] = field(default_factory=dict)
+    local: Local = field(default_factory=Local)
+
+
+@dataclass
+class BenchmarkConfig:
+    """Top-level keys of conf/benchmark.yaml: of train what decides how fast it is."""
+
+    data: Any = MISSING
+    augment: Any = MISSING
+    model: Any = MISSING
+    module: Any = MISSING
+    loss: Any = MISSING
+    optimizer: Any = MISSING
+    scheduler: Any = MISSING
+    trainer: Any = MISSING
+    seconds: float = MISSING
+    runs: str = MISSING
+    seed: int = MISSING
+    choices: dict[str, str | None] = field(default_factory=dict)
+    # These change no speed: files of other groups set two, and what builds a run reads all.
+    monitor: Any = field(default=None, metadata=NOT_TYPED)
+    warmup: float = field(default=0.0, metadata=NOT_TYPED)
+    init_from: str | None = field(default=None, metadata=NOT_TYPED)
+    init_wait_s: float = field(default=0.0, metadata=NOT_TYPED)
     local: Local = field(default_factory=Local)
 
 
@@ -231,6 +257,7 @@ CommandName = Literal[
     "analyze",
     "score",
     "collect",
+    "benchmark",
     "dashboard",
 ]
 """What stands after `python -m cage_lightning.`"""
@@ -245,6 +272,7 @@ SCHEMAS: dict[str, type] = {
     "analyze": AnalyzeConfig,
     "score": ScoreConfig,
     "collect": CollectConfig,
+    "benchmark": BenchmarkConfig,
     "dashboard": DashboardConfig,
 }
 """The schema of each command; conf/<command>.yaml is its primary config."""

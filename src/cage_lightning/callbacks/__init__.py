@@ -4,6 +4,7 @@ from cage_lightning.callbacks.own_state import OwnState
 from cage_lightning.callbacks.preemption import Preemption
 from cage_lightning.callbacks.progress import ProgressLog, progress_bar
 from cage_lightning.callbacks.resume import AtomicCheckpointIO, LastCheckpoint, StepSeed
+from cage_lightning.callbacks.timing import Timing
 from cage_lightning.callbacks.validations import Validations
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "Preemption",
     "ProgressLog",
     "StepSeed",
+    "Timing",
     "Validations",
     "progress_bar",
 ]

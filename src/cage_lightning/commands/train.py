@@ -16,13 +16,13 @@ from lightning.pytorch.accelerators import CPUAccelerator
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities.exceptions import SIGTERMException
-from omegaconf import DictConfig
+from omegaconf import DictConfig, open_dict
 
 from cage_lightning.app import build
 from cage_lightning.app.cli import in_sweep, multirun
 from cage_lightning.app.signatures import taken_by
 from cage_lightning.app.sweeps import automatic_tag, chosen_for_this_process
-from cage_lightning.callbacks import OwnState, Preemption, Validations
+from cage_lightning.callbacks import OwnState, Preemption, Timing, Validations
 from cage_lightning.commands.preflight import (
     Course,
     check_checkpoints,
@@ -55,7 +55,7 @@ from cage_lightning.runs.slurm import one_decision, restarted
 from cage_lightning.runs.waiting import wait_for_run
 from cage_lightning.runs.wandb_agent import run_id
 from cage_lightning.system.atomic import write_atomic
-from cage_lightning.system.machine import keep_freed_memory
+from cage_lightning.system.machine import keep_freed_memory, process_age
 from cage_lightning.system.paths import local_path
 from cage_lightning.system.storage import check_writable, room_for
 
@@ -72,6 +72,10 @@ def train(config: DictConfig) -> dict[str, Any] | None:
     Raises:
         CageError: What the user can put right.
     """
+    # In a sweep in one process, what came before this run says nothing of it.
+    before_s = 0.0 if multirun() else process_age()
+    with open_dict(config):
+        config.pop("dry", None)  # no setting of the run
     if config.tag is None:
         config.tag = automatic_tag(config, chosen_for_this_process())
     folder = RunFolder.of(config)
@@ -130,7 +134,10 @@ def train(config: DictConfig) -> dict[str, Any] | None:
                         wait_for_run(local_path("init_from", config.init_from), config.init_wait_s)
                         log.info("the weights to start from are those of %s", config.init_from)
                     last = folder.last if stage == "begun" else None
-                    return _train_and_test(config, folder, loggers, last, preemption, validations)
+                    timing = Timing(before_s)
+                    return _train_and_test(
+                        config, folder, loggers, last, preemption, validations, timing
+                    )
             except Exception as error:
                 if first and not folder.finished:
                     with suppress(OutputError):  # the disk may be what failed
@@ -149,12 +156,13 @@ def _train_and_test(
     last: Path | None,
     preemption: Preemption,
     validations: Validations,
+    timing: Timing,
 ) -> dict[str, Any] | None:
     try:
         timer = build.build_timer(config)
         own = OwnState()
         given = build.build_callbacks(config)
-        callbacks = [*given, validations, timer, preemption, own, Course()]
+        callbacks = [*given, validations, timer, preemption, own, Course(), timing]
         trainer, module, data = _assemble(config, callbacks=callbacks, logger=loggers)
         for logger in loggers:
             logger.log_hyperparams(module.config or {})
@@ -197,8 +205,11 @@ def _train_and_test(
         if not trainer.is_global_zero:
             return None
         if config.figures:
-            draw_figures(folder.path, predictions, data, config.pictures)
-        content = results(predictions, meta)
+            with timing.phase("figures"):
+                draw_figures(folder.path, predictions, data, config.pictures)
+        with timing.phase("results"):
+            content = results(predictions, meta)
+        content["meta"]["timing"] = timing.to_dict()
         for logger in loggers:
             logger.log_metrics({k: v for k, v in content.items() if k.startswith("test/")})
             if isinstance(logger, ResultLogger):

@@ -43,8 +43,8 @@ EXECUTION = (
 )
 
 # These settings add nothing to the other ones: the names of the chosen config files, what a sweep
-# could choose from, and class weights that `data.class_weights` has replaced.
-WITHOUT_EFFECT = ("choices", "at", "loss.class_weights")
+# could choose from, class weights that `data.class_weights` has replaced, and that nothing is run.
+WITHOUT_EFFECT = ("choices", "at", "loss.class_weights", "dry")
 
 # Settings that configs of older runs lack, with the value that the code used then. A new setting of
 # `train` needs a line here: without it, no older run could be resumed.

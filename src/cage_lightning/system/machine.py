@@ -5,6 +5,8 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+import time
+from pathlib import Path
 
 MOST_WORKERS = 4
 """The decoding processes of a loader where nothing says how many, if there are as many CPUs."""
@@ -22,6 +24,17 @@ def usable_cpus() -> int:
     """
     has_share = hasattr(os, "sched_getaffinity")
     return len(os.sched_getaffinity(0)) if has_share else os.cpu_count() or 1
+
+
+def process_age() -> float:
+    """Return for how many seconds this process has run; 0 on systems that cannot tell (macOS)."""
+    try:
+        # proc_pid_stat(5): after the name, which may hold anything, field 22 is the 20th.
+        fields = Path("/proc/self/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        began = int(fields[19]) / os.sysconf("SC_CLK_TCK")
+        return max(0.0, time.clock_gettime(time.CLOCK_BOOTTIME) - began)
+    except (OSError, ValueError, IndexError, AttributeError):
+        return 0.0
 
 
 def keep_freed_memory() -> None:

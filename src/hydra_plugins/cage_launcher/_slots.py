@@ -22,6 +22,8 @@ class Slots:
 
     Attributes:
         threads: The share of the processor that a job without a device has.
+        jobs_per_device: As given.
+        cpu_slots: As given.
 
     Raises:
         ConfigError: No job would ever run.
@@ -31,6 +33,7 @@ class Slots:
         if jobs_per_device < 1 or cpu_slots < 1:
             raise ConfigError("hydra.launcher: jobs_per_device and cpu_slots are at least 1")
         self.threads = max(1, usable_cpus() // cpu_slots)
+        self.jobs_per_device, self.cpu_slots = jobs_per_device, cpu_slots
         self._free = {CPU: cpu_slots} | dict.fromkeys(devices, jobs_per_device)
 
     @property

@@ -6,12 +6,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
+
+if TYPE_CHECKING:
+    from hydra_plugins.cage_launcher._slots import Slots
 
 
 @dataclass
@@ -55,9 +59,18 @@ class GpuLauncher(Launcher):
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
-        """Take what Hydra knows of the sweep, and look whether its logs can be written."""
+        """Take what Hydra knows of the sweep, and look whether its logs can be written.
+
+        With `dry=true` the process ends here.
+        """
         from cage_lightning.system.storage import check_writable
 
+        if config.get("dry"):
+            from hydra_plugins.cage_launcher._dry import end_with_dry_run
+
+            end_with_dry_run(
+                config, hydra_context.config_loader, self._slots(), self._devices_per_job
+            )
         setting = "runs=DIR" if "runs" in config else "hydra.sweep.dir=DIR"
         check_writable(Path(config.hydra.sweep.dir), setting)
         self._loader = hydra_context.config_loader
@@ -79,10 +92,15 @@ class GpuLauncher(Launcher):
         from hydra_plugins.cage_launcher._grid import jobs_of, work
         from hydra_plugins.cage_launcher._plan import plan
         from hydra_plugins.cage_launcher._returns import returns
-        from hydra_plugins.cage_launcher._slots import Slots, visible_devices
 
-        devices = visible_devices() if self._devices is None else self._devices
-        slots = Slots(devices, self._jobs_per_device, self._cpu_slots)
+        slots = self._slots()
         planned = plan(self._config, self._loader, job_overrides, initial_job_idx)
         failures = work(jobs_of(planned, self._config, self._devices_per_job, slots), slots)
         return returns(planned, failures)
+
+    def _slots(self) -> "Slots":
+        """The places that the jobs have."""
+        from hydra_plugins.cage_launcher._slots import Slots, visible_devices
+
+        devices = visible_devices() if self._devices is None else self._devices
+        return Slots(devices, self._jobs_per_device, self._cpu_slots)

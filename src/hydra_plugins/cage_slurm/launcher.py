@@ -24,7 +24,11 @@ class SlurmLauncher(Launcher):
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
-        """Take what Hydra knows of the sweep."""
+        """Take what Hydra knows of the sweep; with `dry=true` the process ends here."""
+        if config.get("dry"):
+            from hydra_plugins.cage_launcher._dry import end_with_dry_run
+
+            end_with_dry_run(config, hydra_context.config_loader, None)
         self._sweep: dict[str, Any] = {
             "hydra_context": hydra_context,
             "task_function": task_function,

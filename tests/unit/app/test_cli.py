@@ -56,7 +56,14 @@ def test_help_shows_what_the_command_takes_and_no_more(name: str, called: Called
     code, out, wrong = called(name, "--help")
     assert (code, wrong) == (0, "")
     own = Command(name)
-    groups = {"train": 15, "evaluate": 6, "export": 1, "prepare": 1, "analyze": 1}.get(name, 0)
+    groups = {
+        "train": 15,
+        "evaluate": 6,
+        "export": 1,
+        "prepare": 1,
+        "analyze": 1,
+        "benchmark": 8,
+    }.get(name, 0)
     assert len(own.groups) == groups
     for group, choices in own.groups.items():
         assert f"\n{group}: {choices[0]}" in out
@@ -118,14 +125,23 @@ SLIPS = {
     "evaluations on drawn data": ("evaluate sweep=figure11_demo", "type sweep=figure11 at=demo"),
     "place without a sweep": ("train at=demo", "at=demo says what a sweep runs on: choose one"),
     "misspelt place": ("train sweep=table6 at=demos", "did you mean 'demo'?"),
-    "group of another command": ("prepare loss=va", "loss is a setting of evaluate and train"),
+    "group of another command": (
+        "prepare loss=va",
+        "loss is a setting of benchmark, evaluate and train",
+    ),
     "setting of another command": ("evaluate tag=x", "tag is a setting of train, not of evaluate"),
-    "node of another command": ("prepare optimizer.lr=1", "optimizer is a setting of train"),
+    "node of another command": (
+        "prepare optimizer.lr=1",
+        "optimizer is a setting of benchmark and train",
+    ),
     "no data": ("evaluate checkpoint=x", "data=... is needed: one of afewva, affectnet7, "),
     "no table": ("collect output=x", "table=... is needed; --help"),
     "without its group": ("train lr=1", "did you mean 'optimizer.lr'?"),
     "of the loaders": ("prepare data.batch_size=4", "data.batch_size is a setting of train, not"),
-    "of the training": ("evaluate checkpoint=x augment=paper", "augment=paper is for train, not"),
+    "of the training": (
+        "evaluate checkpoint=x augment=paper",
+        "augment=paper is for benchmark and train, not",
+    ),
     "of another data set": ("train data.size=tiny", "with data=demo8 there is"),
     "in another group": ("train model.lr=1", "did you mean 'optimizer.lr'?"),
     "misspelt": ("train optimizer.lrr=1", "did you mean 'optimizer.lr'?"),

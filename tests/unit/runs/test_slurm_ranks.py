@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import torch
 from lightning.pytorch.utilities.exceptions import SIGTERMException
+from omegaconf import OmegaConf
 
 from cage_lightning.callbacks import LastCheckpoint, Preemption
 from cage_lightning.errors import ConfigError
@@ -257,6 +258,6 @@ def test_the_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "hydra_plugins.cage_slurm._jobs", raising=False)
     launcher = SlurmLauncher()
     nothing: Any = None
-    launcher.setup(hydra_context=nothing, task_function=nothing, config=nothing)
+    launcher.setup(hydra_context=nothing, task_function=nothing, config=OmegaConf.create())
     with pytest.raises(ConfigError, match=r"cage-lightning\[slurm\]"):
         launcher.launch([["seed=0"]], 0)

@@ -1,0 +1,242 @@
+"""How fast this machine trains a model, and what holds it up."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import Callback
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from cage_lightning.app import build
+from cage_lightning.callbacks import Timing
+from cage_lightning.commands.results import draw_figures, gather, results
+from cage_lightning.commands.stopwatch import Same, Stopwatch, Watch
+from cage_lightning.data.module import ExpressionData
+from cage_lightning.errors import ConfigError, check_between
+from cage_lightning.labels import Batch
+from cage_lightning.modules import ExpressionModule
+from cage_lightning.runs.log import start_logging
+from cage_lightning.runs.measured import RATES, SPLITS, counted_by, keep_rates, rates_file
+from cage_lightning.runs.provenance import provenance
+from cage_lightning.runs.rates import Device, Measured, Rates, Workload
+from cage_lightning.system.machine import process_age, usable_cpus
+from cage_lightning.system.output import say
+from cage_lightning.system.paths import local_path
+from cage_lightning.system.storage import check_writable
+
+# The share of the time that each part is measured for.
+_LOADER, _WHOLE, _EVALUATION, _AUGMENTATION, _STEP = 0.2, 0.4, 0.15, 0.05, 0.2
+
+# Of the rate of the network alone: from there on nothing else holds a training up.
+_NEARLY = 0.9
+
+
+@dataclass(frozen=True)
+class Parts:
+    """How fast the parts of a training are, each in pictures per second.
+
+    Attributes:
+        loader: Reading and decoding, by the processes of the loader.
+        augmentation: The augmentation on the device.
+        step: A step on a batch that is on the device and augmented already.
+        whole: The training as it is.
+        evaluation: A test.
+    """
+
+    loader: float
+    augmentation: float
+    step: float
+    whole: float
+    evaluation: float
+
+    @property
+    def computing(self) -> float:
+        """Augmentation and step after each other, as a training does them."""
+        return 1 / (1 / self.augmentation + 1 / self.step)
+
+
+def benchmark(config: DictConfig) -> Measured:
+    """Measure the rates of a training, print them, and keep them for `dry=true`.
+
+    Raises:
+        CageError: What the user can put right.
+    """
+    start_logging(None)
+    check_between("seconds", config.seconds, 1, 300)
+    build.check(config)
+    if str(config.trainer.devices) not in ("1", "auto") or config.trainer.num_nodes != 1:
+        raise ConfigError(
+            f"trainer.devices={config.trainer.devices}: benchmark measures one device; of several "
+            "a finished run tells how fast they are"
+        )
+    runs = local_path("runs", config.runs)
+    check_writable(runs / RATES, "runs=DIR")
+    pl.seed_everything(config.seed, workers=True, verbose=False)
+    settings: Any = OmegaConf.to_container(config, resolve=True)
+    _prepare(config)
+    data = build.build_data(config)
+    data.setup("fit")
+    module = build.build_module(config, data)
+    start_s = process_age()
+    parts, scores, trainer = _measure(config, data, module)
+    about = provenance(trainer)
+    device = _device(about)
+    measured = Measured(
+        workload=Workload.of(settings),
+        device=device,
+        rates=Rates(parts.whole, parts.evaluation, start_s, *scores),
+        counted=counted_by(settings),
+        samples={split: len(data.splits[split]) for split in SPLITS},
+        from_run=False,
+    )
+    verdict = verdict_of(parts, device.type, data.num_workers, usable_cpus())
+    file = rates_file(runs, device)
+    more = {"parts": asdict(parts), "verdict": verdict, "workers": data.num_workers}
+    keep_rates(file, measured, more | {"cpus": usable_cpus(), "versions": about["versions"]})
+    _print(parts, measured, verdict, file)
+    return measured
+
+
+def _prepare(config: DictConfig) -> None:
+    """Let the time end a training, and nothing be downloaded, validated or shown."""
+    with open_dict(config):
+        if "weights" in config.model:
+            config.model.weights = "none"
+        config.trainer.update(
+            max_epochs=1_000_000, limit_val_batches=0, enable_progress_bar=False, max_steps=-1
+        )
+        config.trainer.update(num_sanity_val_steps=0, fast_dev_run=False, limit_train_batches=None)
+
+
+def _measure(
+    config: DictConfig, data: ExpressionData, module: ExpressionModule
+) -> tuple[Parts, tuple[float, float], Trainer]:
+    """The parts; seconds for the scores and for the figures of the test split; a trainer."""
+    seconds = float(config.seconds)
+    trainer = _trainer(config)
+    data.trainer = trainer
+    loader, batch = _load(data, seconds * _LOADER)
+    whole = Stopwatch(seconds * _WHOLE)
+    _trainer(config, whole).fit(module, datamodule=data)
+    assert whole.batch is not None, "a training has steps"
+    limit = max(1, int(seconds * _EVALUATION * whole.rate / data.batch_size))
+    evaluation, scores = _evaluate(config, data, module, limit)
+    device = whole.batch.image.device
+    augmentation = _augment(data, batch, device, seconds * _AUGMENTATION)
+    step = Stopwatch(seconds * _STEP)
+    _trainer(config, step).fit(module, train_dataloaders=Same(whole.batch))
+    return Parts(loader, augmentation, step.rate, whole.rate, evaluation), scores, trainer
+
+
+def _trainer(config: DictConfig, *callbacks: Callback) -> Trainer:
+    return build.build_trainer(
+        config, callbacks=list(callbacks), logger=False, enable_checkpointing=False
+    )
+
+
+def _load(data: ExpressionData, seconds: float) -> tuple[float, Batch]:
+    """Pictures per second of the loader alone, and a batch as it comes from there."""
+    loader, watch = data.train_dataloader(), Watch(seconds)
+    while True:
+        for batch in loader:
+            if not watch.goes_on(len(batch.index)):
+                return watch.rate, batch
+
+
+def _augment(data: ExpressionData, batch: Batch, device: torch.device, seconds: float) -> float:
+    """Pictures per second of the augmentation alone."""
+    image, watch = batch.image.to(device), Watch(seconds)
+    with torch.no_grad():
+        while watch.goes_on(len(batch.index)):
+            data.augment(image, batch.index, 0)
+    return watch.rate
+
+
+def _evaluate(
+    config: DictConfig, data: ExpressionData, module: ExpressionModule, limit: int
+) -> tuple[float, tuple[float, float]]:
+    """Pictures per second of a test; seconds for the scores and the figures of the whole split."""
+    with open_dict(config):
+        config.trainer.limit_test_batches = limit
+    timing = Timing(0.0)
+    _trainer(config, timing).test(module, datamodule=data, verbose=False)
+    predictions = gather(module, data.test)
+    with timing.phase("results"):
+        results(predictions, {})
+    with timing.phase("figures"), tempfile.TemporaryDirectory() as folder:
+        draw_figures(Path(folder), predictions, data, photographs=False)
+    took = timing.to_dict()
+    share = took["test_samples"] / len(data.test)
+    scores = took["results_s"] / share, took["figures_s"]
+    return took["test_samples"] / took["test_s"], scores
+
+
+def _device(about: Mapping[str, Any]) -> Device:
+    device = about["device"]
+    threads = torch.get_num_threads() if device["type"] == "cpu" else None
+    return Device(device["type"], device["name"], device["count"], threads)
+
+
+def verdict_of(parts: Parts, device: str, workers: int, cpus: int) -> str:
+    """Say in a sentence what holds a training up, and what to change.
+
+    Args:
+        parts: What was measured.
+        device: ``cpu`` or ``cuda``.
+        workers: Processes of the loader.
+        cpus: How many CPUs there are.
+    """
+    if parts.whole >= _NEARLY * parts.computing:
+        share = parts.computing / parts.augmentation
+        if share > 0.5:
+            return (
+                f"The augmentation binds: it takes {share:.0%} of the computing; a shorter list of "
+                "augment.steps or smaller pictures (data.image_size) would help, the loader not."
+            )
+        more = "a GPU" if device == "cpu" else "trainer.precision=bf16-mixed or a larger batch"
+        return (
+            f"The network binds: the training reaches {parts.whole / parts.computing:.0%} of what "
+            f"the device computes; {more} or smaller pictures would help, the loader not."
+        )
+    if parts.loader < parts.computing:
+        if workers < cpus and device != "cpu":
+            advice = f"raise data.num_workers={workers}, of {cpus} CPUs"
+        else:
+            advice = "pack the pictures with `python -m cage_lightning.prepare ... reencode=true`"
+        return f"The loader binds: it gives less than the device computes; {advice}."
+    if device == "cpu":
+        return (
+            "Loader and network share the CPU and hold each other up: lower data.num_workers, or "
+            f"OMP_NUM_THREADS, until both fit into {cpus} CPUs."
+        )
+    return (
+        "Neither the loader nor the device alone holds the training up, but what lies between "
+        "them: a larger data.batch_size spreads the cost of a step over more pictures."
+    )
+
+
+def _print(parts: Parts, measured: Measured, verdict: str, file: Path) -> None:
+    workload, rates = measured.workload, measured.rates
+    size = f"{workload.image_size} pixels in batches of {workload.batch_size}"
+    say(f"{workload.network} at {size} on {measured.device}")
+    names = {
+        "loader": "loader alone",
+        "augmentation": "augmentation alone",
+        "step": "step on a batch that is there",
+        "whole": "the whole training",
+        "evaluation": "evaluation",
+    }
+    for name, rate in asdict(parts).items():
+        say(f"  {names[name]:<30} {rate:9.0f} pictures/s")
+    say(f"  {'start':<30} {rates.start_s:9.1f} s")
+    say(f"  {'scores of the test split':<30} {rates.results_s:9.1f} s")
+    say(f"  {'its figures':<30} {rates.figures_s:9.1f} s")
+    say(verdict)
+    say(f"{file} keeps the rates for dry=true")
