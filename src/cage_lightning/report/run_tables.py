@@ -56,11 +56,16 @@ class Score:
         return None if self.published is None else self.seeds.mean - self.published
 
     @property
+    def interval(self) -> tuple[float, float] | None:
+        """The interval that people are shown; None where there is none."""
+        return self.sample
+
+    @property
     def lines(self) -> list[str]:
         """The score as people read it; the interval and what the paper prints on further lines."""
         lines = [self._mean("±")]
-        if self.sample is not None:
-            lines.append("[{:.3f}, {:.3f}]".format(*self.sample))
+        if self.interval is not None:
+            lines.append("[{:.3f}, {:.3f}]".format(*self.interval))
         if self.difference is not None:
             lines.append(f"paper {self.published:g} ({self.difference:+.3f})")
         return lines

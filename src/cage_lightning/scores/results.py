@@ -82,8 +82,13 @@ def best_baseline(content: Mapping[str, Any], metric: str) -> tuple[str, float] 
     }
     if not values:
         return None
-    best = (min if metric.startswith(_ERRORS) else max)(values, key=values.__getitem__)
+    best = (min if lower_is_better(metric) else max)(values, key=values.__getitem__)
     return best, values[best]
+
+
+def lower_is_better(metric: str) -> bool:
+    """Whether a metric is an error, by its key without the part before the slash."""
+    return metric.startswith(_ERRORS)
 
 
 def write_results(path: Path, content: dict[str, Any]) -> None:
