@@ -146,7 +146,7 @@ def test_the_overview_is_a_picture_with_a_text_for_either_scheme(opened, scheme:
         arg=scheme == "dark",
     )
     first = pictures.first
-    assert "F1 (higher is better). 4 models: best" in first.get_attribute("alt")
+    assert "F1 (higher is better). 6 models: best" in first.get_attribute("alt")
     box = first.bounding_box()
     assert box["width"] > 300
     assert box["x"] + box["width"] <= opened.viewport_size["width"]

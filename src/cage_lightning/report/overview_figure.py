@@ -18,6 +18,7 @@ from cage_lightning.report.overview import Panel, left_out, panels, records
 from cage_lightning.report.run_tables import FilledTable, Line
 
 MODEL_COLOR, PAPER_COLOR, BASELINE_COLOR = PALETTE[0], ACCENT, "#808080"
+_LINE_COLOR = "#e4e4e4"
 _LINE, _AROUND = 0.21, 0.65  # inches of a line of text, and of what is above and below the axes
 _PANEL, _LABELS, _NARROW = 2.5, 2.0, 4.1  # inches: beside each other, and of a panel by itself
 _CHARACTERS, _LINES = 28, 3  # of a label, at most
@@ -57,7 +58,7 @@ def overview(table: FilledTable) -> Drawing | None:
     figure = new_figure(width, rows * (_height(places) + 0.3) + 0.8, title)
     all_axes = figure.subplots(rows, columns, sharey=True, squeeze=False).ravel()
     for axes, panel in zip(all_axes, shown, strict=False):
-        _draw(axes, panel, places)
+        _draw(axes, panel, places, _LINE_COLOR)
         axes.set_title(panel.title, fontsize=9)
     for axes in all_axes[len(shown) :]:
         axes.remove()
@@ -65,11 +66,16 @@ def overview(table: FilledTable) -> Drawing | None:
     return figure, records(shown)
 
 
-def panel_figure(panel: Panel) -> Figure:
-    """One score by itself, for a narrow column; what stands for what is told beside it."""
+def panel_figure(panel: Panel, line_color: str) -> Figure:
+    """One score by itself, for a narrow column; what stands for what is told beside it.
+
+    Args:
+        panel: What to draw.
+        line_color: The colour of the lines behind the points.
+    """
     places = _places({number: row.line for number, row in panel.rows.items()})
     figure = new_figure(_NARROW, _height(places), "")
-    _draw(figure.subplots(), panel, places)
+    _draw(figure.subplots(), panel, places, line_color)
     return figure
 
 
@@ -102,7 +108,7 @@ def _label(line: Line) -> str:
     return ", ".join(filter(None, line.runs_named[1:]))
 
 
-def _draw(axes: Axes, panel: Panel, places: _Places) -> None:
+def _draw(axes: Axes, panel: Panel, places: _Places, line_color: str) -> None:
     at = {places.rows[number]: row for number, row in panel.rows.items()}
     baselines = {y: row.baseline[1] for y, row in at.items() if row.baseline}
     printed = {y: row.score.published for y, row in at.items() if row.score.published is not None}
@@ -116,11 +122,11 @@ def _draw(axes: Axes, panel: Panel, places: _Places) -> None:
     axes.set_ylim(places.height, 0)
     axes.set_yticks(*zip(*places.labels, strict=True), parse_math=False, fontsize=9)
     for number, text in enumerate(axes.get_yticklabels()):
-        text.set_weight("bold" if number in places.headings else "normal")
+        text.set_fontweight("bold" if number in places.headings else "normal")
     axes.tick_params(axis="y", length=0)
     axes.tick_params(axis="x", labelsize=9)
     axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10], min_n_ticks=3))
-    axes.grid(axis="x", lw=0.8)
+    axes.grid(axis="x", color=line_color, lw=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right", "left"]].set_visible(False)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import csv
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -25,37 +26,42 @@ SVG = "{http://www.w3.org/2000/svg}"
 HOSTILE = "$<script>&x_{a-very-long-tag-without-any-place-to-break" + 60 * "x"
 
 
-def a_run(loss: str, seed: int = 0, data: str = "affectnet8", tag: str = "", **own: float) -> Run:
-    """A run whose scores and baselines are `own`, with ``__`` for the slash."""
+def a_run(
+    loss: str,
+    scores: Mapping[str, float],
+    seed: int = 0,
+    data: str = "affectnet8",
+    tag: str = "",
+) -> Run:
+    """A run with these values in its metrics.json."""
     config = {
         "choices": {"data": data, "model": "maxvit", "loss": loss},
         "seed": seed,
         "tag": tag,
         "group": "g",
     }
-    metrics = {key.replace("__", "/"): value for key, value in own.items()}
     intervals = {"test/ccc_pooled": [0.6, 0.8], "test/f1_weighted": [0.5, 0.7]}
     folder = Path(f"runs/g/{data}-maxvit-{loss}-s{seed}{tag[:3]}")
-    return Run(folder, config, metrics | {"intervals": intervals})
+    return Run(folder, config, {**scores, "intervals": intervals})
 
 
 @pytest.fixture
 def table() -> FilledTable:
     baselines = {
-        "baseline_constant__rmse_pooled": 0.5,
-        "baseline_constant__ccc_pooled": 0.1,
-        "baseline_constant__f1_weighted": 0.05,
-        "baseline_lookup__rmse_pooled": 0.3,
-        "baseline_lookup__ccc_pooled": 0.72,
+        "baseline_constant/rmse_pooled": 0.5,
+        "baseline_constant/ccc_pooled": 0.1,
+        "baseline_constant/f1_weighted": 0.05,
+        "baseline_lookup/rmse_pooled": 0.3,
+        "baseline_lookup/ccc_pooled": 0.72,
     }
-    both = {"test__f1_weighted": 0.6, "test__rmse_pooled": 0.35}
+    both = {"test/f1_weighted": 0.6, "test/rmse_pooled": 0.35}
     return fill(
         TABLES["table6"],
         [
-            a_run("combined", 0, **both, **baselines, test__ccc_pooled=0.65),
-            a_run("combined", 1, **both, **baselines, test__ccc_pooled=0.75),
-            a_run("discrete", **baselines, test__f1_weighted=0.55),
-            a_run("va", data="demo7", test__rmse_pooled=0.25, test__ccc_pooled=0.9),
+            a_run("combined", both | baselines | {"test/ccc_pooled": 0.65}, seed=0),
+            a_run("combined", both | baselines | {"test/ccc_pooled": 0.75}, seed=1),
+            a_run("discrete", baselines | {"test/f1_weighted": 0.55}),
+            a_run("va", {"test/rmse_pooled": 0.25, "test/ccc_pooled": 0.9}, data="demo7"),
         ],
     )
 
@@ -80,7 +86,7 @@ def test_each_panel_has_the_models_with_its_score_and_their_best_baseline(
     assert [row.baseline for row in ccc.rows.values()] == [("lookup", 0.72), None]
     # A row is the same one in every panel.
     assert set(f1.rows) & set(ccc.rows) == {0}
-    assert panels(fill(TABLES["table6"], [a_run("va", test__mse_pooled=0.1)])) == []
+    assert panels(fill(TABLES["table6"], [a_run("va", {"test/mse_pooled": 0.1})])) == []
 
 
 def test_the_numbers_beside_the_picture(table: FilledTable) -> None:
@@ -110,7 +116,7 @@ def test_the_text_in_place_of_the_picture(table: FilledTable) -> None:
     )
     assert "best 0.900 (demo7, maxvit, va), worst 0.700 (affectnet8" in ccc.summary
     assert "Better than the best baseline: 2 of 2." in f1.summary
-    (alone,) = panels(fill(TABLES["runs"], [a_run("va", test__ccc_valence=0.5)]))
+    (alone,) = panels(fill(TABLES["runs"], [a_run("va", {"test/ccc_valence": 0.5})]))
     assert alone.summary == (
         "Forest plot of CCC valence (higher is better). One model, 0.500 (affectnet8, maxvit, va). "
         "The table has the numbers."
@@ -131,19 +137,23 @@ def drawn(figure: Figure, label: str) -> list[tuple[float, str]]:
 
 def test_every_mark_is_at_its_row(table: FilledTable) -> None:
     _, rmse, ccc = panels(table)
-    figure = panel_figure(ccc)
+    figure = panel_figure(ccc, "black")
     assert drawn(figure, "model") == [(0.7, "maxvit, combined"), (0.9, "maxvit, va")]
     assert drawn(figure, "paper") == [(0.6592, "maxvit, combined")]
     assert drawn(figure, "best baseline") == [(0.72, "maxvit, combined")]
     (axes,) = figure.axes
-    intervals = [line.get_xdata() for line in axes.lines if line.get_linestyle() != "None"]
-    np.testing.assert_allclose(intervals, [(0.6, 0.8), (0.6, 0.8)])
-    bold = [text.get_text() for text in axes.get_yticklabels() if text.get_weight() == "bold"]
+    lines = [line for line in axes.lines if line.get_linestyle() != "None"]
+    for line in lines:
+        np.testing.assert_allclose(np.asarray(line.get_xdata(), np.float64), [0.6, 0.8])
+    assert len(lines) == 2
+    bold = [text.get_text() for text in axes.get_yticklabels() if text.get_fontweight() == "bold"]
     assert bold == ["affectnet8", "demo7"]
     # From above: a name of data, its rows, the next name.
     assert list(axes.get_yticks()) == sorted(axes.get_yticks())
     assert axes.yaxis_inverted()
-    assert not [line for line in panel_figure(rmse).axes[0].lines if line.get_linestyle() != "None"]
+    assert not [
+        line for line in panel_figure(rmse, "black").axes[0].lines if line.get_linestyle() != "None"
+    ]
 
 
 def test_the_figure_has_all_main_scores(table: FilledTable, tmp_path: Path) -> None:
@@ -156,12 +166,15 @@ def test_the_figure_has_all_main_scores(table: FilledTable, tmp_path: Path) -> N
     }
     with (tmp_path / "overview.csv").open() as opened:
         assert len(list(csv.DictReader(opened))) == 6
-    nothing = fill(TABLES["table6"], [a_run("va", test__mse_pooled=0.1)])
+    nothing = fill(TABLES["table6"], [a_run("va", {"test/mse_pooled": 0.1})])
     assert overview(nothing) is None
 
 
 def test_a_picture_for_either_scheme_in_which_names_are_texts() -> None:
-    runs = [a_run("va", tag=HOSTILE, test__ccc_valence=0.5), a_run("va", test__ccc_valence=1e300)]
+    runs = [
+        a_run("va", {"test/ccc_valence": value}, tag=tag)
+        for value, tag in ((0.5, HOSTILE), (1e300, ""))
+    ]
     (plot,) = forest_plots(fill(TABLES["runs"], runs))
     documents = []
     for picture, color in ((plot.light, "#1c1e21"), (plot.dark, "#e6e8eb")):
@@ -185,7 +198,7 @@ def test_a_picture_for_either_scheme_in_which_names_are_texts() -> None:
 
 def test_only_what_is_drawn_is_explained(table: FilledTable) -> None:
     assert [mark.sign for mark in marks(panels(table))] == ["●", "◇", "┃"]
-    (alone,) = marks(panels(fill(TABLES["runs"], [a_run("va", test__ccc_valence=0.5)])))
+    (alone,) = marks(panels(fill(TABLES["runs"], [a_run("va", {"test/ccc_valence": 0.5})])))
     assert alone.meaning == "mean over the seeds"
 
 
@@ -193,7 +206,7 @@ def test_of_many_models_the_best_of_each_score_are_shown(monkeypatch: pytest.Mon
     monkeypatch.setattr("cage_lightning.report.overview.MOST", 3)
     scores = [(0.9, 0.1), (0.8, 0.2), (0.7, 0.3), (0.6, 0.9)]
     runs = [
-        a_run("va", tag=f"t{n}", test__ccc_valence=valence, test__ccc_arousal=arousal)
+        a_run("va", {"test/ccc_valence": valence, "test/ccc_arousal": arousal}, tag=f"t{n}")
         for n, (valence, arousal) in enumerate(scores)
     ]
     table = fill(TABLES["runs"], runs)

@@ -18,7 +18,6 @@ from cage_lightning.report.overview_figure import (
 from cage_lightning.report.page.pictures import Embedded, embed_svg
 from cage_lightning.report.run_tables import FilledTable
 
-_TEXTS = ("text.color", "xtick.color", "ytick.color", "axes.edgecolor")
 _TEXT, _LINE = "#1c1e21", "#d5d9e0"  # --text and --line of page.css
 _DARK: Mapping[str, str] = {_TEXT: "#e6e8eb", _LINE: "#3a3f48"}
 _PIXELS_PER_INCH = 96
@@ -74,8 +73,10 @@ def marks(shown: Sequence[Panel]) -> list[Mark]:
 
 
 def _plot(panel: Panel) -> ForestPlot:
-    with matplotlib.rc_context(dict.fromkeys(_TEXTS, _TEXT) | {"grid.color": _LINE}):
-        figure = panel_figure(panel)
+    with matplotlib.rc_context(
+        {"xtick.color": _TEXT, "ytick.color": _TEXT, "axes.edgecolor": _TEXT}
+    ):
+        figure = panel_figure(panel, _LINE)
         light = as_svg(figure, panel.metric)
     dark = light
     for color, instead in _DARK.items():
