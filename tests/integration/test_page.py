@@ -102,6 +102,56 @@ def test_a_click_on_a_heading_sorts(opened) -> None:
     assert seconds == sorted(seconds)
 
 
+def shown_rows(page) -> list[list[str]]:
+    """The first four cells of the rows of the scores that are shown."""
+    return page.evaluate(  # type: ignore[no-any-return]
+        """() => [...document.querySelector("#scores table").tBodies[0].rows]
+            .filter((row) => row.checkVisibility())
+            .map((row) => [...row.cells].slice(0, 4).map((cell) => cell.innerText.trim()))"""
+    )
+
+
+def test_the_table_shows_what_is_chosen(opened) -> None:
+    everything = shown_rows(opened)
+    # All runs have the same network: there is nothing to choose.
+    assert opened.locator("#filters select").evaluate_all("all => all.map((s) => s.name)") == [
+        *("data", "loss")
+    ]
+    opened.check("#no-baselines")
+    models = [row for row in everything if row[3] == "model"]
+    assert 0 < len(models) < len(everything)
+    assert shown_rows(opened) == models
+    opened.select_option("#filters [name=data]", "affectnet7")
+    opened.select_option("#filters [name=loss]", "va")
+    assert shown_rows(opened) == [["affectnet7", "maxvit", "va", "model"]]
+    assert opened.inner_text("#filtered") == f"1 of {len(everything)} rows are shown."
+    # What is chosen stays so where the table is sorted.
+    opened.locator("#scores th", has_text="CCC").get_by_role("button").click()
+    assert len(shown_rows(opened)) == 1
+    opened.uncheck("#no-baselines")
+    opened.select_option("#filters [name=loss]", "")
+    assert {row[0] for row in shown_rows(opened)} == {"affectnet7"}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_overview_is_a_picture_with_a_text_for_either_scheme(opened, scheme: str) -> None:
+    opened.emulate_media(color_scheme=scheme)
+    pictures = opened.locator("#overview img")
+    assert pictures.count() == 3
+    opened.wait_for_function(
+        """(dark) => [...document.querySelectorAll("#overview img")].every((image) => {
+            const { srcset } = image.parentElement.querySelector("source");
+            return image.complete && image.naturalWidth && (image.currentSrc === srcset) === dark;
+        })""",
+        arg=scheme == "dark",
+    )
+    first = pictures.first
+    assert "F1 (higher is better). 6 models: best" in first.get_attribute("alt")
+    box = first.bounding_box()
+    assert box["width"] > 300
+    assert box["x"] + box["width"] <= opened.viewport_size["width"]
+
+
 def overlaps(page) -> list[list[str]]:
     """Pairs of texts, of which neither holds the other, that lie on each other."""
     return page.evaluate(  # type: ignore[no-any-return]
@@ -185,6 +235,8 @@ def test_it_is_a_document_without_scripts(browser, grid: Path) -> None:
     page.goto(grid.as_uri())
     assert page.locator("button").count() == 0
     assert not page.locator("#compare").is_visible()
+    assert not page.locator("#filters").is_visible()
+    assert page.locator("#scores tr.baseline").first.is_visible()
     assert page.locator("noscript").is_visible()
     page.locator("#run-1 summary").click()
     assert page.locator("#run-1 figure").first.is_visible()

@@ -13,6 +13,7 @@ from cage_lightning.report.affect_figures import absolute_errors
 from cage_lightning.report.comparisons import Comparisons, comparisons
 from cage_lightning.report.figures import save
 from cage_lightning.report.missing import TAKEN_UP, missing_rows, missing_seeds
+from cage_lightning.report.overview_figure import overview
 from cage_lightning.report.page import page
 from cage_lightning.report.paper_tables import TABLES
 from cage_lightning.report.resampling import resample
@@ -32,12 +33,14 @@ from cage_lightning.system.output import say
 from cage_lightning.system.paths import local_path
 from cage_lightning.system.storage import check_writable
 
-_FIGURE_11 = "figure11"
+_FIGURE_11, _OVERVIEW = "figure11", "overview"
 _NAMED = 5  # paths that are left out, at most
 
 
 def collect(config: DictConfig) -> Path:
     """Write results.csv of a table of the paper, with results.md, .tex and page.html; or a figure.
+
+    The main scores of a table are also drawn, as overview.svg, .pdf and .png.
 
     Of what the paper says there, verdicts.csv has the verdicts, which are also in results.md and
     on the page; comparisons.csv has the rows that were compared with each other.
@@ -92,7 +95,7 @@ def _table(
     folder: Path,
     photographs: bool,
 ) -> list[dict[str, Any]]:
-    """Write the table as Markdown, LaTeX and a page; the rows of results.csv."""
+    """Write the table as Markdown, LaTeX, a picture and a page; the rows of results.csv."""
     if not filled.lines:
         return []
     table = filled.paper
@@ -114,6 +117,8 @@ def _table(
         say(f"missing runs of seeds: {len(seeds)}; results.md names them")
     write_atomic(folder / "results.md", text)
     write_atomic(folder / "results.tex", filled.latex())
+    if drawing := overview(filled):
+        save(folder, _OVERVIEW, *drawing)
     html = page(filled, runs, unfinished, searches, photographs, judged, compared)
     write_atomic(folder / "page.html", html)
     return filled.records()

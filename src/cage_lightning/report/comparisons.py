@@ -246,7 +246,7 @@ def comparisons(
     Args:
         setting: ``data``, ``model``, ``loss``, or another setting in which the runs differ.
         margin: The largest difference that does not matter in practice, in units of a score.
-        table: Its main scores are compared.
+        table: Its scores `PaperTable.compared` are compared.
         runs: Finished runs.
         resampled: What they score on resamples of their test samples.
 
@@ -302,7 +302,7 @@ def _compared(
         not_made.append(f"{a.title} and {b.title}: {reason}.")
         return
     alike = {key: value for key, value in a.columns.items() if key != setting}
-    for metric in table.main:
+    for metric in table.compared:
         first, second = resampled.group(a.runs, metric), resampled.group(b.runs, metric)
         found = compare_groups(first, second, 1 - ALPHA) if first and second else None
         if found is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,20 @@ def save(folder: Path, name: str, figure: Figure, rows: Sequence[Row]) -> None:
             with replacing(folder / f"{name}.{ending}") as part:
                 figure.savefig(part, format=ending, dpi=_DPI, metadata=_METADATA[ending])
     write_csv(folder / f"{name}.csv", list(rows[0]), rows)
+
+
+def as_svg(figure: Figure, name: str) -> str:
+    """The figure as an SVG document without a ground, whose texts are texts.
+
+    Args:
+        figure: What to write.
+        name: What the ids in the document depend on.
+    """
+    _lay_out(figure)
+    document = io.StringIO()
+    with matplotlib.rc_context({"svg.hashsalt": name, "svg.fonttype": "none"}):
+        figure.savefig(document, format="svg", transparent=True, metadata=_METADATA["svg"])
+    return document.getvalue()
 
 
 def _lay_out(figure: Figure) -> None:

@@ -74,8 +74,13 @@ def test_everything_is_inside_and_the_same_every_time(tmp_path: Path) -> None:
     assert html == rendered(tmp_path / "runs")
     document = Document(html)
     assert len(document.all("details")) == 2
-    assert len(document.all("img")) == 2 * (3 + 1)  # curves; the figure there is
-    kinds = [(image["src"] or "").partition(";")[0] for image in document.all("img")]
+    overview, images = document.all("img")[:3], document.all("img")[3:]
+    assert [
+        f"Forest plot of {score} " in str(image["alt"])
+        for image, score in zip(overview, ("F1", "RMSE", "CCC"), strict=True)
+    ] == [True] * 3
+    assert len(images) == 2 * (3 + 1)  # curves; the figure there is
+    kinds = [(image["src"] or "").partition(";")[0] for image in images]
     assert kinds == 2 * (3 * ["data:image/svg+xml"] + ["data:image/webp"])
     assert all(image["alt"] for image in document.all("img"))
     assert not document.all("link")

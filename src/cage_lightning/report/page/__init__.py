@@ -26,8 +26,10 @@ from cage_lightning.errors import DataError
 from cage_lightning.report.affect_figures import absolute_errors
 from cage_lightning.report.comparisons import Comparisons
 from cage_lightning.report.missing import TAKEN_UP, missing_rows, missing_seeds
+from cage_lightning.report.overview import left_out as left_out_of_overview
 from cage_lightning.report.page.comparing import comparing
 from cage_lightning.report.page.curves import learning_curves, read_curves
+from cage_lightning.report.page.forest_plots import forest_plots, marks
 from cage_lightning.report.page.line_chart import SIZE
 from cage_lightning.report.page.parallel import parallel_coordinates
 from cage_lightning.report.page.pictures import Embedded, embed, embed_svg
@@ -102,7 +104,7 @@ def page(
     """
     everything: list[Run | UnfinishedRun] = [*runs, *unfinished]
     names = _names([run.folder for run in everything])
-    shown = _with_figures(runs)
+    plots, shown = forest_plots(table), _with_figures(runs)
     budget = _BYTES / len(shown)
     script = (_HERE / "page.js").read_text(encoding="utf-8")
     environment = Environment(
@@ -121,6 +123,9 @@ def page(
     }
     return environment.get_template("page.html").render(
         table=table,
+        plots=plots,
+        marks=marks([plot.panel for plot in plots]),
+        not_drawn=left_out_of_overview(table),
         explanation=EXPLANATION,
         objective=OBJECTIVE,
         metrics=table.headings,

@@ -33,6 +33,28 @@ for (const table of document.querySelectorAll("table.sortable")) {
   });
 }
 
+// Scores: only the rows of what is chosen, on request without the baselines.
+
+const filters = document.getElementById("filters");
+
+function filterScores() {
+  const rows = [...document.querySelector("#scores table").tBodies[0].rows];
+  const chosen = [...filters.querySelectorAll("select")].filter((select) => select.value);
+  const noBaselines = document.getElementById("no-baselines")?.checked;
+  for (const row of rows) {
+    row.hidden =
+      (noBaselines && row.classList.contains("baseline")) ||
+      chosen.some((select) => row.dataset[select.name] !== select.value);
+  }
+  const shown = rows.filter((row) => !row.hidden).length;
+  document.getElementById("filtered").textContent =
+    shown < rows.length ? `${shown} of ${rows.length} rows are shown.` : "";
+}
+
+filters.addEventListener("change", filterScores);
+filters.hidden = filters.querySelector("input, select") === null;
+filterScores(); // a browser may remember what was chosen
+
 // Configs: what differs between the two that are chosen.
 
 const configs = JSON.parse(document.getElementById("data").textContent);
