@@ -69,6 +69,10 @@ CASES: dict[str, tuple[str, ...]] = {
     "ended by steps": ("+trainer.max_steps=10",),
     "accumulated": ("trainer.accumulate_grad_batches=3",),
 }
+# Each has a section in docs/train.md.
+RECIPES: dict[str, tuple[str, ...]] = {
+    "labels smoothed": ("loss.label_smoothing=0.1",),
+}
 QUICK = [("validated twice an epoch", 6)]
 
 
@@ -96,8 +100,8 @@ def undisturbed() -> dict[str, dict[str, Any]]:
     ("case", "step"),
     [
         pytest.param(case, step, marks=() if (case, step) in QUICK else pytest.mark.slow)
-        for case in CASES
-        for step in (6, -1)
+        for case in (*CASES, *RECIPES)
+        for step in ((6,) if case in RECIPES else (6, -1))
     ],
 )
 def test_a_killed_run_ends_as_an_undisturbed_one(
@@ -111,7 +115,7 @@ def test_a_killed_run_ends_as_an_undisturbed_one(
     marker = tmp_path / "killed"
     kill = f"+callbacks.kill={{_target_: {__name__}.Kill, step: {step}, marker: '{marker}'}}"
     few = (f"data.root={few_faces}", "data.batch_size=16", "trainer.max_epochs=3")
-    settings = (*few, "callbacks.last.every_n_steps=1", kill, *CASES[case])
+    settings = (*few, "callbacks.last.every_n_steps=1", kill, *(CASES | RECIPES)[case])
     if case not in undisturbed:
         marker.touch()
         alone = train_here(*settings)
