@@ -72,6 +72,7 @@ CASES: dict[str, tuple[str, ...]] = {
 # Each has a section in docs/train.md.
 RECIPES: dict[str, tuple[str, ...]] = {
     "averaged": ("callbacks=ema", "callbacks.ema.decay=0.5"),
+    "decaying by layer": ("layer_decay=0.5", "decay_norms_and_biases=false"),
     "labels smoothed": ("loss.label_smoothing=0.1",),
 }
 QUICK = [("validated twice an epoch", 6)]

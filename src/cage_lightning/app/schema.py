@@ -70,6 +70,8 @@ class TrainConfig:
     figures: bool = False
     pictures: bool = False
     warmup: float = 0.0
+    layer_decay: float = 1.0
+    decay_norms_and_biases: bool = True
     local: Local = field(default_factory=Local)
 
 

@@ -18,6 +18,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from cage_lightning.errors import DivergedError
 from cage_lightning.labels import Batch, LabelSpace, OutputLayout, Prediction
 from cage_lightning.metrics import ExpressionMetrics
+from cage_lightning.modules.parameter_groups import grouped
 from cage_lightning.schedules import with_warmup
 from cage_lightning.training_statistics import TrainingStatistics
 
@@ -36,6 +37,8 @@ class ExpressionModule(pl.LightningModule):
         optimizer: Parameters to optimiser.
         scheduler: Optimiser and the run's number of steps to schedule.
         warmup: Share of the run over which the learning rate rises.
+        layer_decay: See `parameter_groups.grouped`, as for the next one.
+        decay_norms_and_biases: Whether weight decay holds for all parameters.
         config: The resolved config as plain containers; stored in every checkpoint, where only the
             names of the files and folders that it mentions are of use.
         training: What the training split is like; stored in every checkpoint.
@@ -59,6 +62,8 @@ class ExpressionModule(pl.LightningModule):
         optimizer: Callable[..., Optimizer] | None = None,
         scheduler: Callable[..., LRScheduler] | None = None,
         warmup: float = 0.0,
+        layer_decay: float = 1.0,
+        decay_norms_and_biases: bool = True,
         config: dict[str, Any] | None = None,
         training: TrainingStatistics | None = None,
     ) -> None:
@@ -69,6 +74,8 @@ class ExpressionModule(pl.LightningModule):
         self.optimizer = optimizer
         self.scheduler = scheduler
         self.warmup = warmup
+        self.layer_decay = layer_decay
+        self.decay_norms_and_biases = decay_norms_and_biases
         self.config = config
         self.training_statistics = training
         self.flip = False
@@ -160,7 +167,9 @@ class ExpressionModule(pl.LightningModule):
         """The optimiser, and its schedule stepped with every optimisation step."""
         assert self.optimizer is not None
         assert self.scheduler is not None
-        optimizer = self.optimizer(self.parameters())
+        optimizer = grouped(
+            self.optimizer, self, self.network, self.layer_decay, self.decay_norms_and_biases
+        )
         steps = int(self.trainer.estimated_stepping_batches)
         schedule = with_warmup(self.scheduler(optimizer, steps), round(self.warmup * steps))
         return {
