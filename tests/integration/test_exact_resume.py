@@ -73,6 +73,8 @@ CASES: dict[str, tuple[str, ...]] = {
 RECIPES: dict[str, tuple[str, ...]] = {
     "averaged": ("callbacks=ema", "callbacks.ema.decay=0.5"),
     "decaying by layer": ("layer_decay=0.5", "decay_norms_and_biases=false"),
+    "balanced in each epoch": ("data.balance=each_epoch",),
+    "mixed": ("data.mixup=0.4", "data.cutmix=1.0"),
     "labels smoothed": ("loss.label_smoothing=0.1",),
 }
 QUICK = [("validated twice an epoch", 6)]

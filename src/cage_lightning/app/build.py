@@ -269,10 +269,15 @@ def _loss(config: DictConfig, data: ExpressionData) -> nn.Module:
     arguments: dict[str, Any] = {}
     if "class_weights" in takes:
         arguments["class_weights"] = data.class_weights()
-    if data.soft_labels:
-        if "soft_labels" not in takes:
-            raise ConfigError("data.soft_labels=true has no effect on this loss: leave it out")
-        arguments["soft_labels"] = True
+    mixed = data.mixing and _mode(config.module).predicts_categories
+    for asked, key in (
+        (data.soft_labels, "data.soft_labels"),
+        (mixed and not data.label_space.multi_label, "data.mixup or data.cutmix"),
+    ):
+        if asked and "soft_labels" not in takes:
+            raise ConfigError(f"{key}: this loss takes no shares of the categories; leave it out")
+        if asked:
+            arguments["soft_labels"] = True
     loss: nn.Module = build(config.loss, **arguments)
     return loss
 

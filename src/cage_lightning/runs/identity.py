@@ -53,6 +53,8 @@ ABSENT: Mapping[str, Any] = MappingProxyType(
         "loss.label_smoothing": 0.0,
         "data.soft_labels": False,
         "data.copies": "keep",
+        "data.mixup": 0.0,
+        "data.cutmix": 0.0,
         "layer_decay": 1.0,
         "decay_norms_and_biases": True,
     }

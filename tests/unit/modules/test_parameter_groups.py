@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import timm
 import torch
-from timm.optim import param_groups_layer_decay
+from timm.optim._param_groups import param_groups_layer_decay
 from torch import nn
 
 from cage_lightning.errors import ConfigError
@@ -74,8 +74,8 @@ def test_every_parameter_is_in_one_group_and_the_blocks_are_in_order(name: str) 
 def test_the_groups_are_those_of_timm(name: str) -> None:
     with torch.device("meta"):
         network = timm.create_model(name, num_classes=10)
-    listed = network.no_weight_decay() if hasattr(network, "no_weight_decay") else set()
-    expected = param_groups_layer_decay(network, 0.05, listed, layer_decay=0.75)
+    listed: Any = getattr(network, "no_weight_decay", set)
+    expected = param_groups_layer_decay(network, 0.05, listed(), layer_decay=0.75)
     module = CombinedModule(network, AFFECTNET_8)
     found = grouped(ADAMW, module, network, 0.75, False).param_groups
 
