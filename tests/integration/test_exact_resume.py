@@ -75,6 +75,7 @@ RECIPES: dict[str, tuple[str, ...]] = {
     "decaying by layer": ("layer_decay=0.5", "decay_norms_and_biases=false"),
     "balanced in each epoch": ("data.balance=each_epoch",),
     "mixed": ("data.mixup=0.4", "data.cutmix=1.0"),
+    "unfrozen gradually": ("callbacks=unfreezing", "callbacks.unfreezing.blocks_per_epoch=1"),
     "labels smoothed": ("loss.label_smoothing=0.1",),
 }
 QUICK = [("validated twice an epoch", 6)]

@@ -4,9 +4,11 @@ from cage_lightning.callbacks.own_state import OwnState
 from cage_lightning.callbacks.preemption import Preemption
 from cage_lightning.callbacks.progress import ProgressLog, progress_bar
 from cage_lightning.callbacks.resume import AtomicCheckpointIO, LastCheckpoint, StepSeed
+from cage_lightning.callbacks.unfreezing import GradualUnfreezing
 
 __all__ = [
     "AtomicCheckpointIO",
+    "GradualUnfreezing",
     "LastCheckpoint",
     "OwnState",
     "Preemption",
