@@ -76,6 +76,7 @@ RECIPES: dict[str, tuple[str, ...]] = {
     "balanced in each epoch": ("data.balance=each_epoch",),
     "mixed": ("data.mixup=0.4", "data.cutmix=1.0"),
     "unfrozen gradually": ("callbacks=unfreezing", "callbacks.unfreezing.blocks_per_epoch=1"),
+    "sharpness-aware": ("sam=0.05",),
     "labels smoothed": ("loss.label_smoothing=0.1",),
 }
 QUICK = [("validated twice an epoch", 6)]
@@ -119,14 +120,18 @@ def test_a_killed_run_ends_as_an_undisturbed_one(
 ) -> None:
     marker = tmp_path / "killed"
     kill = f"+callbacks.kill={{_target_: {__name__}.Kill, step: {step}, marker: '{marker}'}}"
-    few = (f"data.root={few_faces}", "data.batch_size=16", "trainer.max_epochs=3")
-    settings = (*few, "callbacks.last.every_n_steps=1", kill, *(CASES | RECIPES)[case])
-    if case not in undisturbed:
-        marker.touch()
-        alone = train_here(*settings)
-        undisturbed[case] = state(alone)
-        shutil.rmtree(alone.path)
-        marker.unlink()
+    size = (f"data.root={few_faces}", "data.batch_size=16", "trainer.max_epochs=3")
+    few = (*size, "callbacks.last.every_n_steps=1", kill)
+    settings = (*few, *(CASES | RECIPES)[case])
+    for left_alone in {case, "plain"} if case in RECIPES else {case}:
+        if left_alone not in undisturbed:
+            marker.touch()
+            alone = train_here(*few, *(CASES | RECIPES).get(left_alone, ()))
+            undisturbed[left_alone] = state(alone)
+            shutil.rmtree(alone.path)
+            marker.unlink()
+    if case in RECIPES:
+        assert undisturbed[case] != undisturbed["plain"], "the recipe has no effect"
 
     try:
         folder = train_here(*settings)

@@ -63,6 +63,7 @@ def check(config: DictConfig) -> None:
     check_seed(config.seed)
     check_between("warmup", config.warmup, 0, 1)
     check_between("layer_decay", config.layer_decay, 0, 1)
+    check_not_negative("sam", config.sam)
     check_not_negative("init_wait_s", config.init_wait_s)
     if not isinstance(config.module, DictConfig):
         raise ConfigError(f"module={shown(config.module)}: choose it with loss=...")
@@ -128,6 +129,7 @@ def build_module(config: DictConfig, data: ExpressionData) -> ExpressionModule:
         warmup=config.warmup,
         layer_decay=config.layer_decay,
         decay_norms_and_biases=config.decay_norms_and_biases,
+        sam=config.sam,
         config=OmegaConf.to_container(config, resolve=True),  # type: ignore[arg-type]
         training=data.train.statistics(),
     )

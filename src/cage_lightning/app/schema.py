@@ -72,6 +72,7 @@ class TrainConfig:
     warmup: float = 0.0
     layer_decay: float = 1.0
     decay_norms_and_biases: bool = True
+    sam: float = 0.0
     local: Local = field(default_factory=Local)
 
 

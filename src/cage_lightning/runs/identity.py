@@ -57,6 +57,7 @@ ABSENT: Mapping[str, Any] = MappingProxyType(
         "data.cutmix": 0.0,
         "layer_decay": 1.0,
         "decay_norms_and_biases": True,
+        "sam": 0.0,
     }
 )
 
