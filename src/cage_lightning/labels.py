@@ -298,7 +298,8 @@ class Batch(NamedTuple):
             float32 ``[B, K]``, 0 or 1. Of a training on soft labels float32 ``[B, K]``, the shares
             of the categories: rows sum to 1, or are 0 where not annotated.
         affect: float32 ``[B, D]`` in [-1, 1], NaN where not annotated.
-        index: int64 ``[B]``, the row in the split's annotations. It stays on the CPU.
+        index: int64 ``[B]``, the row in the split's annotations; in a training that repeats rows
+            within an epoch, plus the number of rows for each time before. It stays on the CPU.
     """
 
     image: Tensor

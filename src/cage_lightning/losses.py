@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cage_lightning.errors import ConfigError, check_not_negative
+from cage_lightning.errors import ConfigError, check_between, check_not_negative
 from cage_lightning.labels import Batch, Prediction
 from cage_lightning.metrics.affect import concordance
 from cage_lightning.system.distributed import global_sum
@@ -35,18 +35,32 @@ class DiscreteLoss(nn.Module):
     is the first formula where a row is one category. Samples without a category (-1, or a row of
     zeros) are left out.
 
+    With label smoothing e (Szegedy et al. 2016), the shares t become (1 - e) t + e / K in the sum
+    that is divided, as in PyTorch; the divisor is that of the labels themselves. A multi-hot label,
+    of two outcomes, becomes (1 - e) t + e / 2. Both hold in training alone: the loss of a
+    validation, which chooses the epoch, is that of the labels as they are.
+
     Args:
         class_weights: One weight per category, or None for weights of 1.
         soft_labels: Whether categories given as floats are shares, and not multi-hot.
+        label_smoothing: e, between 0 and 1.
+
+    Raises:
+        ConfigError: `label_smoothing` is out of range.
     """
 
     class_weights: Tensor | None
 
     def __init__(
-        self, class_weights: Sequence[float] | None = None, soft_labels: bool = False
+        self,
+        class_weights: Sequence[float] | None = None,
+        soft_labels: bool = False,
+        label_smoothing: float = 0.0,
     ) -> None:
         super().__init__()
+        check_between("loss.label_smoothing", label_smoothing, 0, 1)
         self.soft_labels = soft_labels
+        self.label_smoothing = label_smoothing
         weights = None if class_weights is None else torch.tensor([float(w) for w in class_weights])
         # The weights belong to the config and not to the state, so no checkpoint contains them.
         self.register_buffer("class_weights", weights, persistent=False)
@@ -61,19 +75,31 @@ class DiscreteLoss(nn.Module):
         logits = _at_least_float32(prediction.logits)
         weights = self._weights(logits)
         category = batch.category
+        smoothing = self.label_smoothing if self.training else 0.0
         if category.is_floating_point() and not self.soft_labels:
             target = batch.category.to(logits.dtype)
             total = F.binary_cross_entropy_with_logits(
-                logits, target, pos_weight=weights, reduction="sum"
+                logits,
+                (1 - smoothing) * target + smoothing / 2,
+                pos_weight=weights,
+                reduction="sum",
             )
             value = _global_mean(total, logits.new_tensor(target.numel()))
             return {"loss": value, "bce": value}
         if category.is_floating_point():
-            total = F.cross_entropy(logits, category, weight=weights, reduction="sum")
+            category = category.to(logits.dtype)
+            uniform = category.sum(1, keepdim=True) / category.shape[1]  # 0 where not annotated
+            target = (1 - smoothing) * category + smoothing * uniform
+            total = F.cross_entropy(logits, target, weight=weights, reduction="sum")
             value = _global_mean(total, (weights * category).sum())
         else:
             total = F.cross_entropy(
-                logits, category, weight=weights, reduction="sum", ignore_index=-1
+                logits,
+                category,
+                weight=weights,
+                reduction="sum",
+                ignore_index=-1,
+                label_smoothing=smoothing,
             )
             value = _global_mean(total, (weights[category] * (category >= 0)).sum())
         return {"loss": value, "cross_entropy": value}
@@ -98,9 +124,10 @@ class CombinedLoss(nn.Module):
         class_weights: As in `DiscreteLoss`.
         alpha: Weight of the MSE; 5 in Table 5.
         soft_labels: As in `DiscreteLoss`.
+        label_smoothing: As in `DiscreteLoss`; the affect stays as it is.
 
     Raises:
-        ConfigError: A weight is negative.
+        ConfigError: A weight is negative, or `label_smoothing` is out of range.
     """
 
     def __init__(
@@ -108,9 +135,10 @@ class CombinedLoss(nn.Module):
         class_weights: Sequence[float] | None = None,
         alpha: float = 5.0,
         soft_labels: bool = False,
+        label_smoothing: float = 0.0,
     ) -> None:
         super().__init__()
-        self.discrete = DiscreteLoss(class_weights, soft_labels)
+        self.discrete = DiscreteLoss(class_weights, soft_labels, label_smoothing)
         check_not_negative("loss.alpha", alpha)
         self.alpha = alpha
 

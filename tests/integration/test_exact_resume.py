@@ -69,6 +69,16 @@ CASES: dict[str, tuple[str, ...]] = {
     "ended by steps": ("+trainer.max_steps=10",),
     "accumulated": ("trainer.accumulate_grad_batches=3",),
 }
+# Each has a section in docs/train.md.
+RECIPES: dict[str, tuple[str, ...]] = {
+    "averaged": ("callbacks=ema", "callbacks.ema.decay=0.5"),
+    "decaying by layer": ("layer_decay=0.5", "decay_norms_and_biases=false"),
+    "balanced in each epoch": ("data.balance=each_epoch",),
+    "mixed": ("data.mixup=0.4", "data.cutmix=1.0"),
+    "unfrozen gradually": ("callbacks=unfreezing", "callbacks.unfreezing.blocks_per_epoch=1"),
+    "sharpness-aware": ("sam=0.05",),
+    "labels smoothed": ("loss.label_smoothing=0.1",),
+}
 QUICK = [("validated twice an epoch", 6)]
 
 
@@ -96,8 +106,8 @@ def undisturbed() -> dict[str, dict[str, Any]]:
     ("case", "step"),
     [
         pytest.param(case, step, marks=() if (case, step) in QUICK else pytest.mark.slow)
-        for case in CASES
-        for step in (6, -1)
+        for case in (*CASES, *RECIPES)
+        for step in ((6,) if case in RECIPES else (6, -1))
     ],
 )
 def test_a_killed_run_ends_as_an_undisturbed_one(
@@ -110,14 +120,18 @@ def test_a_killed_run_ends_as_an_undisturbed_one(
 ) -> None:
     marker = tmp_path / "killed"
     kill = f"+callbacks.kill={{_target_: {__name__}.Kill, step: {step}, marker: '{marker}'}}"
-    few = (f"data.root={few_faces}", "data.batch_size=16", "trainer.max_epochs=3")
-    settings = (*few, "callbacks.last.every_n_steps=1", kill, *CASES[case])
-    if case not in undisturbed:
-        marker.touch()
-        alone = train_here(*settings)
-        undisturbed[case] = state(alone)
-        shutil.rmtree(alone.path)
-        marker.unlink()
+    size = (f"data.root={few_faces}", "data.batch_size=16", "trainer.max_epochs=3")
+    few = (*size, "callbacks.last.every_n_steps=1", kill)
+    settings = (*few, *(CASES | RECIPES)[case])
+    for left_alone in {case, "plain"} if case in RECIPES else {case}:
+        if left_alone not in undisturbed:
+            marker.touch()
+            alone = train_here(*few, *(CASES | RECIPES).get(left_alone, ()))
+            undisturbed[left_alone] = state(alone)
+            shutil.rmtree(alone.path)
+            marker.unlink()
+    if case in RECIPES:
+        assert undisturbed[case] != undisturbed["plain"], "the recipe has no effect"
 
     try:
         folder = train_here(*settings)

@@ -312,3 +312,46 @@ def test_samples_without_a_category_count_for_nothing(loss):
     assert nothing["loss"] == 0
     nothing["loss"].backward()
     assert not prediction.logits.grad.any()
+
+
+@pytest.mark.parametrize("weights", [None, WEIGHTS])
+def test_label_smoothing_is_that_of_pytorch(weights):
+    prediction, batch = sample(dtype=torch.float64)
+    batch = batch._replace(category=torch.where(torch.arange(37) % 5 > 0, batch.category, -1))
+    w = None if weights is None else torch.tensor(weights, dtype=torch.float64)
+    reference = nn.CrossEntropyLoss(weight=w, ignore_index=-1, label_smoothing=0.3)
+    expected = reference(prediction.logits, batch.category)
+    hard = DiscreteLoss(weights, label_smoothing=0.3)
+    torch.testing.assert_close(hard(prediction, batch)["loss"], expected, check_dtype=False)
+    torch.testing.assert_close(
+        CombinedLoss(weights, alpha=0, label_smoothing=0.3)(prediction, batch)["loss"],
+        expected,
+        check_dtype=False,
+    )
+    shares = nn.functional.one_hot(batch.category.clamp(min=0), 8) * (batch.category[:, None] >= 0)
+    soft = DiscreteLoss(weights, soft_labels=True, label_smoothing=0.3)
+    found = soft(prediction, batch._replace(category=shares.double()))["loss"]
+    torch.testing.assert_close(found, expected, check_dtype=False)
+
+
+@pytest.mark.parametrize("weights", [None, WEIGHTS])
+def test_label_smoothing_of_several_categories_spreads_over_the_two_outcomes(weights):
+    prediction, batch = sample(multi_label=True)
+    smoothed = batch._replace(category=batch.category * 0.7 + 0.15)
+    expected = reference_category(prediction, smoothed, weights)
+    found = DiscreteLoss(weights, label_smoothing=0.3)(prediction, batch)["bce"]
+    assert found.item() == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["one", "several", "shares"])
+def test_a_validation_smooths_no_labels(kind):
+    prediction, batch = sample(multi_label=kind != "one")
+    loss = DiscreteLoss(WEIGHTS, soft_labels=kind == "shares", label_smoothing=0.3)
+    plain_loss = DiscreteLoss(WEIGHTS, soft_labels=kind == "shares")
+    assert loss(prediction, batch)["loss"] != plain_loss(prediction, batch)["loss"]
+    assert loss.eval()(prediction, batch)["loss"] == plain_loss(prediction, batch)["loss"]
+
+
+def test_label_smoothing_beyond_the_whole_label_is_an_error():
+    with pytest.raises(ConfigError, match=r"loss.label_smoothing=1.5 is not between 0 and 1"):
+        CombinedLoss(label_smoothing=1.5)

@@ -62,6 +62,8 @@ def check(config: DictConfig) -> None:
     """
     check_seed(config.seed)
     check_between("warmup", config.warmup, 0, 1)
+    check_between("layer_decay", config.layer_decay, 0, 1)
+    check_not_negative("sam", config.sam)
     check_not_negative("init_wait_s", config.init_wait_s)
     if not isinstance(config.module, DictConfig):
         raise ConfigError(f"module={shown(config.module)}: choose it with loss=...")
@@ -125,6 +127,9 @@ def build_module(config: DictConfig, data: ExpressionData) -> ExpressionModule:
         optimizer=build(config.optimizer),
         scheduler=build(config.scheduler),
         warmup=config.warmup,
+        layer_decay=config.layer_decay,
+        decay_norms_and_biases=config.decay_norms_and_biases,
+        sam=config.sam,
         config=OmegaConf.to_container(config, resolve=True),  # type: ignore[arg-type]
         training=data.train.statistics(),
     )
@@ -266,10 +271,15 @@ def _loss(config: DictConfig, data: ExpressionData) -> nn.Module:
     arguments: dict[str, Any] = {}
     if "class_weights" in takes:
         arguments["class_weights"] = data.class_weights()
-    if data.soft_labels:
-        if "soft_labels" not in takes:
-            raise ConfigError("data.soft_labels=true has no effect on this loss: leave it out")
-        arguments["soft_labels"] = True
+    mixed = data.mixing and _mode(config.module).predicts_categories
+    for asked, key in (
+        (data.soft_labels, "data.soft_labels"),
+        (mixed and not data.label_space.multi_label, "data.mixup or data.cutmix"),
+    ):
+        if asked and "soft_labels" not in takes:
+            raise ConfigError(f"{key}: this loss takes no shares of the categories; leave it out")
+        if asked:
+            arguments["soft_labels"] = True
     loss: nn.Module = build(config.loss, **arguments)
     return loss
 

@@ -72,6 +72,9 @@ class TrainConfig:
     pictures: bool = False
     warmup: float = 0.0
     dry: bool = False
+    layer_decay: float = 1.0
+    decay_norms_and_biases: bool = True
+    sam: float = 0.0
     local: Local = field(default_factory=Local)
 
 

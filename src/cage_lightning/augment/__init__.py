@@ -12,6 +12,7 @@ from cage_lightning.augment.geometric import (
     RandomRotation,
     RandomVerticalFlip,
 )
+from cage_lightning.augment.mixing import Mixing
 from cage_lightning.augment.pipeline import Augment
 from cage_lightning.augment.step import Step
 from cage_lightning.system.keyed_random import sample_generator
@@ -21,6 +22,7 @@ __all__ = [
     "ColorJitter",
     "ElasticTransform",
     "GaussianBlur",
+    "Mixing",
     "RandomAffine",
     "RandomAutocontrast",
     "RandomErasing",

@@ -5,10 +5,12 @@ from cage_lightning.callbacks.preemption import Preemption
 from cage_lightning.callbacks.progress import ProgressLog, progress_bar
 from cage_lightning.callbacks.resume import AtomicCheckpointIO, LastCheckpoint, StepSeed
 from cage_lightning.callbacks.timing import Timing
+from cage_lightning.callbacks.unfreezing import GradualUnfreezing
 from cage_lightning.callbacks.validations import Validations
 
 __all__ = [
     "AtomicCheckpointIO",
+    "GradualUnfreezing",
     "LastCheckpoint",
     "OwnState",
     "Preemption",

@@ -50,7 +50,16 @@ log = logging.getLogger(__name__)
 
 _OF_TRAINING = {
     "data": {
-        *("selection", "holdout_fraction", "balance", "class_weights", "soft_labels", "copies"),
+        *(
+            "selection",
+            "holdout_fraction",
+            "balance",
+            "class_weights",
+            "soft_labels",
+            "copies",
+            "mixup",
+            "cutmix",
+        ),
     },
     "trainer": OF_TRAINING,
     "warmup": {""},

@@ -34,7 +34,17 @@ log = logging.getLogger(__name__)
 
 _OF_THE_MODEL = ("image_size", "margin")
 _OF_TRAINING = (
-    *("selection", "holdout_fraction", "balance", "class_weights", "soft_labels", "copies", "seed"),
+    *(
+        "selection",
+        "holdout_fraction",
+        "balance",
+        "class_weights",
+        "soft_labels",
+        "copies",
+        "mixup",
+        "cutmix",
+        "seed",
+    ),
 )
 
 

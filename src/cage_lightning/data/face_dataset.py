@@ -13,6 +13,8 @@ from cage_lightning.labels import Batch
 class FaceDataset(Dataset[Batch]):
     """The pictures and annotations of one split; sample `i` is row `i` of the annotations.
 
+    So is sample ``i + n * len(self)``, the n-th repetition within an epoch, which keeps its number.
+
     Args:
         annotations: The split.
         image_size: Height and width of the pictures, in pixels.
@@ -35,9 +37,9 @@ class FaceDataset(Dataset[Batch]):
     def __len__(self) -> int:
         return len(self.annotations)
 
-    def __getitem__(self, row: int) -> Batch:
+    def __getitem__(self, number: int) -> Batch:
         """One sample: image uint8 [3, image_size, image_size], the rest without a batch axis."""
-        table = self.annotations
+        table, row = self.annotations, number % len(self)
         box = None if table.box is None else table.box[row].tolist()
         assert self.labels is not None, "there are no shares of the categories"
         return Batch(
@@ -50,5 +52,5 @@ class FaceDataset(Dataset[Batch]):
             ),
             category=torch.as_tensor(self.labels[row]),
             affect=torch.as_tensor(table.affect[row]),
-            index=torch.tensor(row),
+            index=torch.tensor(number),
         )

@@ -10,13 +10,13 @@ import lightning.pytorch as pl
 import torch
 from torch.utils.data import DataLoader
 
-from cage_lightning.augment import Augment
+from cage_lightning.augment import Augment, Mixing
 from cage_lightning.data.annotations import Annotations
 from cage_lightning.data.copies import Copies, acted_on, kept_together
 from cage_lightning.data.face_dataset import FaceDataset
 from cage_lightning.data.sampling import EpochBatches, RankRows, ResumableLoader
 from cage_lightning.data.source import Source
-from cage_lightning.data.subsets import balanced_subset, stratified_holdout
+from cage_lightning.data.subsets import balanced_subset, check_balance, stratified_holdout
 from cage_lightning.data.weighting import ClassWeights, class_weights, weighting
 from cage_lightning.errors import ConfigError, check_choice, check_seed
 from cage_lightning.labels import Batch
@@ -44,13 +44,16 @@ class ExpressionData(pl.LightningDataModule):
         selection: The split that chooses the epoch: ``val``, the data set's own split for it; in
             one without ``holdout``, a part of the training split, or ``test``, the reported split,
             as the published scripts do. ``own``: ``val`` if there is one, else ``holdout``.
-        balance: Train on as many samples of each category as the rarest one has (section 5.3).
+        balance: Train on as many samples of each category as the rarest one has (section 5.3);
+            ``each_epoch``: on equally many of each, drawn anew for each epoch (`balanced_order`).
         class_weights: See `weighting.weighting`.
         seed: Seed of the hold-out, the balanced subset, the order and the augmentation.
         augment: The training augmentation.
         holdout_fraction: Share of each category that is held out; only for ``holdout``.
         soft_labels: Train on the shares of the categories, such as votes, instead of one category
             for each sample. The other splits keep their categories.
+        mixup: See `Mixing`, as for the next one.
+        cutmix: 0: no such samples.
         copies: What becomes of pictures of which the packed store knows copies. ``drop`` trains on
             none that the data set's own other splits hold as well, and keeps copies of each other
             on one side of the hold-out.
@@ -68,13 +71,15 @@ class ExpressionData(pl.LightningDataModule):
         batch_size: int,
         num_workers: int | Literal["auto"],
         selection: Literal["own", "holdout", "val", "test"],
-        balance: bool,
+        balance: bool | Literal["each_epoch"],
         class_weights: str | Sequence[float],
         seed: int,
         augment: Augment,
         holdout_fraction: float = 0.05,
         soft_labels: bool = False,
         copies: Copies = "keep",
+        mixup: float = 0.0,
+        cutmix: float = 0.0,
     ) -> None:
         super().__init__()
         check_choice("data.copies", copies, ("keep", "drop"))
@@ -112,6 +117,7 @@ class ExpressionData(pl.LightningDataModule):
         self.seed = seed
         self.augment = augment
         self.normalize = augment.without_steps()
+        self.mixing = Mixing(mixup, cutmix, seed, self.label_space)
         self.splits: dict[str, Annotations] = {}
 
     @property
@@ -155,7 +161,7 @@ class ExpressionData(pl.LightningDataModule):
         if "test" not in self.splits:
             self.splits["test"] = self._own_split("test")
         if stage == "fit" and "train" not in self.splits:
-            self._check_balance()
+            check_balance(self.balance, self.label_space)
             train = self._own_split("train")
             if self.soft_labels and train.soft is None:
                 raise ConfigError(
@@ -173,7 +179,7 @@ class ExpressionData(pl.LightningDataModule):
                 train, self.splits["val"] = train.select(rows), train.select(held_out)
             elif self.selection == "test":
                 self.splits["val"] = self.test
-            if self.balance:
+            if self.balance is True:
                 train = train.select(balanced_subset(train.category, self.seed))
             self.splits["train"] = train
             log.info(
@@ -181,17 +187,6 @@ class ExpressionData(pl.LightningDataModule):
                 *map(len, (train, self.val)),
                 self.selection,
                 len(self.test),
-            )
-
-    def _check_balance(self) -> None:
-        if self.balance and self.label_space.multi_label:
-            raise ConfigError(
-                f"several categories of {self.label_space.name} may apply to one sample, so "
-                "they cannot be balanced: set data.balance=false"
-            )
-        if self.balance and not self.label_space.categories:
-            raise ConfigError(
-                f"{self.label_space.name} has no categories to balance: set data.balance=false"
             )
 
     def weighted(self) -> ClassWeights:
@@ -227,6 +222,7 @@ class ExpressionData(pl.LightningDataModule):
             trainer.global_rank,
             trainer.world_size,
             same_in_every_epoch=trainer.overfit_batches > 0,  # type: ignore[attr-defined]
+            category=self.train.category if self.balance == "each_epoch" else None,
         )
         loader = ResumableLoader(
             FaceDataset(self.train, self.image_size, self.margin, self.soft_labels),
@@ -255,12 +251,15 @@ class ExpressionData(pl.LightningDataModule):
         )
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
-        """Augment (training) or only normalise, on the device; then the dtype of the weights."""
+        """Augment and mix (training) or only normalise, on the device; in the weights' dtype."""
         trainer = self._trainer()
         transform = self.augment if trainer.training else self.normalize
         with torch.no_grad():
             image = transform(batch.image, batch.index, trainer.current_epoch)
-        return batch._replace(image=image.to(trainer.lightning_module.dtype))
+            batch = batch._replace(image=image)
+            if trainer.training and self.mixing:
+                batch = self.mixing(batch, trainer.current_epoch)
+        return batch._replace(image=batch.image.to(trainer.lightning_module.dtype))
 
     def _own_split(self, split: str) -> Annotations:
         return self.source.own_split(split, image_size=self.image_size)

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Sampler, SequentialSampler
 
-from cage_lightning.system.keyed_random import derived_seed
+from cage_lightning.data.subsets import Category, Rows, balanced_order
+from cage_lightning.system.keyed_random import derived_seed, sample_generator
 
 if TYPE_CHECKING:
     from lightning.pytorch import Trainer
@@ -31,6 +32,7 @@ class EpochBatches(Sampler[list[int]]):
         rank: This process.
         world_size: Number of processes.
         same_in_every_epoch: The order of the first epoch always, to see a network overfit.
+        category: int64 ``[length]``: give as many samples of each category, by `balanced_order`.
     """
 
     def __init__(
@@ -41,8 +43,10 @@ class EpochBatches(Sampler[list[int]]):
         rank: int = 0,
         world_size: int = 1,
         same_in_every_epoch: bool = False,
+        category: Category | None = None,
     ) -> None:
-        self.length, self.batch_size, self.seed = length, batch_size, seed
+        self.length = length if category is None else int((category >= 0).sum())
+        self.batch_size, self.seed, self.category = batch_size, seed, category
         self.rank, self.world_size = rank, world_size
         self.same_in_every_epoch = same_in_every_epoch
         self.epoch = self.start = 0
@@ -61,12 +65,18 @@ class EpochBatches(Sampler[list[int]]):
         return whole + (left_over >= self.world_size)
 
     def __iter__(self) -> Iterator[list[int]]:
-        generator = torch.Generator().manual_seed(derived_seed(self.seed, self.epoch))
-        order = torch.randperm(self.length, generator=generator).numpy()
+        order = self._order()
         first, self.start = self.start, 0
         for number in range(first, len(self)):
             batch = order[number * self.batch_size : (number + 1) * self.batch_size]
             yield np.array_split(batch, self.world_size)[self.rank].tolist()
+
+    def _order(self) -> Rows:
+        if self.category is not None:
+            return balanced_order(self.category, sample_generator(self.seed, self.epoch))
+        generator = torch.Generator().manual_seed(derived_seed(self.seed, self.epoch))
+        order: Rows = torch.randperm(self.length, generator=generator).numpy()
+        return order
 
 
 class RankRows(SequentialSampler):

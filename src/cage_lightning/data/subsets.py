@@ -1,4 +1,4 @@
-"""Seeded choices of rows: the selection hold-out and the class-balanced subset."""
+"""Seeded choices of rows: the selection hold-out, class-balanced subsets and epochs."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cage_lightning.errors import ConfigError, DataError
+from cage_lightning.labels import LabelSpace
 
 Rows = npt.NDArray[np.int64]
 _NOT_ANNOTATED = 2**31  # above every category, whose numbers key the draws
@@ -80,6 +81,48 @@ def balanced_subset(category: Category, seed: int) -> Rows:
     rarest = np.unique(category[known], return_counts=True)[1].min(initial=len(category))
     rows: Rows = known[_draw(category[known], lambda _: int(rarest), seed)]
     return rows
+
+
+def balanced_order(category: Category, rng: np.random.Generator) -> Rows:
+    """An epoch with equally many samples of each class that occurs, as long as one of all rows.
+
+    Of a class that has fewer rows than its share, all are taken several times, and of one that has
+    more, some are left for other epochs. Shares differ by 1 at most. Rows of category -1 are of no
+    class.
+
+    Args:
+        category: int64 ``[N]``.
+        rng: Draws the rows and their order.
+
+    Returns:
+        int64, as many as there are rows with a category: row + N * (how many times it was there
+        before), so that the same row can be augmented differently.
+    """
+    classes, counts = np.unique(category[category >= 0], return_counts=True)
+    shares = np.full(len(classes), counts.sum() // max(len(classes), 1))
+    shares[rng.permutation(len(classes))[: counts.sum() - shares.sum()]] += 1
+    drawn = [np.empty(0, dtype=np.int64)]
+    for k, count, share in zip(classes, counts, shares, strict=True):
+        rows, passes = np.flatnonzero(category == k), -(-share // count)
+        repeated = [rng.permutation(rows) + len(category) * i for i in range(passes)]
+        drawn.append(np.concatenate(repeated)[:share])
+    order: Rows = rng.permutation(np.concatenate(drawn))
+    return order
+
+
+def check_balance(balance: bool | str, space: LabelSpace) -> None:
+    """Refuse to balance what has no single category.
+
+    Raises:
+        ConfigError: Names the label space.
+    """
+    if balance and space.multi_label:
+        raise ConfigError(
+            f"several categories of {space.name} may apply to one sample, so "
+            "they cannot be balanced: set data.balance=false"
+        )
+    if balance and not space.categories:
+        raise ConfigError(f"{space.name} has no categories to balance: set data.balance=false")
 
 
 def _draw_groups(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from pathlib import PurePath
 from typing import Any
 
 import lightning.pytorch as pl
@@ -18,7 +17,10 @@ from torch.optim.lr_scheduler import LRScheduler
 from cage_lightning.errors import DivergedError
 from cage_lightning.labels import Batch, LabelSpace, OutputLayout, Prediction
 from cage_lightning.metrics import ExpressionMetrics
+from cage_lightning.modules.parameter_groups import grouped
+from cage_lightning.modules.sharpness import check_sharpness, sharpness_aware
 from cage_lightning.schedules import with_warmup
+from cage_lightning.system.paths import without_places
 from cage_lightning.training_statistics import TrainingStatistics
 
 
@@ -36,6 +38,9 @@ class ExpressionModule(pl.LightningModule):
         optimizer: Parameters to optimiser.
         scheduler: Optimiser and the run's number of steps to schedule.
         warmup: Share of the run over which the learning rate rises.
+        layer_decay: See `parameter_groups.grouped`, as for the next one.
+        decay_norms_and_biases: Whether weight decay holds for all parameters.
+        sam: The radius of `sharpness.sharpness_aware`; 0: steps of one pass.
         config: The resolved config as plain containers; stored in every checkpoint, where only the
             names of the files and folders that it mentions are of use.
         training: What the training split is like; stored in every checkpoint.
@@ -59,6 +64,9 @@ class ExpressionModule(pl.LightningModule):
         optimizer: Callable[..., Optimizer] | None = None,
         scheduler: Callable[..., LRScheduler] | None = None,
         warmup: float = 0.0,
+        layer_decay: float = 1.0,
+        decay_norms_and_biases: bool = True,
+        sam: float = 0.0,
         config: dict[str, Any] | None = None,
         training: TrainingStatistics | None = None,
     ) -> None:
@@ -69,6 +77,10 @@ class ExpressionModule(pl.LightningModule):
         self.optimizer = optimizer
         self.scheduler = scheduler
         self.warmup = warmup
+        self.layer_decay = layer_decay
+        self.decay_norms_and_biases = decay_norms_and_biases
+        self.sam = sam
+        self._second_pass = False
         self.config = config
         self.training_statistics = training
         self.flip = False
@@ -113,13 +125,32 @@ class ExpressionModule(pl.LightningModule):
         assert self.loss is not None
         parts = self.loss(self(batch.image), batch)
         loss = self._check_finite(parts["loss"], f"train/loss of step {self.global_step + 1}")
+        if not self._second_pass:
+            self._keep(loss, parts)
+        return parts["loss"]  # type: ignore[no-any-return]
+
+    def _keep(self, loss: float, parts: dict[str, Tensor]) -> None:
         if self._epoch_losses.epoch != self.current_epoch:
             self._epoch_losses = _Losses(self.current_epoch)
         self._epoch_losses.sum += loss
         self._epoch_losses.steps += 1
         self.log("train/loss", parts["loss"], prog_bar=True)
         self.log_dict({f"train/{name}": v for name, v in parts.items() if name != "loss"})
-        return parts["loss"]  # type: ignore[no-any-return]
+
+    def optimizer_step(
+        self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Any = None
+    ) -> None:
+        """One step of the optimiser, with `sam` of two passes."""
+
+        def second() -> Any:
+            self._second_pass = True
+            try:
+                return optimizer_closure()
+            finally:
+                self._second_pass = False
+
+        closure = sharpness_aware(self.network, self.sam, optimizer_closure, second)
+        optimizer.step(closure=closure if self.sam else optimizer_closure)
 
     def on_validation_epoch_start(self) -> None:
         """Forget the pass before."""
@@ -160,7 +191,11 @@ class ExpressionModule(pl.LightningModule):
         """The optimiser, and its schedule stepped with every optimisation step."""
         assert self.optimizer is not None
         assert self.scheduler is not None
-        optimizer = self.optimizer(self.parameters())
+        if self.sam:
+            check_sharpness(self.trainer.accumulate_grad_batches, str(self.trainer.precision))
+        optimizer = grouped(
+            self.optimizer, self, self.network, self.layer_decay, self.decay_norms_and_biases
+        )
         steps = int(self.trainer.estimated_stepping_batches)
         schedule = with_warmup(self.scheduler(optimizer, steps), round(self.warmup * steps))
         return {
@@ -173,7 +208,7 @@ class ExpressionModule(pl.LightningModule):
         checkpoint["label_space"] = self.label_space.to_dict()
         # `local` says what one machine needs: where its data are, who pays for it.
         config = self.config and {k: v for k, v in self.config.items() if k != "local"}
-        checkpoint["config"] = _without_places(config)
+        checkpoint["config"] = without_places(config)
         statistics = self.training_statistics
         checkpoint["training"] = None if statistics is None else asdict(statistics)
         checkpoint["epoch_losses"] = asdict(self._epoch_losses)
@@ -261,13 +296,3 @@ def _as_float32(prediction: Prediction) -> Prediction:
 def _no_images(batch: Batch) -> Tensor:
     """As many images as the batch has, of no pixels each: a whole split of them takes no memory."""
     return batch.image.new_zeros(len(batch.image), 0, 0, 0)
-
-
-def _without_places(config: Any) -> Any:
-    """A config whose absolute paths, which mean nothing on another machine, are names."""
-    if isinstance(config, dict):
-        return {key: _without_places(value) for key, value in config.items()}
-    if isinstance(config, list):
-        return [_without_places(value) for value in config]
-    absolute = isinstance(config, str) and config.startswith(("/", "~", "file:/"))
-    return PurePath(config).name if absolute else config

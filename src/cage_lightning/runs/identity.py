@@ -49,7 +49,17 @@ WITHOUT_EFFECT = ("choices", "at", "loss.class_weights", "dry")
 # Settings that configs of older runs lack, with the value that the code used then. A new setting of
 # `train` needs a line here: without it, no older run could be resumed.
 ABSENT: Mapping[str, Any] = MappingProxyType(
-    {"loss.gamma": 1.0, "data.soft_labels": False, "data.copies": "keep"}
+    {
+        "loss.gamma": 1.0,
+        "loss.label_smoothing": 0.0,
+        "data.soft_labels": False,
+        "data.copies": "keep",
+        "data.mixup": 0.0,
+        "data.cutmix": 0.0,
+        "layer_decay": 1.0,
+        "decay_norms_and_biases": True,
+        "sam": 0.0,
+    }
 )
 
 TIMM = "timm"  # the model's name in the folders of older versions, for every network of timm

@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Collection, Iterator
-from pathlib import Path
+from pathlib import Path, PurePath
+from typing import Any
 
 from cage_lightning.errors import ConfigError, DataError
 
@@ -114,6 +115,16 @@ def open_regular(path: Path, flags: int) -> int:
         raise DataError(f"{path} is not a regular file: delete it")
     # The flags refuse a link, and do not block on a pipe, that takes the file's place meanwhile.
     return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, mode=0o666)
+
+
+def without_places(config: Any) -> Any:
+    """A config whose absolute paths, which mean nothing on another machine, are names."""
+    if isinstance(config, dict):
+        return {key: without_places(value) for key, value in config.items()}
+    if isinstance(config, list):
+        return [without_places(value) for value in config]
+    absolute = isinstance(config, str) and config.startswith(("/", "~", "file:/"))
+    return PurePath(config).name if absolute else config
 
 
 def _is_below(root: str, path: Path) -> bool:

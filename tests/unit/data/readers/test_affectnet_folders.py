@@ -254,6 +254,10 @@ def test_the_combined_loss_leaves_out_what_is_not_annotated(tmp_path):
     write_folders(tmp_path, "train", ROWS, NAMES)
     faces = FaceDataset(read(tmp_path), 8)
     samples = [faces[row] for row in range(len(faces))]
+    again = faces[2 * len(faces) + 3]
+    assert again.index == 2 * len(faces) + 3, "the second repetition is augmented differently"
+    assert (again.image == samples[3].image).all()
+    assert again.category == samples[3].category
     batch = torch.utils.data.default_collate(samples)
     logits, affect = torch.randn(16, 8), torch.randn(16, 2, requires_grad=True)
     parts = CombinedLoss()(Prediction(logits, affect), batch)
