@@ -17,7 +17,7 @@ from cage_lightning.scores.results import results_of
 from tests.prediction_samples import random_predictions
 
 NAME = r"$\frac$ gender"
-STRANGE = (r"$\frac$ [red]", "=1+1")
+STRANGE = (r"$\frac$ [red]", "=1+\x1b[31m1")
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +35,7 @@ def test_it_is_printed(content: dict[str, Any], capsys: pytest.CaptureFixture[st
     printed = capsys.readouterr().out
     assert f"by {NAME}, with 95% intervals" in printed
     assert "[red]" in printed
+    assert "=1+?[31m1" in printed
     assert printed.count("by chance") == 1  # a single age is scored
     assert "not scored: fewer than 20 samples: Kid (2); not known of 1 samples" in printed
     one = content["subgroups"]["age"]["values"]["Adult"]
@@ -69,3 +70,8 @@ def test_it_is_drawn(content: dict[str, Any], tmp_path: Path) -> None:
     adults = content["subgroups"]["age"]["values"]["Adult"]
     assert float(shown["Adult", "ccc_mean"]) == adults["scores"]["ccc_mean"]
     assert draw_subgroups(tmp_path, {}) == []
+
+
+def test_what_has_no_score_is_not_drawn(tmp_path: Path) -> None:
+    value = {"n": 20, "units": 20, "scores": {}, "intervals": {}}
+    assert draw_subgroups(tmp_path, {"subgroups": {"age": {"values": {"Kid": value}}}}) == []

@@ -202,7 +202,7 @@ def test_the_whole_content_can_be_written() -> None:
         ({}, "nothing says the age of a sample; known are: none. Give a table with the columns "),
         ({"sex": ["f"] * 30}, "nothing says the age of a sample; known are: sex. Give"),
         ({"age": ["a", "b", "b"] * 10}, ""),
-        ({"age": ["a", "b"] * 15}, "no value of age has the 20 samples that .*: a has 15"),
+        ({"age": ["a", "b"] * 15}, "no value of age has the 20 samples that .*: 'a' has 15"),
         ({"age": [""] * 30}, "no value of age .*: it is known of no sample; leave age out"),
     ],
 )
