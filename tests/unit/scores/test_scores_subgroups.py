@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -136,6 +137,21 @@ def test_persons_keep_their_value_and_pictures_their_persons() -> None:
         (0, 1, 1, 1, 0, 0, 1, 0),
         (1, 1, 0, 1, 0, 0, 1, 0),
     }
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 2)), min_size=1, max_size=20))
+def test_what_is_dealt_is_what_was_there(samples: list[tuple[int, int]]) -> None:
+    unit, label = np.array(samples).T
+    members = [np.flatnonzero(unit == one) for one in np.unique(unit)]
+    whole = all(len({*label[rows].tolist()}) == 1 for rows in members)
+
+    def held(labels: npt.NDArray[np.int64]) -> Counter[tuple[int, ...]]:
+        """What the units hold; where they hold one label each, whatever their size."""
+        held = [tuple(labels[rows].tolist()) for rows in members]
+        return Counter(tuple(sorted(set(one))) if whole else one for one in held)
+
+    (dealt,) = Dealer(label, unit).deals(5, np.random.default_rng(0))
+    assert [held(row) for row in dealt] == [held(label)] * 5
 
 
 @pytest.mark.slow
