@@ -11,7 +11,7 @@ from cage_lightning.predictions.table import Predictions
 from cage_lightning.scores.baselines import baselines, chance
 from cage_lightning.scores.bootstrap import drawn_whole, intervals
 from cage_lightning.scores.contempt import without_contempt
-from cage_lightning.scores.headline import smaller_is_better
+from cage_lightning.scores.headline import lower_is_better
 from cage_lightning.scores.scorer import point_estimate
 from cage_lightning.scores.subgroups import DEALS, LEAST, subgroup_scores
 from cage_lightning.system.atomic import write_atomic
@@ -88,7 +88,7 @@ def best_baseline(content: Mapping[str, Any], metric: str) -> tuple[str, float] 
     }
     if not values:
         return None
-    best = (min if smaller_is_better(metric) else max)(values, key=values.__getitem__)
+    best = (min if lower_is_better(metric) else max)(values, key=values.__getitem__)
     return best, values[best]
 
 

@@ -21,7 +21,7 @@ from cage_lightning.errors import ConfigError
 from cage_lightning.predictions.table import Floats, Predictions
 from cage_lightning.scores.bootstrap import drawn_weights, percentile_interval, units_of
 from cage_lightning.scores.dealing import Dealer
-from cage_lightning.scores.headline import main_scores, smaller_is_better
+from cage_lightning.scores.headline import lower_is_better, main_scores
 from cage_lightning.scores.scorer import Scorer
 
 LEAST = 20
@@ -193,7 +193,7 @@ def _gap(
         least as large. The last four are None where a value has a single unit.
     """
     scores = {text: value.scores[key] for text, value in values.items()}
-    order = sorted(scores, key=scores.__getitem__, reverse=not smaller_is_better(key))
+    order = sorted(scores, key=scores.__getitem__, reverse=not lower_is_better(key))
     gap = abs(scores[order[0]] - scores[order[-1]])
     found: dict[str, Any] = {"best": order[0], "worst": order[-1], "gap": gap}
     found |= dict.fromkeys(("low", "high", "by_chance", "p"))
