@@ -9,7 +9,7 @@ from typing import Any
 from matplotlib.axes import Axes
 
 from cage_lightning.report.figures import PALETTE, Drawing, Row, new_figure, save
-from cage_lightning.report.subgroups import NAME
+from cage_lightning.report.subgroups import NAME, plain
 from cage_lightning.scores.headline import main_scores
 
 _SHOWN = ("f1_macro", "map", "ccc_mean", "rmse_pooled")
@@ -17,7 +17,7 @@ _LONGEST = 30  # characters of a value
 
 
 def draw_subgroups(folder: Path, content: Mapping[str, Any]) -> list[str]:
-    """Draw `subgroups` into a folder, if there are any.
+    """Draw `subgroups` into a folder, if any has a score.
 
     Args:
         folder: Where to.
@@ -26,7 +26,8 @@ def draw_subgroups(folder: Path, content: Mapping[str, Any]) -> list[str]:
     Returns:
         The names of the figures drawn.
     """
-    if NAME not in content:
+    groups = content.get(NAME, {}).values()
+    if not any(value["scores"] for group in groups for value in group["values"].values()):
         return []
     save(folder, NAME, *subgroups(content[NAME]))
     return [NAME]
@@ -45,7 +46,7 @@ def subgroups(groups: Mapping[str, Any]) -> Drawing:
     )
     rows: list[Row] = []
     for line, (name, group) in zip(panels, groups.items(), strict=True):
-        line[0].set_ylabel(name[:_LONGEST], parse_math=False)
+        line[0].set_ylabel(plain(name)[:_LONGEST], parse_math=False)
         _name_values(line[0], group["values"])
         for axes, key in zip(line, keys, strict=True):
             rows += _points(axes, name, group["values"], key)
@@ -55,7 +56,7 @@ def subgroups(groups: Mapping[str, Any]) -> Drawing:
 
 
 def _name_values(axes: Axes, values: Mapping[str, Any]) -> None:
-    names = [f"{value[:_LONGEST]} ({found['n']:,})" for value, found in values.items()]
+    names = [f"{plain(value)[:_LONGEST]} ({found['n']:,})" for value, found in values.items()]
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.5, -0.5)
     for label in axes.get_yticklabels():

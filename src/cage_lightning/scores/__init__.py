@@ -9,7 +9,7 @@ equal on every key that it has.
 A new score is an entry in what `CategoryScorer`, `MultiLabelScorer` or `AffectScorer` returns: an
 expression of weighted sums over the samples, which the class has already or gets as a column more.
 It is then in metrics.json with its interval; ``report/paper_tables.py`` names those that have a
-column in a table, and ``report/summary.py`` those that a command prints.
+column in a table, and ``headline.py`` those that a command prints, and gives for each subgroup.
 """
 
 from __future__ import annotations

@@ -34,6 +34,6 @@ def main_scores(keys: Collection[str]) -> dict[str, str]:
     return found
 
 
-def lower_is_better(key: str) -> bool:
-    """Whether a score is an error."""
-    return key.startswith(_ERRORS)
+def lower_is_better(metric: str) -> bool:
+    """Whether a metric is an error, by its key without the part before the slash."""
+    return metric.startswith(_ERRORS)

@@ -71,7 +71,7 @@ def parts_of(groups: Mapping[str, npt.NDArray[np.str_]], name: str) -> Parts:
     scored = {text: found for text, found in rows.items() if len(found) >= LEAST}
     if not scored:
         most = max(rows, key=lambda text: len(rows[text]), default=None)
-        largest = "it is known of no sample" if most is None else f"{most} has {len(rows[most])}"
+        largest = "it is known of no sample" if most is None else f"{most!r} has {len(rows[most])}"
         raise ConfigError(
             f"subgroups=[{name}]: no value of {name} has the {LEAST} samples that are needed to "
             f"score it: {largest}; leave {name} out"

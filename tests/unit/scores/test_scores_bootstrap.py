@@ -176,12 +176,15 @@ def accuracies(file: Predictions) -> np.ndarray:
     return scores["accuracy"]
 
 
-def test_whole_persons_are_drawn_where_the_file_names_them():
+@pytest.mark.parametrize("name", ["person", "video", "picture"])
+def test_whole_persons_are_drawn_where_the_file_names_them(name):
     file = random_predictions(AFFECTNET_8, 40, seed=1)
-    file = replace(file, groups={"person": np.arange(40).astype(str)})
+    file = replace(file, groups={name: np.arange(40).astype(str)})
     frames = file.select(np.repeat(np.arange(40), 3))  # of each person, all alike
     np.testing.assert_allclose(accuracies(frames), accuracies(file))
     assert accuracies(replace(frames, groups={})).std() < 0.8 * accuracies(frames).std()
+    older, newer = bootstrap([replace(frames, groups={}), frames], 300, 0)
+    np.testing.assert_array_equal(older["accuracy"], newer["accuracy"])
 
 
 def test_without_a_name_samples_are_drawn_alone():

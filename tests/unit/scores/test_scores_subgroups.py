@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -102,8 +103,8 @@ def right_or_wrong(right: npt.ArrayLike, **groups: Any) -> Predictions:
     return grouped(of_categories(AFFECTNET_8, true, np.ones_like(true)), **groups)
 
 
-def accuracy_gap(file: Predictions, seed: int = 0) -> dict[str, Any]:
-    found: dict[str, Any] = subgroup_scores(file, ["age"], resamples=2, seed=seed)["age"]
+def accuracy_gap(file: Predictions, seed: int = 0, deals: int = DEALS) -> dict[str, Any]:
+    found = subgroup_scores(file, ["age"], resamples=2, seed=seed, deals=deals)["age"]
     gap: dict[str, Any] = found["gaps"]["accuracy"]
     return gap
 
@@ -138,20 +139,36 @@ def test_persons_keep_their_value_and_pictures_their_persons() -> None:
     }
 
 
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 2)), min_size=1, max_size=20))
+def test_what_is_dealt_is_what_was_there(samples: list[tuple[int, int]]) -> None:
+    unit, label = np.array(samples).T
+    members = [np.flatnonzero(unit == one) for one in np.unique(unit)]
+    whole = all(len({*label[rows].tolist()}) == 1 for rows in members)
+
+    def held(labels: npt.NDArray[np.int64]) -> Counter[tuple[int, ...]]:
+        """What the units hold; where they hold one label each, whatever their size."""
+        held = [tuple(labels[rows].tolist()) for rows in members]
+        return Counter(tuple(sorted(set(one))) if whole else one for one in held)
+
+    (dealt,) = Dealer(label, unit).deals(5, np.random.default_rng(0))
+    assert [held(row) for row in dealt] == [held(label)] * 5
+
+
 @pytest.mark.slow
-def test_without_a_difference_p_is_below_5_percent_in_5_percent_of_all_samples() -> None:
+def test_without_a_difference_p_is_seldom_below_5_percent() -> None:
     rng = np.random.default_rng(0)
-    picture = np.repeat(np.arange(40), 2)
-    small = 0
+    picture = np.repeat(np.arange(40), 4)
+    small = {"pictures": 0, "alone": 0}
     for seed in range(400):
-        # Persons of one picture are alike in what is right and, mostly, in age.
-        right = (rng.random(40)[picture] + rng.random(80)) / 2 < 0.5
-        ages = np.where(
-            rng.random(80) < np.where(rng.random(40) < 0.5, 0.2, 0.8)[picture], "o", "y"
-        )
-        file = right_or_wrong(right, age=ages, picture=picture)
-        small += accuracy_gap(file, seed)["p"] <= 0.05
-    assert 0.03 <= small / 400 <= 0.07, small
+        # All persons of a picture are right or none, and most are of one age.
+        right = (rng.random(40) < 0.5)[picture]
+        old = rng.random(160) < np.where(rng.random(40) < 0.5, 0.1, 0.9)[picture]
+        file = right_or_wrong(right, age=np.where(old, "old", "young"), picture=picture)
+        small["pictures"] += accuracy_gap(file, seed, 199)["p"] <= 0.05
+        alone = grouped(file, age=file.groups["age"])
+        small["alone"] += accuracy_gap(alone, seed, 199)["p"] <= 0.05
+    assert 0.01 <= small["pictures"] / 400 <= 0.07, small
+    assert small["alone"] / 400 > 0.15, small  # had they been taken for independent samples
 
 
 def test_a_value_of_few_samples_is_named_and_not_scored() -> None:
@@ -201,7 +218,7 @@ def test_the_whole_content_can_be_written() -> None:
         ({}, "nothing says the age of a sample; known are: none. Give a table with the columns "),
         ({"sex": ["f"] * 30}, "nothing says the age of a sample; known are: sex. Give"),
         ({"age": ["a", "b", "b"] * 10}, ""),
-        ({"age": ["a", "b"] * 15}, "no value of age has the 20 samples that .*: a has 15"),
+        ({"age": ["a", "b"] * 15}, "no value of age has the 20 samples that .*: 'a' has 15"),
         ({"age": [""] * 30}, "no value of age .*: it is known of no sample; leave age out"),
     ],
 )
