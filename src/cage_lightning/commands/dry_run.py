@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from cage_lightning.app.cli import multirun, typed_overrides
 from cage_lightning.app.sweeps import automatic_tag, chosen_for_this_process
-from cage_lightning.commands.outlook import Job, Outlook, State, Wall, show
+from cage_lightning.commands.outlook import UNKNOWN, Job, Outlook, State, Wall, show
 from cage_lightning.commands.sample_counts import sample_counts
 from cage_lightning.errors import CageError, ConfigError
 from cage_lightning.runs.estimate import Extent, extent_of, limited, seconds
@@ -215,7 +215,7 @@ def benchmark_command(job: Job) -> str:
         words.append(f"runs={task.runs}")
     command = shlex.join(["python", "-m", "cage_lightning.benchmark", *words, *typed])
     threads = job.device.threads if job.device.type == "cpu" else None
-    return f"unknown: {f'OMP_NUM_THREADS={threads} ' if threads else ''}{command}"
+    return f"{UNKNOWN}: {f'OMP_NUM_THREADS={threads} ' if threads else ''}{command}"
 
 
 def _outlook_of_evaluation(job: Job) -> Outlook:
@@ -230,7 +230,9 @@ def _outlook_of_evaluation(job: Job) -> Outlook:
         measured = of_run(run) if run.finished else None
     except (CageError, OSError, *OF_THE_CONTENT):
         measured = None
-    settings: Any = OmegaConf.to_container(job.task, resolve=True)
+    task = job.task.copy()
+    task.data.image_size = 0  # the checkpoint says it
+    settings: Any = OmegaConf.to_container(task, resolve=True)
     counts = sample_counts(settings, [measured] if measured else [])
     if measured is None or counts is None or not measured.device.is_like(job.device):
         return Outlook(job, "new", "", None, f"{run.path} was not trained on {job.device}")
