@@ -209,6 +209,7 @@ def test_the_grid_of_table_6_is_counted_as_it_would_run(command: Command, tmp_pa
     named = [line.split()[0].removeprefix("runs/") for line in said if line.startswith("runs/")]
     assert sorted(named) == sorted(folders(*grid))
     assert said[len(named)] == "6 jobs: 2 waiting, 4 new"
+    assert sum(line.startswith("[") for line in said) == 1  # one measurement serves them all
 
 
 @pytest.mark.slow
