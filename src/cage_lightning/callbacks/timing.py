@@ -31,21 +31,23 @@ class Timing(Callback):
 
         Returns:
             Seconds: ``start_s`` until the first step, ``train_s`` (with checkpoints),
-            ``validation_s``, ``test_s``, ``results_s`` for the scores with their intervals, and
-            ``figures_s`` if any were drawn. Samples over all devices that went through in this
-            time: ``train_samples``, ``validation_samples``, ``test_samples``. And ``threads``, with
-            how many the CPU computed.
+            ``validation_s``, ``test_s``, ``figures_s`` if any were drawn, and ``results_s`` for the
+            rest after the training: the best weights are read, and the scores computed with their
+            intervals. Samples over all devices that went through in this time: ``train_samples``,
+            ``validation_samples``, ``test_samples``. And ``threads``, with how many the CPU
+            computed.
         """
+        self._ends("results")
         seconds = {f"{phase}_s": round(value, 3) for phase, value in self._seconds.items()}
         samples = {f"{phase}_samples": value for phase, value in self._samples.items()}
         return {**seconds, **samples, "threads": torch.get_num_threads()}
 
     @contextmanager
-    def phase(self, name: str) -> Iterator[None]:
-        """Count the block as a phase of its own."""
-        self._mark = time.monotonic()
+    def drawing(self) -> Iterator[None]:
+        """Count the block as the drawing of figures."""
+        self._ends("results")
         yield
-        self._ends(name)
+        self._ends("figures")
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """The start is over."""
@@ -85,7 +87,7 @@ class Timing(Callback):
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """The best weights are loaded."""
-        self._mark = time.monotonic()
+        self._ends("results")
 
     def on_test_batch_end(
         self,

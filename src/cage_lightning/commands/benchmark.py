@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
+import time
+import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,6 +18,7 @@ from lightning.pytorch.callbacks import Callback
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from cage_lightning.app import build
+from cage_lightning.app.cli import multirun
 from cage_lightning.callbacks import Timing
 from cage_lightning.commands.results import draw_figures, gather, results
 from cage_lightning.commands.stopwatch import Same, Stopwatch, Watch
@@ -69,6 +73,8 @@ def benchmark(config: DictConfig) -> Measured:
         CageError: What the user can put right.
     """
     start_logging(None)
+    logging.getLogger().setLevel(logging.WARNING)  # what a training says is of no interest here
+    warnings.filterwarnings("ignore", message=".*no `val_dataloader`.*")
     check_between("seconds", config.seconds, 1, 300)
     build.check(config)
     if str(config.trainer.devices) not in ("1", "auto") or config.trainer.num_nodes != 1:
@@ -81,10 +87,13 @@ def benchmark(config: DictConfig) -> Measured:
     pl.seed_everything(config.seed, workers=True, verbose=False)
     settings: Any = OmegaConf.to_container(config, resolve=True)
     _prepare(config)
+    before_s = 0.0 if multirun() else process_age()
+    build.build_data(config).setup("fit")  # at its first use a data set may be drawn or unpacked
+    began = time.monotonic()
     data = build.build_data(config)
     data.setup("fit")
     module = build.build_module(config, data)
-    start_s = process_age()
+    start_s = before_s + time.monotonic() - began
     parts, scores, trainer = _measure(config, data, module)
     about = provenance(trainer)
     device = _device(about)
@@ -168,13 +177,14 @@ def _evaluate(
     timing = Timing(0.0)
     _trainer(config, timing).test(module, datamodule=data, verbose=False)
     predictions = gather(module, data.test)
-    with timing.phase("results"):
-        results(predictions, {})
-    with timing.phase("figures"), tempfile.TemporaryDirectory() as folder:
+    began = time.monotonic()
+    results(predictions, {})
+    results_s = time.monotonic() - began
+    with timing.drawing(), tempfile.TemporaryDirectory() as folder:
         draw_figures(Path(folder), predictions, data, photographs=False)
     took = timing.to_dict()
     share = took["test_samples"] / len(data.test)
-    scores = took["results_s"] / share, took["figures_s"]
+    scores = results_s / share, took["figures_s"]
     return took["test_samples"] / took["test_s"], scores
 
 
@@ -193,17 +203,26 @@ def verdict_of(parts: Parts, device: str, workers: int, cpus: int) -> str:
         workers: Processes of the loader.
         cpus: How many CPUs there are.
     """
-    if parts.whole >= _NEARLY * parts.computing:
-        share = parts.computing / parts.augmentation
+    # Without processes of its own the loader reads between the steps.
+    reading = 0.0 if workers else 1 / parts.loader
+    took = reading + 1 / parts.computing
+    if reading / took > 1 / 3:
+        free = ", if a CPU is free" if device == "cpu" else ""
+        return (
+            f"The loader binds: with data.num_workers=0 it takes {reading / took:.0%} of the time, "
+            f"between the steps; data.num_workers=1 or more read meanwhile{free}."
+        )
+    if workers == 0 or parts.whole * took >= _NEARLY:
+        share = 1 / parts.augmentation / took
         if share > 0.5:
             return (
-                f"The augmentation binds: it takes {share:.0%} of the computing; a shorter list of "
+                f"The augmentation binds: it takes {share:.0%} of the time; a shorter list of "
                 "augment.steps or smaller pictures (data.image_size) would help, the loader not."
             )
         more = "a GPU" if device == "cpu" else "trainer.precision=bf16-mixed or a larger batch"
         return (
-            f"The network binds: the training reaches {parts.whole / parts.computing:.0%} of what "
-            f"the device computes; {more} or smaller pictures would help, the loader not."
+            f"The network binds: its steps take {1 / parts.step / took:.0%} of the time; {more} or "
+            "smaller pictures would help, the loader not."
         )
     if parts.loader < parts.computing:
         if workers < cpus and device != "cpu":

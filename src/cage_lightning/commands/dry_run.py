@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from cage_lightning.app.cli import multirun, typed_overrides
 from cage_lightning.app.sweeps import automatic_tag, chosen_for_this_process
-from cage_lightning.commands.outlook import Job, Outlook, State, Wall, show
+from cage_lightning.commands.outlook import UNKNOWN, Job, Outlook, State, Wall, show
 from cage_lightning.commands.sample_counts import sample_counts
 from cage_lightning.errors import CageError, ConfigError
 from cage_lightning.runs.estimate import Extent, extent_of, limited, seconds
@@ -98,7 +98,8 @@ def look_ahead(jobs: Sequence[Job]) -> tuple[list[Outlook], list[str]]:
     """
     known, notes = _known(jobs)
     planned = {job.folder for job in jobs if job.folder is not None}
-    return [_outlook(job, known, planned) for job in jobs], notes
+    commands: dict[tuple[Workload, Device], str] = {}
+    return [_outlook(job, known, planned, commands) for job in jobs], notes
 
 
 def _known(jobs: Sequence[Job]) -> tuple[dict[Path, list[Measured]], list[str]]:
@@ -117,7 +118,10 @@ def _known(jobs: Sequence[Job]) -> tuple[dict[Path, list[Measured]], list[str]]:
 
 
 def _outlook(
-    job: Job, known: Mapping[Path, Sequence[Measured]], planned: set[RunFolder]
+    job: Job,
+    known: Mapping[Path, Sequence[Measured]],
+    planned: set[RunFolder],
+    commands: dict[tuple[Workload, Device], str],
 ) -> Outlook:
     if "objective" not in job.task:
         return _outlook_of_evaluation(job)
@@ -128,27 +132,30 @@ def _outlook(
         return Outlook(job, state, about, 0.0, "")
     settings: Any = OmegaConf.to_container(job.task, resolve=True)
     measured = known[local_path("runs", job.task.runs)]
-    found = rates_for(measured, Workload.of(settings), job.device)
+    workload = Workload.of(settings)
+    found = rates_for(measured, workload, job.device)
     counts = sample_counts(settings, measured)
-    if found is None or counts is None:
+    if found is None:  # one measurement serves all that cost as much
+        kind = workload.like("", ""), job.device
+        command = commands.setdefault(kind, benchmark_command(job))
+        return Outlook(job, state, about, None, command)
+    if counts is None:
         return Outlook(job, state, about, None, benchmark_command(job))
     extent = extent_of(settings, counts.samples)
     if steps:
         epoch = steps * int(job.task.trainer.max_epochs) // extent.steps
         about = f"{about}, after {epoch} of {job.task.trainer.max_epochs} epochs".lstrip(", ")
         extent = extent.after(steps)
-    source = f"{_rates_in_words(job, found.rates.train, found.rates.evaluation)}, from "
+    source = f"{_rates_in_words(workload, job.device, found.rates)}, from "
     source += f"{found.source}; samples as in {counts.source}" + _unknown_parts(extent, found.rates)
     return Outlook(job, state, about, seconds(extent, found.rates), source)
 
 
-def _rates_in_words(job: Job, train: float, evaluation: float | None) -> str:
-    settings: Any = OmegaConf.to_container(job.task, resolve=True)
-    workload = Workload.of(settings)
-    validated = "" if evaluation is None else f", {evaluation:.0f} in evaluation"
+def _rates_in_words(workload: Workload, device: Device, rates: Rates) -> str:
+    validated = "" if rates.evaluation is None else f", {rates.evaluation:.0f} in evaluation"
     return (
         f"{workload.network} at {workload.image_size} pixels in batches of {workload.batch_size} "
-        f"on {job.device}: {train:.0f} pictures/s in training{validated}"
+        f"on {device}: {rates.train:.0f} pictures/s in training{validated}"
     )
 
 
@@ -215,7 +222,7 @@ def benchmark_command(job: Job) -> str:
         words.append(f"runs={task.runs}")
     command = shlex.join(["python", "-m", "cage_lightning.benchmark", *words, *typed])
     threads = job.device.threads if job.device.type == "cpu" else None
-    return f"unknown: {f'OMP_NUM_THREADS={threads} ' if threads else ''}{command}"
+    return f"{UNKNOWN}: {f'OMP_NUM_THREADS={threads} ' if threads else ''}{command}"
 
 
 def _outlook_of_evaluation(job: Job) -> Outlook:
@@ -230,7 +237,9 @@ def _outlook_of_evaluation(job: Job) -> Outlook:
         measured = of_run(run) if run.finished else None
     except (CageError, OSError, *OF_THE_CONTENT):
         measured = None
-    settings: Any = OmegaConf.to_container(job.task, resolve=True)
+    task = job.task.copy()
+    task.data.image_size = 0  # the checkpoint says it
+    settings: Any = OmegaConf.to_container(task, resolve=True)
     counts = sample_counts(settings, [measured] if measured else [])
     if measured is None or counts is None or not measured.device.is_like(job.device):
         return Outlook(job, "new", "", None, f"{run.path} was not trained on {job.device}")

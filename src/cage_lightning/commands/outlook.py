@@ -17,6 +17,9 @@ from cage_lightning.system.output import say
 State = Literal["finished", "running", "half trained", "waiting", "new"]
 _STATES: tuple[State, ...] = ("finished", "running", "half trained", "waiting", "new")
 
+UNKNOWN = "unknown"
+"""How the time of a job is called that nothing tells."""
+
 
 @dataclass(frozen=True)
 class Job:
@@ -63,6 +66,11 @@ class Outlook:
     source: str
 
     @property
+    def is_told(self) -> bool:
+        """Whether the source is a command that would tell the time."""
+        return self.is_left and self.source.startswith(f"{UNKNOWN}: ")
+
+    @property
     def is_left(self) -> bool:
         """Whether the command would start it."""
         return self.state != "finished"
@@ -105,7 +113,7 @@ def _row(one: Outlook, sources: Sequence[str]) -> tuple[str, str, str, str]:
         state = f"{one.state}, {one.about}"
     if not one.is_left:
         return one.job.name, state, "", ""
-    time = "unknown" if one.seconds is None else _clock(one.seconds)
+    time = UNKNOWN if one.seconds is None else _clock(one.seconds)
     return one.job.name, state, time, f"[{sources.index(one.source) + 1}]" if one.source else ""
 
 
@@ -130,7 +138,8 @@ def _hours(outlooks: Sequence[Outlook], wall: Wall | None) -> str:
         parts.append(f"{_clock(wall.seconds)} until all is done{places}")
     if unknown:
         of = "the other ones" if parts else "the jobs"
-        parts.append(f"the time of {unknown} of {of} is unknown: run what stands below")
+        told = ": run what stands below" if any(one.is_told for one in outlooks) else ""
+        parts.append(f"the time of {unknown} of {of} is unknown{told}")
     return f"about {', '.join(parts)}" if hours else ", ".join(parts)
 
 

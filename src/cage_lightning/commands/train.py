@@ -205,10 +205,9 @@ def _train_and_test(
         if not trainer.is_global_zero:
             return None
         if config.figures:
-            with timing.phase("figures"):
+            with timing.drawing():
                 draw_figures(folder.path, predictions, data, config.pictures)
-        with timing.phase("results"):
-            content = results(predictions, meta)
+        content = results(predictions, meta)
         content["meta"]["timing"] = timing.to_dict()
         for logger in loggers:
             logger.log_metrics({k: v for k, v in content.items() if k.startswith("test/")})

@@ -56,7 +56,9 @@ def test_it_measures_five_minutes_at_most(command: Command, seconds: str) -> Non
     ("parts", "device", "workers", "said"),
     [
         (Parts(900, 9_000, 500, 460, 1_500), "cuda", 4, "The network binds"),
-        (Parts(900, 500, 900, 310, 1_500), "cpu", 0, "The augmentation binds"),
+        (Parts(900, 9_000, 100, 60, 1_500), "cpu", 0, "The network binds"),
+        (Parts(2_000, 500, 900, 270, 1_500), "cpu", 0, "The augmentation binds"),
+        (Parts(300, 900, 900, 180, 1_500), "cpu", 0, "data.num_workers=1 or more read meanwhile"),
         (Parts(300, 9_000, 500, 290, 300), "cuda", 4, "raise data.num_workers=4, of 8 CPUs"),
         (Parts(300, 9_000, 500, 290, 300), "cuda", 8, "pack the pictures"),
         (Parts(900, 9_000, 500, 300, 900), "cpu", 4, "share the CPU"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import platform
 import re
 from pathlib import Path
 from typing import Any
@@ -20,10 +22,10 @@ from hydra_plugins.cage_launcher._slots import Slots
 from tests.conftest import TINY, Command, composed, locked_elsewhere
 from tests.fabricated_runs import write_run
 from tests.planning import folders
-from tests.unit.runs.test_rates import plain
+from tests.unit.runs.test_rates import TIMING, plain
 
 RUNS = Path("runs")
-CPU = Device("cpu", "x86_64", 1, 1)
+CPU = Device("cpu", platform.machine(), 1, 1)
 RATES = Rates(train=100.0, evaluation=200.0, start_s=5.0, results_s=2.0)
 SAMPLES = {"train": 229, "val": 27, "test": 63}
 # 2 epochs of 229 and 27 samples, the test, the start and the scores.
@@ -90,7 +92,7 @@ def test_a_sweep_is_told_by_state_and_time(
         r"about 0\.0\d CPU hours, 0:00:\d\d until all is done \(places on the CPU: 2\)", said[7]
     )
     source = (
-        "tiny at 64 pixels in batches of 64 on CPU (x86_64, 1 thread): 100 pictures/s in training, "
+        f"tiny at 64 pixels in batches of 64 on {CPU}: 100 pictures/s in training, "
         "200 in evaluation, from benchmark{}; samples as in how many are drawn"
     )
     assert said[8:10] == [
@@ -144,7 +146,7 @@ def test_a_damaged_file_of_rates_is_one_line(command: Command, tmp_path: Path) -
     file.parent.mkdir(parents=True)
     file.write_text("{")
     assert any(
-        line.startswith("runs/.rates/cpu-x86-64.json is left out")
+        line.startswith(f"{rates_file(RUNS, CPU)} is left out")
         for line in lines(command, tmp_path, *TINY)
     )
 
@@ -174,6 +176,24 @@ def test_evaluations_are_told_too(command: Command, tmp_path: Path) -> None:
     )
     assert said[2] == "2 jobs: 2 waiting"
     assert "for runs/default/x, which has no checkpoint" in said[0]
+    assert said[3] == "the time of 2 of the jobs is unknown"
+
+
+def test_the_time_of_an_evaluation_is_known_from_the_run(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = write_run(RUNS, *TINY)
+    (folder / "checkpoints").mkdir()
+    (folder / "checkpoints/best.ckpt").touch()
+    metrics = json.loads((folder / "metrics.json").read_text())
+    metrics["meta"]["timing"] = TIMING | {"threads": 1}
+    metrics["meta"]["device"] |= {"type": "cpu", "name": CPU.name}
+    (folder / "metrics.json").write_text(json.dumps(metrics))
+    known = (f"checkpoint={folder}", "data=demo7", "data.size=tiny", "trainer=cpu")
+    said = lines(command, tmp_path, *known, door="evaluate")
+    assert said[0].split("  ")[1:] == ["new", "0:00:07", "[1]"]
+    assert said[3] == f"[1] the rates of {folder}"
 
 
 def test_the_sweep_of_hydra_itself_is_refused(command: Command, tmp_path: Path) -> None:
@@ -189,6 +209,7 @@ def test_the_grid_of_table_6_is_counted_as_it_would_run(command: Command, tmp_pa
     named = [line.split()[0].removeprefix("runs/") for line in said if line.startswith("runs/")]
     assert sorted(named) == sorted(folders(*grid))
     assert said[len(named)] == "6 jobs: 2 waiting, 4 new"
+    assert sum(line.startswith("[") for line in said) == 1  # one measurement serves them all
 
 
 @pytest.mark.slow
