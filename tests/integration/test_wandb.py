@@ -161,6 +161,7 @@ def test_a_server_that_is_gone_in_the_middle_costs_no_run(tmp_path: Path, demo_r
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_an_agent_trains_what_the_sweep_of_the_docs_says(tmp_path: Path, demo_root: Path) -> None:
     """By the programs of W&B themselves; who chooses the settings is made up, and keeps no run."""
     sweep = yaml.safe_load((ROOT / "docs/wandb-sweep.yaml").read_text())
@@ -182,7 +183,7 @@ def test_an_agent_trains_what_the_sweep_of_the_docs_says(tmp_path: Path, demo_ro
                 env=env,
                 capture_output=True,
                 text=True,
-                timeout=240,
+                timeout=900,
                 stdin=subprocess.DEVNULL,
             )
             assert done.returncode == 0, done.stdout + done.stderr
