@@ -44,16 +44,22 @@ class Pruner:
         given: Its settings; those that are None have Optuna's values.
         seed: That of the search.
         direction: What is better.
+        n_jobs: How many trials are chosen at a time: a batch.
 
     Raises:
         ConfigError: There is no such rule, or a setting is not one of it or out of range.
     """
 
     def __init__(
-        self, name: PrunerName, given: Mapping[str, Any], seed: int, direction: Direction
+        self,
+        name: PrunerName,
+        given: Mapping[str, Any],
+        seed: int,
+        direction: Direction,
+        n_jobs: int = 1,
     ) -> None:
         check_choice("hydra.sweeper.pruner", name, get_args(PrunerName))
-        self._name, self._seed = name, seed
+        self._name, self._seed, self._n_jobs = name, seed, n_jobs
         self.settings = dict(_DEFAULTS[name])
         for key, value in given.items():
             if value is not None:
@@ -65,15 +71,17 @@ class Pruner:
         """What of a trial is compared with its bounds."""
         return "best" if self._name == "median" else "latest"
 
-    def bounds(self, number: int, told: Sequence[Trial]) -> dict[int, float]:
+    def bounds(self, number: int, trials: Sequence[Trial]) -> dict[int, float]:
         """The bounds of a trial, by the number of the validation, from 1.
 
         There is none for the last validation of the longest trial, after which nothing is saved.
 
         Args:
             number: Of the trial.
-            told: The trials before its batch.
+            trials: Those of the search so far. Of its own batch none counts, also if it has ended
+                before a kill.
         """
+        told = trials[: number - number % self._n_jobs]
         found = self._median(told) if self._name == "median" else self._hyperband(number, told)
         return {step: bound for step, bound in found if not math.isnan(bound)}
 

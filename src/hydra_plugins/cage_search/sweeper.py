@@ -102,7 +102,9 @@ class OptunaSweeper(Sweeper):
         space = _space.space_of(parser.parse_overrides(lines))
         task = self._task(space.overrides(space.example()))
         names, directions = _objectives(task, self._direction)
-        pruner = _pruners.Pruner(self._pruner_name, self._pruning, self._seed, directions[0])
+        pruner = _pruners.Pruner(
+            *(self._pruner_name, self._pruning, self._seed, directions[0], self._n_jobs)
+        )
         if self._pruner_name != "none":
             _check_prunable(self._pruner_name, names)
         suggestions = _suggestions.Suggestions(space, self._sampler, self._seed, directions)
@@ -154,13 +156,12 @@ class OptunaSweeper(Sweeper):
         """Write down what a trial is compared with; the setting that names the file."""
         if self._pruner_name == "none":
             return
-        told = record.trials[: number - number % self._n_jobs]
         pruning = Pruning(
             search=f"{task.group}/{self._study_name}",
             trial=number,
             mode=pruner.mode,
             compared=pruner.compared,
-            bounds=pruner.bounds(number, told),
+            bounds=pruner.bounds(number, record.trials),
         )
         file = record.path.with_suffix("") / f"{number}.json"
         pruning.write(file)

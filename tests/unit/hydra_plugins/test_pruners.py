@@ -22,7 +22,7 @@ from hydra_plugins.cage_search._record import Trial, opened
 from hydra_plugins.cage_search._search import Outcome, search, summary
 from hydra_plugins.cage_search._space import Value
 from hydra_plugins.cage_search._suggestions import Direction, Suggestions
-from tests.unit.hydra_plugins.test_search import MIXED, Killed, Runs, dying, space
+from tests.unit.hydra_plugins.test_search import MIXED, Runs, dying, space
 
 LENGTH = 9
 FEW = settings(max_examples=40)
@@ -123,10 +123,10 @@ def test_what_is_no_pruner_is_refused(
 class PrunedRuns(Runs):
     """Trials with validations, of which a pruner gives up some; some fail."""
 
-    def __init__(self, pruner: Pruner, n_jobs: int, fatal: bool = False) -> None:
+    def __init__(self, pruner: Pruner, fatal: bool = False) -> None:
         super().__init__(fatal=fatal)
-        self.pruner, self.n_jobs = pruner, n_jobs
-        self.told: Sequence[Trial] = ()
+        self.pruner = pruner
+        self.trials: Sequence[Trial] = ()
 
     def outcome(self, number: int, chosen: Mapping[str, Value]) -> Outcome:
         x, n = float(chosen["x"]), float(chosen["n"])
@@ -134,7 +134,7 @@ class PrunedRuns(Runs):
         if int(1000 * x) % 5 == 0:
             return Outcome(None, run)
         curve = tuple(n + x * 10 / step for step in range(1, 6))
-        bounds = self.pruner.bounds(number, self.told[: number - number % self.n_jobs])
+        bounds = self.pruner.bounds(number, self.trials)
         pruning = Pruning("s", number, self.pruner.mode, self.pruner.compared, bounds)
         after = pruning.pruned_after(curve)
         return Outcome(None if after else (min(curve),), run, curve[:after], after is not None)
@@ -143,7 +143,7 @@ class PrunedRuns(Runs):
 def go(file: Path, runs: PrunedRuns, n_trials: int = 24) -> list[Trial]:
     of = space(*MIXED)
     with opened(file, of, ("minimize",), {}) as record:
-        runs.told = record.trials
+        runs.trials = record.trials
         search(record, Suggestions(of, "tpe", 0, ("minimize",)), n_trials, 2, ("p",), runs)
         return record.trials
 
@@ -151,14 +151,14 @@ def go(file: Path, runs: PrunedRuns, n_trials: int = 24) -> list[Trial]:
 def test_a_search_that_prunes_and_is_killed_ends_as_undisturbed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pruner = Pruner("median", {"n_startup_trials": 2}, 0, "minimize")
-    undisturbed = go(tmp_path / "undisturbed.journal", PrunedRuns(pruner, 2), n_trials=14)
+    pruner = Pruner("median", {"n_startup_trials": 2}, 0, "minimize", 2)
+    undisturbed = go(tmp_path / "undisturbed.journal", PrunedRuns(pruner), n_trials=14)
     assert {(trial.pruned, trial.values is None) for trial in undisturbed} == {
         (True, True),
         (False, False),
         (False, True),
     }
-    runs = PrunedRuns(pruner, 2, fatal=True)
+    runs = PrunedRuns(pruner, fatal=True)
     ended: list[Trial] = []
     for starts in itertools.count():
         assert starts < 400
@@ -170,11 +170,11 @@ def test_a_search_that_prunes_and_is_killed_ends_as_undisturbed(
     tables = [(tmp_path / f"{one}.csv").read_text() for one in ("undisturbed", "killed")]
     assert tables[0] == tables[1]
     # Read from the file by another process, it is the same.
-    assert go(tmp_path / "killed.journal", PrunedRuns(pruner, 2), n_trials=14) == undisturbed
+    assert go(tmp_path / "killed.journal", PrunedRuns(pruner), n_trials=14) == undisturbed
 
 
 def test_pruned_trials_are_marked(tmp_path: Path) -> None:
-    runs, of = PrunedRuns(Pruner("median", {}, 0, "minimize"), 2), space(*MIXED)
+    runs, of = PrunedRuns(Pruner("median", {}, 0, "minimize", 2)), space(*MIXED)
     trials = go(tmp_path / "search.journal", runs)
     number, pruned = next((n, trial) for n, trial in enumerate(trials) if trial.pruned)
     header, *rows = [line.split(",") for line in (tmp_path / "search.csv").read_text().splitlines()]
@@ -218,22 +218,9 @@ def test_equal_settings_share_the_result_of_the_first(tmp_path: Path) -> None:
             assert trial == record.trials[first[json.dumps(trial.chosen)]]
 
 
-def test_what_was_killed_in_a_batch_meets_the_same_bounds(tmp_path: Path) -> None:
-    """A trial that ended beside it, before the kill, is not among those it is compared with."""
-    pruner = Pruner("median", {"n_startup_trials": 1}, 0, "minimize")
-    seen: list[dict[int, float]] = []
-
-    class Noting(PrunedRuns):
-        def outcome(self, number: int, chosen: Mapping[str, Value]) -> Outcome:
-            seen.append(self.pruner.bounds(number, self.told[: number - number % 2]))
-            return super().outcome(number, chosen)
-
-    go(tmp_path / "a.journal", Noting(pruner, 2), n_trials=8)
-    undisturbed, seen[:] = [*seen], []
-    runs = Noting(pruner, 2, fatal=True)
-    for _ in range(9):
-        try:
-            go(tmp_path / "b.journal", runs, n_trials=8)
-        except Killed:
-            continue
-    assert seen == undisturbed
+def test_what_runs_beside_a_trial_does_not_count() -> None:
+    """Also where it has ended before a kill, and the trial has not."""
+    pruner = Pruner("median", {"n_startup_trials": 1}, 0, "minimize", n_jobs=3)
+    told = [Trial({}, True, (value,), "", (value, value)) for value in (3.0, 5.0, 7.0, 0.0, 0.0)]
+    assert [pruner.bounds(number, told) for number in range(3)] == [{}] * 3
+    assert [pruner.bounds(number, told) for number in range(3, 6)] == [{1: 5.0}] * 3

@@ -332,6 +332,26 @@ def test_a_search_that_prunes_is_shown(tmp_path: Path) -> None:
     assert ticks == ["4", "8", "16", "<i>", "b", "1.5", "2", "2.5"]
 
 
+def test_what_is_pruned_far_beyond_does_not_press_the_others_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [(0, "finished", "1"), (1, "finished", "3"), (2, "pruned", "99"), (3, "pruned", "2.5")]
+    table = [f"{n},{state},,{value},{value},runs/{n}" for n, state, value in rows]
+    write_search(tmp_path, "\n".join(["trial,state,best,objective.monitor,lr,run", *table]))
+    (search,) = read_searches(tmp_path)
+    chart = ElementTree.fromstring(parallel_coordinates(search)[0])
+    lines = [element.get("points", "").split() for element in chart.iter(f"{SVG}polyline")]
+    ends = [float(line[-1].partition(",")[2]) for line in lines]
+    assert ends == [56.0, 111.0, 276.0, 56.0]  # the pruned ones first
+    texts = [element.text for element in chart.iter(f"{SVG}text")]
+    assert texts[-3:] == ["1", "2", "3"]
+    monkeypatch.setattr(
+        "cage_lightning.report.page.searching.line_chart", lambda lines, *_, **__: lines
+    )
+    lines_: Any = search_history(search)
+    assert lines_["pruned, best until then"] == ([2, 3], [4, 2.5])
+
+
 def test_parallel_axes_have_few_digits(tmp_path: Path) -> None:
     rows = [f"{n},finished,,{value},{value},runs/{n}" for n, value in enumerate((0.1 / 3, -2e-9))]
     write_search(tmp_path, "\n".join(["trial,state,best,objective.monitor,lr,run", *rows]))

@@ -34,7 +34,8 @@ def parallel_coordinates(search: Search) -> tuple[str, tuple[int, int]]:
     """An SVG document, with its width and height in pixels: a line for each trial with values.
 
     The best trials lie on top of the finished ones, and these on those that were pruned, which end
-    on the axis of the objective at the best value until then.
+    on the axis of the objective at the best value until then. That axis has the range of the
+    finished trials; a pruned one that is beyond them ends at its end.
 
     Args:
         search: Its settings are shown on the scale that they are searched on; those that are no
@@ -51,6 +52,7 @@ def parallel_coordinates(search: Search) -> tuple[str, tuple[int, int]]:
             column.removeprefix(OBJECTIVE),
             _LEFT + place * _BETWEEN,
             [trial[column] for trial in shown],
+            [trial[column] for trial in _ranging(shown, column)],
             column in search.on_log_scale,
         )
         for place, column in enumerate(columns)
@@ -67,7 +69,16 @@ def parallel_coordinates(search: Search) -> tuple[str, tuple[int, int]]:
     return document, (width, _HEIGHT)
 
 
-def _axis(name: str, x: float, texts: Sequence[str], logarithmic: bool) -> _Axis:
+def _ranging(trials: Sequence[Mapping[str, str]], column: str) -> Sequence[Mapping[str, str]]:
+    """The trials that decide on the range of an axis."""
+    finished = [trial for trial in trials if trial["state"] != "pruned"]
+    several = len({trial[column] for trial in finished}) > 1
+    return finished if several and column.startswith(OBJECTIVE) else trials
+
+
+def _axis(
+    name: str, x: float, texts: Sequence[str], ranging: Sequence[str], logarithmic: bool
+) -> _Axis:
     numbers = {text: number_of(text) for text in texts}
     if not all(map(math.isfinite, numbers.values())):
         names = sorted(numbers)
@@ -75,9 +86,13 @@ def _axis(name: str, x: float, texts: Sequence[str], logarithmic: bool) -> _Axis
         return _Axis(name, x, places, [(place, text) for text, place in places.items()])
     logarithmic = logarithmic and all(number > 0 for number in numbers.values())
     scaled = {t: math.log10(n) if logarithmic else n for t, n in numbers.items()}
-    low, high = min(scaled.values(), default=0.0), max(scaled.values(), default=1.0)
+    limits = [scaled[text] for text in ranging]
+    low, high = min(limits, default=0.0), max(limits, default=1.0)
     span = high - low
-    places = {text: (value - low) / span if span else 0.5 for text, value in scaled.items()}
+    places = {
+        text: min(max((value - low) / span, 0.0), 1.0) if span else 0.5
+        for text, value in scaled.items()
+    }
     ends = [(0.0, low), (0.5, (low + high) / 2), (1.0, high)] if span else [(0.5, low)]
     ticks = [(place, _short(10**value if logarithmic else value)) for place, value in ends]
     return _Axis(name, x, places, ticks)

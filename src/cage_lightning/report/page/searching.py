@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 
 from cage_lightning.report.page.line_chart import Points, line_chart
 from cage_lightning.report.searches import Search
@@ -13,7 +14,8 @@ _PRUNED = "pruned, best until then"
 def search_history(search: Search) -> str:
     """A chart in SVG: the value of each trial, and the best one until then.
 
-    Trials that were pruned are marked with the best value that they had reached.
+    Trials that were pruned are marked with the best value that they had reached; of those far
+    beyond the finished ones nothing but the direction is shown, for these would be one line.
 
     Args:
         search: With one objective. Whether the least or the largest value is the best one is told
@@ -28,7 +30,8 @@ def search_history(search: Search) -> str:
         if math.isfinite(value)
     ]
     finished = [(number, value) for number, value, pruned in known if not pruned]
-    given_up = [(number, value) for number, value, pruned in known if pruned]
+    low, high = _range({value for _, value in finished})
+    given_up = [(number, min(max(value, low), high)) for number, value, pruned in known if pruned]
     better = max if _larger_is_better(search) else min
     best = [better(value for _, value in finished[: end + 1]) for end in range(len(finished))]
     lines: dict[str, Points] = {
@@ -38,6 +41,14 @@ def search_history(search: Search) -> str:
     if given_up:
         lines[_PRUNED] = _points(given_up)
     return line_chart(lines, "trial", unjoined=(_PRUNED,))
+
+
+def _range(values: Collection[float]) -> tuple[float, float]:
+    """That of several different values, wider by half of itself on either side."""
+    if len(values) < 2:
+        return -math.inf, math.inf
+    margin = (max(values) - min(values)) / 2
+    return min(values) - margin, max(values) + margin
 
 
 def _points(pairs: list[tuple[float, float]]) -> Points:
