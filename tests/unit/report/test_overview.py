@@ -23,7 +23,7 @@ from cage_lightning.report.runs import Run
 from tests.present import present
 
 SVG = "{http://www.w3.org/2000/svg}"
-HOSTILE = "$<script>&x_{a-very-long-tag-without-any-place-to-break" + 60 * "x"
+HOSTILE = "$<script>&x_{$a-very-long-tag-without-any-place-to-break" + 60 * "x"
 
 
 def a_run(
@@ -176,6 +176,8 @@ def test_a_picture_for_either_scheme_in_which_names_are_texts() -> None:
         for value, tag in ((0.5, HOSTILE), (1e300, ""))
     ]
     (plot,) = forest_plots(fill(TABLES["runs"], runs))
+    # What no axis can hold is left out.
+    assert [value for value, _ in drawn(panel_figure(plot.panel, "black"), "model")] == [0.5]
     documents = []
     for picture, color in ((plot.light, "#1c1e21"), (plot.dark, "#e6e8eb")):
         kind, _, content = picture.source.partition(",")
@@ -183,7 +185,7 @@ def test_a_picture_for_either_scheme_in_which_names_are_texts() -> None:
         documents.append(base64.b64decode(content).decode())
         svg = ElementTree.fromstring(documents[-1])
         texts = ["".join(text.itertext()).strip() for text in svg.iter(f"{SVG}text")]
-        assert any("$<script>&x_{" in text for text in texts)
+        assert any("$<script>&x_{$" in text for text in texts)
         assert max(map(len, texts)) <= 28
         assert color in documents[-1]
         assert not list(svg.iter(f"{SVG}script"))
