@@ -183,7 +183,7 @@ def test_collect_gives_the_verdicts(tmp_path: Path, capsys: pytest.CaptureFixtur
     write_run(tmp_path / "real", "data=affectnet8", "model=maxvit", "loss=combined")
     for name in ("drawn", "real"):
         settings = {"table": "table6", "runs": str(tmp_path / name), "output": str(tmp_path / name)}
-        collect(OmegaConf.create(settings | {"pictures": False}))
+        collect(OmegaConf.create(settings | {"pictures": False, "compare": None}))
     with (tmp_path / "drawn/verdicts.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert {row["verdict"] for row in rows} == {"NOT TESTED (proxy)"}
@@ -201,7 +201,7 @@ def test_collect_gives_the_verdicts(tmp_path: Path, capsys: pytest.CaptureFixtur
 def test_no_page_speaks_of_verdicts_where_the_paper_says_nothing(tmp_path: Path) -> None:
     write_run(tmp_path, "data=demo8", "model=tiny", "loss=combined")
     settings = {"table": "runs", "runs": str(tmp_path), "output": str(tmp_path / "out")}
-    collect(OmegaConf.create(settings | {"pictures": False}))
+    collect(OmegaConf.create(settings | {"pictures": False, "compare": None}))
     assert not (tmp_path / "out/verdicts.csv").exists()
     assert "What the paper says" not in (tmp_path / "out/page.html").read_text()
 
