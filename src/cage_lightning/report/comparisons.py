@@ -265,6 +265,8 @@ def comparisons(
         if _differ_in(setting, a, b)
         for pair in _compared(setting, a, b, table, resampled, not_made)
     ]
+    if not pairs and not not_made:
+        not_made.append(f"no two rows differ in {setting} alone.")
     adjusted = holm([pair.found.estimate.p for pair in pairs])
     equivalent = holm([pair.found.estimate.p_equivalence(margin) for pair in pairs])
     made = [

@@ -180,6 +180,13 @@ def test_only_what_differs_in_nothing_else_is_compared() -> None:
     assert compared([*combined, *augmented]).not_made[0].endswith("they differ also in augment.")
 
 
+def test_rows_that_differ_in_two_columns_are_no_pair() -> None:
+    combined, va = of_loss("combined", 0.5, 0.4, 0.01), of_loss("va", 0.6, 0.3, 0.01)
+    choices = {"data": "demo7", "model": "tiny", "loss": "va", "augment": "paper"}
+    other = [replace(run, config={**run.config, "choices": choices}) for run in va]
+    assert compared([*combined, *other]).not_made == ["no two rows differ in loss alone."]
+
+
 def test_the_mode_and_the_run_it_starts_from_belong_to_the_loss() -> None:
     combined = of_loss("combined", 0.5, 0.4, 0.01, module={"_target_": "x.C"}, init_from=None)
     va = of_loss("va", 0.6, 0.3, 0.01, module={"_target_": "x.V"}, init_from="runs/a-s0")
