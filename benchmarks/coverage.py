@@ -12,12 +12,13 @@ from __future__ import annotations
 import csv
 import sys
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from scipy.stats import norm, t
+from scipy.special import stdtrit
+from scipy.stats import norm
 
 from cage_lightning.labels import own_space
 from cage_lightning.predictions.table import Floats, Predictions
@@ -27,12 +28,14 @@ from cage_lightning.scores.nested import Group, estimate
 from cage_lightning.system.markdown import markdown_table
 
 Design = Literal["one group", "paired", "not paired"]
+Key = tuple[Design, int, str, str, bool]  # seeds, score, method, whether the settings differ
+Outcome = tuple[Key, bool, float]  # whether the interval contains the truth, its width
 
 EXPERIMENTS, RESAMPLES, SEEDS = 1000, 300, (3, 5, 10)
 DIMENSIONS = ("valence", "arousal")
-METRICS = ("accuracy", *(f"{score}_{name}" for score in ("ccc", "rmse") for name in DIMENSIONS))
+METRICS = ("accuracy", "ccc_valence", "ccc_arousal", "rmse_arousal")
 JOINT = "seeds and samples"
-METHODS = (JOINT, "percentile of both", "seeds alone", "samples alone")
+METHODS = (JOINT, "with Satterthwaite's t", "percentile of both", "seeds alone", "samples alone")
 SPACE = own_space("made up", ["a", "b", "c", "d"], DIMENSIONS)
 PER_CATEGORY = 100
 TRUE_MEANS, OFFSETS = np.array([-0.5, 0.3, 0.6, -0.1]), np.array([0.1, -0.1, 0.05, 0.0])
@@ -129,13 +132,19 @@ def limits(rng: np.random.Generator, *compared: Group) -> Iterator[tuple[str, fl
         drawn = rng.integers(len(group.values), size=group.resampled.shape)
         nested += sign * np.take_along_axis(group.resampled, drawn, axis=0).mean(axis=0)
         samples += sign * group.resampled.mean(axis=0)
-    yield METHODS[1], *np.quantile(nested, [0.025, 0.975])
+    of_nested, of_samples = np.quantile([nested, samples], [0.025, 0.975], axis=1).T
+    yield METHODS[2], *of_nested
     parts = [(spread.variance / spread.n, spread.n - 1) for spread in found.spreads]
     variance = sum(part for part, _ in parts)
-    degrees = variance**2 / sum(part**2 / n for part, n in parts)
-    half = t.ppf(0.975, degrees) * np.sqrt(variance)
-    yield METHODS[2], found.value - half, found.value + half
-    yield METHODS[3], *np.quantile(samples, [0.025, 0.975])
+    uncertain = sum(part**2 / n for part, n in parts)
+    both = uncertain + found.samples**2 / (found.units - 1)
+    for method, whole, part in (
+        (METHODS[1], found.error**2, both),
+        (METHODS[3], variance, uncertain),
+    ):
+        half = stdtrit(whole**2 / part if part else 1.0, 0.975) * np.sqrt(whole)
+        yield method, found.value - half, found.value + half
+    yield METHODS[4], *of_samples
 
 
 def compared(
@@ -150,9 +159,22 @@ def compared(
     yield "not paired", False, (other, first)
 
 
-def study(
-    experiments: int, resamples: int = RESAMPLES, seeds: Sequence[int] = SEEDS
-) -> list[dict[str, Any]]:
+def outcomes(experiment: int, resamples: int, seeds: Sequence[int]) -> Iterator[Outcome]:
+    """What each method does in an experiment, which has a number that decides it."""
+    rng = np.random.default_rng(experiment)
+    found = groups(rng, max(seeds), resamples)
+    plain, better = truth(0.0), truth(BETTER)
+    for metric in METRICS:
+        for n in seeds:
+            for design, differ, parts in compared(found, metric, n):
+                value = (better[metric] - plain[metric]) * differ
+                value = plain[metric] if design == "one group" else value
+                for method, low, high in limits(rng, *parts):
+                    key = (design, n, metric, method, differ)
+                    yield key, bool(low <= value <= high), float(high - low)
+
+
+def shares(found: Iterable[Outcome]) -> list[dict[str, Any]]:
     """The shares of experiments, a row for each design, number of seeds, score and method.
 
     Returns:
@@ -160,18 +182,8 @@ def study(
         0 where there is no difference; None for one group. ``width``: its mean width.
     """
     hits: dict[tuple[Any, ...], list[tuple[bool, float]]] = defaultdict(list)
-    rng = np.random.default_rng(0)
-    plain, better = truth(0.0), truth(BETTER)
-    for _ in range(experiments):
-        found = groups(rng, max(seeds), resamples)
-        for metric in METRICS:
-            for n in seeds:
-                for design, differ, parts in compared(found, metric, n):
-                    value = (better[metric] - plain[metric]) * differ
-                    value = plain[metric] if design == "one group" else value
-                    for method, low, high in limits(rng, *parts):
-                        inside = bool(low <= value <= high)
-                        hits[design, n, metric, method, differ].append((inside, high - low))
+    for key, inside, width in found:
+        hits[key].append((inside, width))
     return [
         dict(zip(("design", "seeds", "score", "method"), key, strict=True))
         | {
@@ -183,6 +195,14 @@ def study(
         for (*key, differ), row in hits.items()
         if differ
     ]
+
+
+def study(
+    experiments: int, resamples: int = RESAMPLES, seeds: Sequence[int] = SEEDS
+) -> list[dict[str, Any]]:
+    """The `shares` of so many experiments."""
+    numbers = range(experiments)
+    return shares(outcome for k in numbers for outcome in outcomes(k, resamples, seeds))
 
 
 def _share(row: Sequence[tuple[bool, float]]) -> float:
@@ -221,8 +241,7 @@ def _range(rows: Sequence[Mapping[str, Any]], method: str, seeds: int) -> str:
     return f"{min(covered):.1%} to {max(covered):.1%} / {errors:.1%}"
 
 
-def main(folder: Path) -> None:
-    rows = study(EXPERIMENTS)
+def write(folder: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     with (folder / "coverage.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         writer.writeheader()
@@ -231,4 +250,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent)
+    write(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent, study(EXPERIMENTS))

@@ -51,7 +51,7 @@ def write_run(
         shutil.copytree(figures, folder / "figures")
     if finished:
         space = AFFECTNET_7 if config.choices.data.endswith("7") else AFFECTNET_8
-        model = (config.seed, len(config.choices.loss))
+        model = (config.seed, *config.choices.loss.encode())
         predictions = random_predictions(space, 100, model=model)
         write_predictions(folder / "predictions.parquet", predictions)
         meta = {

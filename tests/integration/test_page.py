@@ -36,7 +36,8 @@ def grid(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_run(runs, "data=affectnet8", "tag=failed", finished=False, log=log, error=HOSTILE + LONG)
     write_run(runs, "data=affectnet8", "tag=stopped", finished=False, log=log)
     settings = {"table": "table6", "runs": str(runs), "output": str(work / "out"), "pictures": True}
-    collect(OmegaConf.create(settings))
+    compared = {"compare": "loss", "equivalence": 0.01}
+    collect(OmegaConf.create(settings | compared))
     return work / "out" / "page.html"
 
 

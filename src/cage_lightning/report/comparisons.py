@@ -19,7 +19,7 @@ from cage_lightning.system.markdown import markdown_table
 
 ALPHA = 0.05
 POWER = 0.8
-COLUMNS = ("compared", "score", "difference", "p", "outcome", "in words")
+COLUMNS = ("compared", "score", "difference", "seeds", "p", "outcome")
 SYNTHETIC = "Synthetic: all of these runs are on drawn faces, which say nothing about photographs."
 
 _MOST = 1000  # seeds that are worth naming
@@ -111,7 +111,7 @@ class Comparison:
         return (
             f"{'Synthetic (drawn faces): ' * pair.drawn}with {alike}, the {self.heading} of "
             f"{self.setting} {pair.b} minus that of {pair.a} is {self.difference} "
-            f"({1 - ALPHA:.0%} interval over seeds and test samples; {self._seeds}; "
+            f"({100 * (1 - ALPHA):g} % interval over seeds and test samples; {self._seeds}; "
             f"p = {_p(self.p)}{together}): {self._conclusion}."
         )
 
@@ -134,8 +134,8 @@ class Comparison:
         there = min(len(pair.found.a.seeds), len(pair.found.b.seeds))
         observed, margin = (_more(needed, there) for needed in self.seeds_needed)
         return (
-            f"undecided; to find a difference of this size in {POWER:.0%} of all cases takes "
-            f"{observed}, one of {self.margin:g} {margin}"
+            f"undecided; to be found in {100 * POWER:g} % of all cases, a difference of this size "
+            f"takes {observed}, and one of {self.margin:g} takes {margin}"
         )
 
     @property
@@ -145,9 +145,9 @@ class Comparison:
             self.compared,
             self.heading,
             self.difference,
+            self._seeds,
             _p(self.p),
             self.outcome,
-            self.sentence,
         ]
 
     def record(self) -> dict[str, Any]:
@@ -220,10 +220,11 @@ class Comparisons:
 
     def markdown(self) -> str:
         """A section for results.md."""
-        text = f"## Compared by {self.setting}\n\n{EXPLANATION}\n"
+        text = f"## Compared by {self.setting}\n\n{EXPLANATION}"
         text += f"\n**{SYNTHETIC}**\n" * self.drawn
         if self.made:
-            text += f"\n{markdown_table(COLUMNS, [one.cells for one in self.made])}"
+            text += f"\n{markdown_table(COLUMNS, [one.cells for one in self.made])}\n"
+            text += "".join(f"- {one.sentence}\n" for one in self.made)
         if self.not_made:
             text += "\nNot compared:\n\n" + "".join(f"- {reason}\n" for reason in self.not_made)
         return text
@@ -264,6 +265,8 @@ def comparisons(
         if _differ_in(setting, a, b)
         for pair in _compared(setting, a, b, table, resampled, not_made)
     ]
+    if not pairs and not not_made:
+        not_made.append(f"no two rows differ in {setting} alone.")
     adjusted = holm([pair.found.estimate.p for pair in pairs])
     equivalent = holm([pair.found.estimate.p_equivalence(margin) for pair in pairs])
     made = [
@@ -324,7 +327,7 @@ def _obstacle(setting: str, a: TableRow, b: TableRow, resampled: Resampled) -> s
 
 def _more(needed: int | None, there: int) -> str:
     if needed is None:
-        return f"more than {_MOST:,} seeds, or more test samples"
+        return f"more than {_MOST:,} seeds or more test samples"
     more = max(needed - there, 0)
     return f"{more or 'no'} more seed{'s' * (more != 1)}"
 

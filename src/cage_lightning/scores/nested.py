@@ -9,13 +9,19 @@ become smaller with more seeds. The scatter of the observed scores over the seed
 and the fourth term; the covariance of two runs over resamples of the samples is the variance of the
 third. Both together are the variance of a mean, each counted once. That is the model of Obuchowski
 and Rockette (1995, Communications in Statistics - Simulation and Computation 24, 285) of readers
-and cases, here runs and samples, with the covariance from the bootstrap. The degrees of freedom of
-the sum are those of Satterthwaite (1946, Biometrics Bulletin 2, 110), which Hillis (2007,
-Statistics in Medicine 26, 596) recommends for it.
+and cases, here runs and samples, with the covariance from the bootstrap.
 
-A percentile interval of resampled seeds and samples would be too narrow: of three seeds it has a
-third of their variance too little, and no heavier tails for it. ``benchmarks/coverage.py`` measures
-how often each contains the truth.
+The interval is Student's. The variance from the runs of two groups has the degrees of freedom of
+Welch (1947, Biometrika 34, 28). Of the whole variance, of which the runs make the share r,
+
+    1 / degrees = r / degrees of the runs + (1 - r) / (independent samples - 1).
+
+Satterthwaite (1946, Biometrics Bulletin 2, 110) has the squares of the shares there, as Hillis has
+for readers and cases (2007, Statistics in Medicine 26, 596). With three runs that is too narrow:
+where they are alike by chance, their share is small, and the degrees are many. A percentile
+interval of resampled seeds and samples is narrower still: of three seeds it has a third of the
+variance too little, and no heavier tails for it. ``benchmarks/coverage.py`` measures how often each
+contains the truth.
 """
 
 from __future__ import annotations
@@ -174,10 +180,12 @@ class Estimate:
         parts = [
             (spread.variance / n, n - 1) for spread, n in zip(self.spreads, seeds, strict=True)
         ]
-        parts.append((self.samples, max(self.units - 1, 1)))
-        variance = sum(part for part, _ in parts)
+        runs = sum(part for part, _ in parts)
         uncertain = sum(part**2 / degrees for part, degrees in parts)
-        return math.sqrt(variance), variance**2 / uncertain if uncertain else math.inf
+        of_runs = uncertain / runs if runs else 0.0  # divided by their degrees of freedom
+        of_samples = self.samples / max(self.units - 1, 1)
+        variance, uncertain = runs + self.samples, of_runs + of_samples
+        return math.sqrt(variance), variance / uncertain if uncertain else math.inf
 
 
 def estimate(*groups: Group) -> Estimate | None:

@@ -95,7 +95,7 @@ def test_every_outcome_with_its_sentence() -> None:
     assert worse.pair.found.estimate.error == pytest.approx(sd / 6**0.5)
     assert worse.sentence.startswith(
         "Synthetic (drawn faces): with data demo8, model tiny, the accuracy of loss discrete minus "
-        "that of combined is -0.030 [-0.036, -0.024] (95% interval over seeds and test samples; "
+        "that of combined is -0.030 [-0.036, -0.024] (95 % interval over seeds and test samples; "
         "6 seeds each, paired; p = "
     )
     assert worse.sentence.endswith(", adjusted for 6 comparisons): combined is better.")
@@ -104,9 +104,10 @@ def test_every_outcome_with_its_sentence() -> None:
     open_ = found["discrete", "va", "accuracy"]
     needed, for_margin = open_.seeds_needed
     assert needed is not None
+    for_margin = for_margin and for_margin - 6
     assert open_.sentence.endswith(
-        f"undecided; to find a difference of this size in 80% of all cases takes {needed - 6} more "
-        f"seeds, one of 0.01 {for_margin and for_margin - 6} more seeds."
+        "undecided; to be found in 80 % of all cases, a difference of this size takes "
+        f"{needed - 6} more seeds, and one of 0.01 takes {for_margin} more seeds."
     )
 
 
@@ -177,6 +178,13 @@ def test_only_what_differs_in_nothing_else_is_compared() -> None:
         for run in va
     ]
     assert compared([*combined, *augmented]).not_made[0].endswith("they differ also in augment.")
+
+
+def test_rows_that_differ_in_two_columns_are_no_pair() -> None:
+    combined, va = of_loss("combined", 0.5, 0.4, 0.01), of_loss("va", 0.6, 0.3, 0.01)
+    choices = {"data": "demo7", "model": "tiny", "loss": "va", "augment": "paper"}
+    other = [replace(run, config={**run.config, "choices": choices}) for run in va]
+    assert compared([*combined, *other]).not_made == ["no two rows differ in loss alone."]
 
 
 def test_the_mode_and_the_run_it_starts_from_belong_to_the_loss() -> None:

@@ -242,7 +242,7 @@ def test_one_interval_holds_both_kinds_of_variation() -> None:
     (record,) = filled.records()
     # The scatter of the scores is 0.1: of their mean 0.1 / sqrt(3), and what samples add besides.
     error = (0.1**2 / 3 + 0.05**2) ** 0.5
-    degrees = error**4 / ((0.1**2 / 3) ** 2 / 2)
+    degrees = error**2 / (0.1**2 / 3 / 2 + 0.05**2 / 3999)
     half = stats.t.ppf(0.975, degrees) * error
     assert (record["low"], record["high"]) == pytest.approx((0.7 - half, 0.7 + half), abs=0.01)
     assert record["interval_over"] == "seeds and test samples"

@@ -33,6 +33,7 @@ class Comparing:
         caption: Above the table.
         columns: The headings.
         lines: As many cells each as there are headings.
+        sentences: The same in words.
         not_made: Why other comparisons were not made.
     """
 
@@ -42,6 +43,7 @@ class Comparing:
     caption: str
     columns: Sequence[str]
     lines: Sequence[Sequence[Cell]]
+    sentences: Sequence[str]
     not_made: Sequence[str]
 
 
@@ -56,6 +58,7 @@ def comparing(found: Comparisons | None) -> Comparing | None:
         caption=found.summary,
         columns=COLUMNS,
         lines=[_cells(one) for one in found.made],
+        sentences=[one.sentence for one in found.made],
         not_made=found.not_made,
     )
 
