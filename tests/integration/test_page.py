@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.chromium import NEEDS_CHROMIUM, started
+from tests.chromium import NEEDS_CHROMIUM, PATIENCE_MS, started
 from tests.fabricated_runs import draw_figures, write_run
 
 pytestmark = NEEDS_CHROMIUM
@@ -145,6 +145,7 @@ def test_the_overview_is_a_picture_with_a_text_for_either_scheme(opened, scheme:
             return image.complete && image.naturalWidth && (image.currentSrc === srcset) === dark;
         })""",
         arg=scheme == "dark",
+        timeout=PATIENCE_MS,
     )
     first = pictures.first
     assert "F1 (higher is better). 6 models: best" in first.get_attribute("alt")
