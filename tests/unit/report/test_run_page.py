@@ -314,6 +314,7 @@ def test_a_search_that_prunes_is_shown(tmp_path: Path) -> None:
     assert (search.settings, search.pruned) == (["model.depth", "x"], [False, True, False])
     text = " ".join(Document(rendered(tmp_path / "runs")).text.split())
     assert "default/lr 3 trials: 1 finished, 1 pruned, 1 failed" in text
+    assert text.count("those pruned beyond the finished ones lie at the edge") == 2
     assert "best monitor validations model.depth x run 0 finished best 1.5 3 4 b runs/0" in text
     assert "setting importance model.depth 0.75" in text
 

@@ -226,13 +226,18 @@ def _history(search: Search) -> Embedded | None:
     """The course of a search; None for several objectives, which have no common best one."""
     if len(search.objectives) > 1:
         return None
-    return embed_svg("Value of every trial", search_history(search), SIZE)
+    return embed_svg(_titled("Value of every trial", search), search_history(search), SIZE)
 
 
 def _parallel(search: Search) -> Embedded:
     """The trials of a search across parallel axes."""
     document, size = parallel_coordinates(search)
-    return embed_svg("Settings and values of the trials", document, size)
+    return embed_svg(_titled("Settings and values of the trials", search), document, size)
+
+
+def _titled(title: str, search: Search) -> str:
+    beyond = "; those pruned beyond the finished ones lie at the edge"
+    return title + beyond * any(search.pruned)
 
 
 def _figure(run: Run, name: str) -> Path:
