@@ -83,15 +83,6 @@ def drawn_whole(predictions: Predictions) -> str | None:
     return None
 
 
-def independent_units(predictions: Predictions) -> int:
-    """How many samples, persons or videos are drawn independently of each other (`drawn_whole`)."""
-    name = drawn_whole(predictions)
-    if name is None:
-        return len(predictions)
-    groups = predictions.groups[name]
-    return int(np.count_nonzero(groups == "")) + len(np.unique(groups[groups != ""]))
-
-
 def _weights(
     files: Sequence[Predictions], resamples: int, rng: np.random.Generator
 ) -> Iterator[Floats]:
@@ -202,3 +193,12 @@ def intervals(
         if key not in COUNTS
     }
     return {key: interval for key, interval in found.items() if interval is not None}
+
+
+def independent_units(predictions: Predictions) -> int:
+    """How many samples, or groups of them (`drawn_whole`), are drawn independently."""
+    name = drawn_whole(predictions)
+    if name is None:
+        return len(predictions)
+    groups = predictions.groups[name]
+    return int(np.count_nonzero(groups == "")) + len(np.unique(groups[groups != ""]))
