@@ -212,3 +212,12 @@ def intervals(
         if key not in COUNTS
     }
     return {key: interval for key, interval in found.items() if interval is not None}
+
+
+def independent_units(predictions: Predictions) -> int:
+    """How many samples, or groups of them (`drawn_whole`), are drawn independently."""
+    name = drawn_whole(predictions)
+    if name is None:
+        return len(predictions)
+    groups = predictions.groups[name]
+    return int(np.count_nonzero(groups == "")) + len(np.unique(groups[groups != ""]))

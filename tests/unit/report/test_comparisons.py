@@ -23,6 +23,7 @@ from cage_lightning.scores.groups import holm
 from tests.fabricated_runs import write_run
 
 SCORES = ("accuracy", "rmse_valence")
+TABLE = replace(TABLES["runs"], main=SCORES)
 DEMO = "cage_lightning.data.datasets.DemoFaces"
 STEPS = np.linspace(-1, 1, 6)  # of the seeds
 
@@ -67,7 +68,7 @@ def resampled(runs: Sequence[Run], split: Mapping[str, int] | None = None) -> Re
 
 
 def compared(runs: Sequence[Run], setting: str = "loss", margin: float = 0.01) -> Comparisons:
-    return comparisons(setting, margin, TABLES["runs"], runs, resampled(runs))
+    return comparisons(setting, margin, TABLE, runs, resampled(runs))
 
 
 def test_every_outcome_with_its_sentence() -> None:
@@ -143,11 +144,11 @@ def test_what_cannot_be_compared_is_said() -> None:
         "demo8, tiny, combined and demo8, tiny, va: demo8, tiny, va has a single seed."
     )
     runs = [*combined, *va]
-    other = comparisons("loss", 0.01, TABLES["runs"], runs, resampled(runs, {"va": 1}))
+    other = comparisons("loss", 0.01, TABLE, runs, resampled(runs, {"va": 1}))
     assert other.made == []
     assert "they were tested on different samples" in other.not_made[0]
     unread = Resampled({va[0].folder: "a file is not there"}, resampled(runs[:-6]).drawn)
-    lacking = comparisons("loss", 0.01, TABLES["runs"], runs, unread)
+    lacking = comparisons("loss", 0.01, TABLE, runs, unread)
     assert lacking.not_made == ["demo8, tiny, combined and demo8, tiny, va: a file is not there."]
     assert "a file is not there" in lacking.markdown()
     assert lacking.summary == "0 comparisons by loss; not compared: 1"
@@ -242,7 +243,7 @@ def test_collect_writes_what_it_compared(
     collect(OmegaConf.create({**settings, "compare": "loss", "equivalence": 0.01}))
     with (tmp_path / "comparisons.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert {row["metric"] for row in rows} >= {"accuracy", "ccc_valence", "rmse_arousal"}
+    assert {row["metric"] for row in rows} >= {"accuracy", "ccc_valence", "ccc_arousal"}
     assert {(row["a"], row["b"], row["seeds_a"], row["paired"]) for row in rows} == {
         ("combined", "discrete", "2", "True")
     }

@@ -6,13 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from cage_lightning.report.comparisons import (
-    COLUMNS,
-    EXPLANATION,
-    SYNTHETIC,
-    Comparison,
-    Comparisons,
-)
+from cage_lightning.report.comparison import COLUMNS, Comparison
+from cage_lightning.report.comparisons import EXPLANATION, SYNTHETIC, Comparisons
 
 
 class Cell(NamedTuple):
