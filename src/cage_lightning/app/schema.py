@@ -145,11 +145,14 @@ class BenchmarkConfig:
     runs: str = MISSING
     seed: int = MISSING
     choices: dict[str, str | None] = field(default_factory=dict)
+    sam: float = 0.0
     # These change no speed: files of other groups set two, and what builds a run reads all.
     monitor: Any = field(default=None, metadata=NOT_TYPED)
     warmup: float = field(default=0.0, metadata=NOT_TYPED)
     init_from: str | None = field(default=None, metadata=NOT_TYPED)
     init_wait_s: float = field(default=0.0, metadata=NOT_TYPED)
+    layer_decay: float = field(default=1.0, metadata=NOT_TYPED)
+    decay_norms_and_biases: bool = field(default=True, metadata=NOT_TYPED)
     local: Local = field(default_factory=Local)
 
 

@@ -108,7 +108,7 @@ def _split(
         share = float(data.get("holdout_fraction") or 0)
         val = round(train * share)
         train, counts = train - val, [count - round(count * share) for count in counts]
-    if data.get("balance") and any(counts):
+    if data.get("balance") is True and any(counts):
         occurring = [count for count in counts if count]
         train = len(occurring) * min(occurring)
     return {"train": train, "val": val, "test": test}

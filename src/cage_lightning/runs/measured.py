@@ -16,7 +16,7 @@ from typing import Any
 
 from cage_lightning.errors import CageError
 from cage_lightning.runs.folder import RunFolder
-from cage_lightning.runs.identity import read_config
+from cage_lightning.runs.identity import ABSENT, read_config
 from cage_lightning.runs.rates import Device, Measured, Rates, Workload
 from cage_lightning.system.atomic import locked, write_atomic
 from cage_lightning.system.paths import is_inside
@@ -33,7 +33,7 @@ _MOST = 50  # finished runs of one network that are read, the latest ones
 # Of the settings of the data, those that do not change how many samples there are.
 _NOT_COUNTED = {
     *("root", "store", "num_workers", "batch_size", "image_size", "margin", "class_weights"),
-    *("seed", "on_error"),
+    *("seed", "on_error", "mixup", "cutmix"),
 }
 
 
@@ -160,7 +160,8 @@ def counted_by(settings: Mapping[str, Any]) -> str:
 
     It is a digest: settings of the data may be paths.
     """
-    data = {key: value for key, value in settings["data"].items() if key not in _NOT_COUNTED}
+    absent = {key.removeprefix("data."): ABSENT[key] for key in ABSENT if key.startswith("data.")}
+    data = {k: v for k, v in (absent | settings["data"]).items() if k not in _NOT_COUNTED}
     text = json.dumps([settings["choices"]["data"], data], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -26,6 +26,7 @@ class Workload:
         augmentation: The steps of the augmentation.
         data: The name of the data set.
         loss: The name of the loss.
+        sam: Whether the steps are sharpness-aware, which compute twice.
     """
 
     network: str
@@ -36,6 +37,7 @@ class Workload:
     augmentation: tuple[str, ...]
     data: str
     loss: str
+    sam: bool = False
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> Workload:
@@ -51,6 +53,7 @@ class Workload:
             augmentation=tuple(str(step["_target_"]).rpartition(".")[2] for step in steps),
             data=str(choices["data"]),
             loss=str(choices["loss"]),
+            sam=bool(settings.get("sam")),
         )
 
     def costs_as_much_as(self, other: Workload) -> bool:

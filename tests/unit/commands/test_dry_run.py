@@ -104,7 +104,7 @@ def test_a_sweep_is_told_by_state_and_time(
 def test_without_rates_the_command_that_measures_them_is_told(
     command: Command, tmp_path: Path
 ) -> None:
-    said = lines(command, tmp_path, *TINY, "augment=light")
+    said = lines(command, tmp_path, *TINY, "augment=light", "sam=0.05")
     assert re.split(r"  +", said[0]) == [
         "runs/default/demo8-tiny-combined-s0", "new", "unknown", "[1]",
     ]  # fmt: skip
@@ -113,7 +113,7 @@ def test_without_rates_the_command_that_measures_them_is_told(
     assert unknown.startswith(prefix)
     typed = unknown.removeprefix(prefix).split()
     measured: Any = OmegaConf.to_container(composed(*typed, config_name="benchmark"), resolve=True)
-    assert Workload.of(plain(*TINY, "augment=light")) == Workload.of(measured)
+    assert Workload.of(plain(*TINY, "augment=light", "sam=0.05")) == Workload.of(measured)
 
 
 def test_a_run_that_another_process_trains_is_running(command: Command, tmp_path: Path) -> None:
