@@ -31,25 +31,15 @@ from cage_lightning.commands.preflight import (
     check_pictures,
     fine_tunes_nothing,
 )
-from cage_lightning.commands.result_loggers import ResultLogger, ended_likewise, tell_agent
-from cage_lightning.commands.results import (
-    data_set,
-    draw_figures,
-    gather,
-    pictures,
-    results,
-    save_results,
-)
+from cage_lightning.commands.result_loggers import ended_likewise, tell_agent
+from cage_lightning.commands.trained import finish_run
 from cage_lightning.data.module import ExpressionData
 from cage_lightning.data.weighting import ClassWeights
 from cage_lightning.errors import ConfigError, DivergedError, OutputError
-from cage_lightning.models import load_weights
 from cage_lightning.modules import ExpressionModule
-from cage_lightning.report.summary import print_results
 from cage_lightning.runs.folder import RunFolder, Stage
 from cage_lightning.runs.log import first_process, start_logging
 from cage_lightning.runs.objective import objectives
-from cage_lightning.runs.provenance import provenance
 from cage_lightning.runs.pruning import mark_pruned, read_pruning
 from cage_lightning.runs.slurm import one_decision, restarted
 from cage_lightning.runs.waiting import wait_for_run
@@ -186,37 +176,14 @@ def _train_and_test(
             )
             return None
         selection = _selection(config, trainer, data) | _values(validations)
-        # As `evaluate` does: Lightning would let callbacks put other weights in their place.
-        load_weights(module.network, folder.best, strict=True)
-        trainer.test(module, datamodule=data, verbose=False)
-        predictions = gather(module, data.test)
+        about: dict[str, Any] = {
+            "seed": config.seed,
+            "selection": selection,
+            "wall_time_s": round(seconds, 1),
+        }
         weights = _class_weights(config, data)
-        meta = (
-            provenance(trainer)
-            | data.provenance()
-            | data_set(config, data)
-            | {
-                "seed": config.seed,
-                "selection": selection,
-                "wall_time_s": round(seconds, 1),
-            }
-            | ({"class_weights": weights.to_dict()} if weights else {})
-        )
-        if not trainer.is_global_zero:
-            return None
-        if config.figures:
-            with timing.drawing():
-                draw_figures(folder.path, predictions, data, config.pictures)
-        content = results(predictions, meta)
-        content["meta"]["timing"] = timing.to_dict()
-        for logger in loggers:
-            logger.log_metrics({k: v for k, v in content.items() if k.startswith("test/")})
-            if isinstance(logger, ResultLogger):
-                logger.log_results(content, predictions, pictures(data))
-            logger.save()
-        save_results(folder.path, predictions, content)
-        print_results(content, str(folder.path))
-        return content
+        about |= {"class_weights": weights.to_dict()} if weights else {}
+        return finish_run(config, folder, loggers, trainer, module, data, about, timing)
     except SIGTERMException:
         raise
     except SystemExit:
