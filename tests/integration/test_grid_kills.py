@@ -30,6 +30,7 @@ SEARCH = (
     *("optimizer.lr=tag(log,interval(1e-5,1e-1))", "hydra.sweeper.seed=3"),
     *("data=demo8", "model=tiny", "trainer=cpu", "data.size=tiny", "trainer.max_epochs=3"),
     *("data.batch_size=16", "model.image_size=32", "callbacks.last.every_n_steps=2"),
+    "data.num_workers=0",
 )
 
 

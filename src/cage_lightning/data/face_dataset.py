@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch.utils.data import Dataset
 
@@ -36,6 +38,10 @@ class FaceDataset(Dataset[Batch]):
 
     def __len__(self) -> int:
         return len(self.annotations)
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Each sample once; without this, Python would go on with the repetitions for ever."""
+        return (self[row] for row in range(len(self)))
 
     def __getitem__(self, number: int) -> Batch:
         """One sample: image uint8 [3, image_size, image_size], the rest without a batch axis."""

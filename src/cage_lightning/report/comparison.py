@@ -13,6 +13,7 @@ ALPHA = 0.05
 POWER = 0.8
 COLUMNS = ("compared", "score", "difference", "seeds", "p", "outcome")
 
+_SMALLEST = 0.001  # p-value that is written as a number
 _MOST = 1000  # seeds that are worth naming
 
 Outcome = Literal["better", "worse", "equivalent", "undecided"]
@@ -102,7 +103,7 @@ class Comparison:
             f"{'Synthetic (drawn faces): ' * pair.drawn}with {alike}, the {self.heading} of "
             f"{self.setting} {pair.b} minus that of {pair.a} is {self.difference} "
             f"({100 * (1 - ALPHA):g} % interval over seeds and test samples; {self._seeds}; "
-            f"p = {_p(self.p)}{together}): {self._conclusion}."
+            f"p {'= ' * (self.p >= _SMALLEST)}{_p(self.p)}{together}): {self._conclusion}."
         )
 
     @property
@@ -185,4 +186,4 @@ def _more(needed: int | None, there: int) -> str:
 
 
 def _p(value: float) -> str:
-    return f"{value:.3f}" if value >= 0.001 else "< 0.001"
+    return f"{value:.3f}" if value >= _SMALLEST else f"< {_SMALLEST:g}"

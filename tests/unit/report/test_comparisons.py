@@ -97,7 +97,7 @@ def test_every_outcome_with_its_sentence() -> None:
     assert worse.sentence.startswith(
         "Synthetic (drawn faces): with data demo8, model tiny, the accuracy of loss discrete minus "
         "that of combined is -0.030 [-0.036, -0.024] (95 % interval over seeds and test samples; "
-        "6 seeds each, paired; p = "
+        "6 seeds each, paired; p < 0.001"
     )
     assert worse.sentence.endswith(", adjusted for 6 comparisons): combined is better.")
     same = found["combined", "discrete", "rmse_valence"]
