@@ -135,13 +135,18 @@ def build_module(config: DictConfig, data: ExpressionData) -> ExpressionModule:
     )
 
 
+# What Lightning takes where a setting is left out, as by ~trainer.precision.
+_OF_LIGHTNING = {"accelerator": "auto", "precision": "32-true", "enable_progress_bar": True}
+
+
 def build_trainer(config: DictConfig, **arguments: Any) -> Trainer:
     """The trainer. `precision: auto` is decided by the device that it got.
 
     Raises:
         ConfigError: A setting that does not work here, or that Lightning refuses.
     """
-    settings: Any = OmegaConf.to_container(config.trainer, resolve=True)
+    given: Any = OmegaConf.to_container(config.trainer, resolve=True)
+    settings = _OF_LIGHTNING | given
     if settings["accelerator"] == "auto":  # Lightning would also choose what does not work here
         settings["accelerator"] = "gpu" if torch.cuda.is_available() else "cpu"
     check_trainer(settings)

@@ -130,6 +130,11 @@ def test_thousands_of_wrong_overrides(name: str, count: int, seed: int) -> None:
     assert sum(n for key, n in found.items() if key.endswith("refused")) > count / 2
 
 
+@pytest.mark.parametrize("key", ["accelerator", "precision", "enable_progress_bar"])
+def test_what_is_left_out_of_the_trainer_is_as_lightning_has_it(key: str) -> None:
+    assert len(outcome("train", f"~trainer.{key}").splitlines()) <= 1
+
+
 # What a user types, and a part of the line that answers.
 REFUSED = {
     "optimizer.lr=abc": "optimizer.lr=abc: a number is needed",
