@@ -10,6 +10,12 @@ from cage_lightning.app.signatures import shown, taken_by
 from cage_lightning.data.module import ExpressionData
 from cage_lightning.errors import ConfigError
 
+DATA_OF_TRAINING = (
+    *("selection", "holdout_fraction", "balance", "class_weights", "soft_labels", "copies"),
+    *("mixup", "cutmix"),
+)
+"""The settings of the data that only a training heeds."""
+
 
 def data_nodes(node: DictConfig) -> tuple[DictConfig, DictConfig]:
     """The node `data`, which is one to the user, as that of the source and that of its loaders.

@@ -17,6 +17,7 @@ from cage_lightning.report.overview_figure import overview
 from cage_lightning.report.page import page
 from cage_lightning.report.paper_tables import TABLES
 from cage_lightning.report.resampling import resample
+from cage_lightning.report.rows import repeated
 from cage_lightning.report.run_tables import EXPLANATION, FilledTable, fill
 from cage_lightning.report.runs import (
     Run,
@@ -62,7 +63,7 @@ def collect(config: DictConfig) -> Path:
         records = _figure11(runs, folder, judged)
     else:
         table, searches = TABLES[config.table], read_searches(root)
-        resampled = resample(runs, table.metrics)
+        resampled = resample(repeated(runs), table.metrics)
         if config.compare is not None:
             compared = comparisons(config.compare, config.equivalence, table, runs, resampled)
         filled = fill(table, runs, resampled)

@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 from cage_lightning.errors import CageError, ConfigError, check_choice, first_line
 from cage_lightning.report.paper_tables import TABLES
 from cage_lightning.report.resampling import resample
+from cage_lightning.report.rows import repeated
 from cage_lightning.report.run_tables import fill
 from cage_lightning.report.runs import Run, read_runs
 from cage_lightning.system.atomic import write_atomic
@@ -37,7 +38,7 @@ def dashboard(config: DictConfig) -> None:
         check_writable(local_path("output", config.output), "output=DIR")
     table, runs = TABLES[config.table], read_runs(local_path("runs", config.runs))
     project, group = _place(runs, config.runs)
-    filled = fill(table, runs, resample(runs, table.metrics))
+    filled = fill(table, runs, resample(repeated(runs), table.metrics))
     if not filled.lines:
         raise ConfigError(f"no run below {config.runs} has a score of {config.table}")
     entity = config.entity or _default_entity()

@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from cage_lightning.app import build
 from cage_lightning.app.cli import typed_settings
+from cage_lightning.app.data_nodes import DATA_OF_TRAINING
 from cage_lightning.app.lightning_settings import OF_TRAINING
 from cage_lightning.callbacks import progress_bar
 from cage_lightning.commands.export_origin import origin_of
@@ -49,18 +50,7 @@ log = logging.getLogger(__name__)
 
 
 _OF_TRAINING = {
-    "data": {
-        *(
-            "selection",
-            "holdout_fraction",
-            "balance",
-            "class_weights",
-            "soft_labels",
-            "copies",
-            "mixup",
-            "cutmix",
-        ),
-    },
+    "data": DATA_OF_TRAINING,
     "trainer": OF_TRAINING,
     "warmup": {""},
 }

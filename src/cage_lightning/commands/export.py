@@ -12,6 +12,7 @@ from omegaconf import DictConfig, open_dict
 
 from cage_lightning.app import build
 from cage_lightning.app.cli import typed_settings
+from cage_lightning.app.data_nodes import DATA_OF_TRAINING
 from cage_lightning.commands.export_origin import Origin, origin_of
 from cage_lightning.commands.export_tests import Tests, fitted, measure_forms, some_pictures
 from cage_lightning.data.module import ExpressionData
@@ -33,19 +34,7 @@ from cage_lightning.system.storage import check_writable
 log = logging.getLogger(__name__)
 
 _OF_THE_MODEL = ("image_size", "margin")
-_OF_TRAINING = (
-    *(
-        "selection",
-        "holdout_fraction",
-        "balance",
-        "class_weights",
-        "soft_labels",
-        "copies",
-        "mixup",
-        "cutmix",
-        "seed",
-    ),
-)
+_OF_TRAINING = (*DATA_OF_TRAINING, "seed")
 
 
 def export(config: DictConfig) -> Path:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Literal, NamedTuple
 
 from omegaconf import DictConfig
 
 from cage_lightning.runs.folder import RunFolder
 from cage_lightning.runs.rates import Device
-from cage_lightning.system.output import say
+from cage_lightning.system.output import clock, say
 
 State = Literal["finished", "running", "half trained", "waiting", "new"]
 _STATES: tuple[State, ...] = ("finished", "running", "half trained", "waiting", "new")
@@ -113,7 +112,7 @@ def _row(one: Outlook, sources: Sequence[str]) -> tuple[str, str, str, str]:
         state = f"{one.state}, {one.about}"
     if not one.is_left:
         return one.job.name, state, "", ""
-    time = UNKNOWN if one.seconds is None else _clock(one.seconds)
+    time = UNKNOWN if one.seconds is None else clock(one.seconds)
     return one.job.name, state, time, f"[{sources.index(one.source) + 1}]" if one.source else ""
 
 
@@ -135,13 +134,9 @@ def _hours(outlooks: Sequence[Outlook], wall: Wall | None) -> str:
     parts = [f"{value:.2f} {kind} hours" for kind, value in sorted(hours.items())]
     if wall is not None and parts:
         places = f" ({wall.places})" if wall.places else ""
-        parts.append(f"{_clock(wall.seconds)} until all is done{places}")
+        parts.append(f"{clock(wall.seconds)} until all is done{places}")
     if unknown:
         of = "the other ones" if parts else "the jobs"
         told = ": run what stands below" if any(one.is_told for one in outlooks) else ""
         parts.append(f"the time of {unknown} of {of} is unknown{told}")
     return f"about {', '.join(parts)}" if hours else ", ".join(parts)
-
-
-def _clock(value: float) -> str:
-    return str(timedelta(seconds=round(value)))

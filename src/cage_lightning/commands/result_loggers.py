@@ -1,6 +1,6 @@
 """Loggers that also keep the results of a run, such as that of W&B, without importing its client.
 
-The import takes a second, which a run without W&B does not spend.
+A run without W&B does not spend the time that this import takes.
 """
 
 from __future__ import annotations

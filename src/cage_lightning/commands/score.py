@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 from collections.abc import Sequence
@@ -21,7 +20,7 @@ from cage_lightning.report.summary import print_comparison, print_results, print
 from cage_lightning.scores import compare, point_estimate, summarise
 from cage_lightning.scores.circumplex import contradictions
 from cage_lightning.scores.results import results_of, scoring_settings, write_results
-from cage_lightning.system.paths import local_path, refuse_outside
+from cage_lightning.system.paths import local_path, refuse_outside, sha256_of
 from cage_lightning.system.storage import check_writable, check_writable_file
 
 log = logging.getLogger(__name__)
@@ -59,7 +58,7 @@ def score(config: DictConfig) -> dict[str, Any]:
         for contradiction in contradictions(found):
             log.warning("%s: %s: are its categories in another order?", file, contradiction)
     settings = {key: config[key] for key in ("resamples", "confidence", "seed")}
-    where = {"files": {str(file): _digest(file) for file in files}} | asked.origin
+    where = {"files": {str(file): sha256_of(file) for file in files}} | asked.origin
     name = "seeds" if config.over_seeds else "comparison" if len(files) == 2 else "metrics"
     output = (
         local_path("output", config.output) if config.output else _beside(files[0], f"{name}.json")
@@ -137,7 +136,3 @@ def _before(output: Path) -> dict[str, Any]:
         return content | {"meta": dict(content["meta"])}
     except (ValueError, TypeError, KeyError) as error:
         raise ConfigError(f"{output} holds no scores: choose another output=...") from error
-
-
-def _digest(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +13,7 @@ from omegaconf import DictConfig
 from cage_lightning.errors import ConfigError, check_names
 from cage_lightning.predictions.groups import Groups, GroupTable, read_groups
 from cage_lightning.scores.subgroups import parts_of
-from cage_lightning.system.paths import local_path
+from cage_lightning.system.paths import local_path, sha256_of
 
 
 @dataclass(frozen=True)
@@ -65,5 +64,4 @@ class Subgroups:
         """Where the groups come from, as metrics.json records it; empty without a table."""
         if self.table is None:
             return {}
-        digest = hashlib.sha256(self.table.path.read_bytes()).hexdigest()
-        return {"groups_file": {str(self.table.path): digest}}
+        return {"groups_file": {str(self.table.path): sha256_of(self.table.path)}}

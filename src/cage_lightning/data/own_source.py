@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from abc import abstractmethod
@@ -20,7 +19,7 @@ from cage_lightning.data.source import Source
 from cage_lightning.data.store import Store, read_store
 from cage_lightning.errors import ConfigError, DataError, check_between
 from cage_lightning.labels import LABEL_SPACES, LabelSpace
-from cage_lightning.system.paths import local_path
+from cage_lightning.system.paths import local_path, sha256_of
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -96,7 +95,7 @@ class Own(Source):
         return settings | {
             "group_by": self.own.group_by,
             "rows left out": self.own.rows_left_out,
-            "tables": [hashlib.sha256(file.read_bytes()).hexdigest() for file in self._files()],
+            "tables": [sha256_of(file) for file in self._files()],
         }
 
     def _settings(self) -> dict[str, Any]:

@@ -50,6 +50,11 @@ def rows(runs: Sequence[Run]) -> list[TableRow]:
     return [TableRow(group[0].row, settings[group[0].folder], group) for group in groups]
 
 
+def repeated(runs: Sequence[Run]) -> list[Run]:
+    """The runs of the rows with several seeds; the mean of no other row has an interval."""
+    return [run for row in rows(runs) if len({r.seed for r in row.runs}) > 1 for run in row.runs]
+
+
 def named(row: RowName, settings: Mapping[str, Any]) -> list[str]:
     """Data, network, loss and settings of runs, as people read them."""
     data, model, loss, tag = row

@@ -6,6 +6,7 @@ import errno
 import io
 import os
 import sys
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
@@ -27,6 +28,15 @@ class _Steady(io.FileIO):
         except OSError as error:
             self.lost = self.lost or error
             return memoryview(data).nbytes
+
+
+def clock(seconds: float) -> str:
+    """A time as people read it.
+
+    >>> clock(3723.6)
+    '1:02:04'
+    """
+    return str(timedelta(seconds=round(seconds)))
 
 
 def keep_printing() -> None:

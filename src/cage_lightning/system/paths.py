@@ -6,6 +6,7 @@ scratch disk. Links inside it that lead out of it are neither read nor written t
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from collections.abc import Collection, Iterator
@@ -115,6 +116,11 @@ def open_regular(path: Path, flags: int) -> int:
         raise DataError(f"{path} is not a regular file: delete it")
     # The flags refuse a link, and do not block on a pipe, that takes the file's place meanwhile.
     return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, mode=0o666)
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of the content of a file, in hexadecimal."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def without_places(config: Any) -> Any:

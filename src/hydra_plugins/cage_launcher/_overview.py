@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
 
 from rich.console import Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from cage_lightning.system.output import console
+from cage_lightning.system.output import clock, console
 from hydra_plugins.cage_launcher._job import Job, State
 
 _SHOWN = {State.RUNNING: "cyan", State.FAILED: "red"}
@@ -45,7 +44,7 @@ class Overview:
         if job.state is State.RUNNING:
             about = f"on {','.join(job.devices)}"
         else:
-            about = f"after {_clock(job.seconds)}; {self._summary()}"
+            about = f"after {clock(job.seconds)}; {self._summary()}"
         print(f"{job.state:7} {job.label} {about}", flush=True)
 
     def __rich__(self) -> Group:
@@ -54,7 +53,7 @@ class Overview:
             for job in self._jobs:
                 if job.state is state:
                     on = ",".join(job.devices)
-                    table.add_row(state, Text(job.label), on, _clock(job.seconds), style=style)
+                    table.add_row(state, Text(job.label), on, clock(job.seconds), style=style)
         return Group(table, self._summary())
 
     def _summary(self) -> str:
@@ -62,7 +61,7 @@ class Overview:
         parts = [f"{counts[state]} {state}" for state in State if counts[state]]
         left = time_left(self._jobs, self._at_a_time)
         if left is not None:
-            parts.append(f"about {_clock(left)} left")
+            parts.append(f"about {clock(left)} left")
         return f"{len(self._jobs)} jobs: {', '.join(parts)}"
 
 
@@ -83,7 +82,3 @@ def time_left(jobs: Sequence[Job], at_a_time: int) -> float | None:
         return None
     each = sum(done) / len(done)
     return (sum(max(0.0, each - ran) for ran in running) + each * waiting) / at_a_time
-
-
-def _clock(seconds: float) -> str:
-    return str(timedelta(seconds=round(seconds)))

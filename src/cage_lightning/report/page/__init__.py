@@ -13,7 +13,6 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +38,7 @@ from cage_lightning.report.runs import Run, UnfinishedRun, left_out, read_affect
 from cage_lightning.report.searches import OBJECTIVE, VALIDATIONS, Search
 from cage_lightning.report.verdicts import COLUMNS, PROXY_NOTE, SETTLING, Verdicts
 from cage_lightning.runs.identity import flat
+from cage_lightning.system.output import clock
 from cage_lightning.system.paths import is_inside
 
 _HERE = Path(__file__).parent
@@ -271,7 +271,7 @@ def _emphasised(text: str) -> Markup:
 
 def _duration(seconds: float | None) -> str:
     """Seconds as h:mm:ss."""
-    return "" if seconds is None else str(timedelta(seconds=round(seconds)))
+    return "" if seconds is None else clock(seconds)
 
 
 def _short(revision: str | None) -> str:
