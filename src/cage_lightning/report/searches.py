@@ -21,8 +21,11 @@ VALIDATIONS = "validations"
 SETTINGS = ".settings.json"
 """The ending of the file beside a table that says more of its settings."""
 
+FOLDER = ".search"
+"""The folder in that of a group of runs that holds its searches."""
+
 _NEEDED = ("trial", "state", "best", "run")
-_PATTERN = "**/.search/*.csv"
+_PATTERN = f"**/{FOLDER}/*.csv"
 
 
 @dataclass(frozen=True)
@@ -76,10 +79,15 @@ def read_searches(root: Path) -> list[Search]:
         DataError: A table is none of a search.
     """
     files = [file for file in sorted(root.glob(_PATTERN)) if is_inside(root, file)]
-    return [_read(root, file) for file in files]
+    return [read_search(root, file) for file in files]
 
 
-def _read(root: Path, file: Path) -> Search:
+def read_search(root: Path, file: Path) -> Search:
+    """The search of one table below `root`.
+
+    Raises:
+        DataError: The table is none of a search.
+    """
     try:
         with file.open(encoding="utf-8", newline="") as opened:
             reader = csv.DictReader(opened, strict=True)
@@ -94,7 +102,7 @@ def _read(root: Path, file: Path) -> Search:
         )
     others = (*_NEEDED, VALIDATIONS)
     settings = [name for name in header if not (name in others or name.startswith(OBJECTIVE))]
-    name = file.relative_to(root).with_suffix("").as_posix().replace(".search/", "")
+    name = file.relative_to(root).with_suffix("").as_posix().replace(f"{FOLDER}/", "")
     return Search(name, objectives, settings, rows, *_about(root, file, settings))
 
 

@@ -16,7 +16,9 @@ from omegaconf import DictConfig, OmegaConf
 from cage_lightning.commands.dry_run import device_here, look_ahead, threads_of_a_job
 from cage_lightning.commands.outlook import Job, Outlook, Wall, show
 from cage_lightning.errors import ConfigError
+from cage_lightning.report.searches import FOLDER, read_search
 from cage_lightning.runs.rates import Device
+from cage_lightning.system.paths import local_path
 from hydra_plugins.cage_launcher._plan import Planned, plan
 from hydra_plugins.cage_launcher._slots import Slots, devices_needed
 
@@ -157,7 +159,7 @@ def _show_search(
     slots: Slots | None,
     devices_per_job: int | None,
 ) -> None:
-    """Say how many trials a search has, and how long one of them takes."""
+    """Say how many trials a search has, how many have ended, and how long one takes."""
     try:
         from hydra_plugins.cage_search._space import space_of
     except ImportError as error:
@@ -168,21 +170,33 @@ def _show_search(
     space = space_of(parser.parse_overrides(list(lines)))
     [planned] = plan(config, loader, [space.overrides(space.example())], 0)
     outlooks, notes = look_ahead([_job(planned, slots, devices_per_job)])
-    trials = config.hydra.sweeper.n_trials
+    sweeper = config.hydra.sweeper
+    trials, ended = sweeper.n_trials, _ended(planned.task, sweeper.study_name)
     show(
         outlooks,
         None,
         [
-            f"a search of {trials} trials at most, of which this is an example; those that have "
-            "ended do not run again. Which settings the others get, their results decide",
-            *_of_all_trials(outlooks[0], trials),
+            f"a search of {trials} trials at most, of which {ended} have ended; this is an example "
+            "of the others. Which settings they get, the results decide",
+            *_of_trials(outlooks[0], max(0, trials - ended)),
             *notes,
         ],
     )
 
 
-def _of_all_trials(one: Outlook, trials: int) -> list[str]:
-    if one.seconds is None:
+def _ended(task: DictConfig, study: object) -> int:
+    """How many trials of a search have ended, as its table says; 0 where there is none."""
+    root = local_path("runs", task.runs)
+    table = root / task.group / FOLDER / f"{study}.csv"
+    if not table.is_file():
+        return 0
+    return sum(
+        count for state, count in read_search(root, table).counts.items() if state != "running"
+    )
+
+
+def _of_trials(one: Outlook, trials: int) -> list[str]:
+    if one.seconds is None or not trials:
         return []
     hours = one.seconds * one.job.device.count * trials / 3600
     kind = "GPU" if one.job.device.type == "cuda" else "CPU"

@@ -15,6 +15,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, ListConfig
 
 from cage_lightning.errors import ConfigError, check_choice
+from cage_lightning.report.searches import FOLDER
 from cage_lightning.runs.identity import EXECUTION
 from cage_lightning.runs.objective import MONITOR, TrialResult, check_searchable, objectives
 from cage_lightning.runs.pruning import PRUNING, Pruning
@@ -108,7 +109,7 @@ class OptunaSweeper(Sweeper):
         if self._pruner_name != "none":
             _check_prunable(self._pruner_name, names)
         suggestions = _suggestions.Suggestions(space, self._sampler, self._seed, directions)
-        folder = local_path("runs", task.runs) / task.group / ".search"
+        folder = local_path("runs", task.runs) / task.group / FOLDER
         path = folder / f"{self._study_name}.journal"
         identity = self._identity(space, directions, pruner)
         with _record.opened(path, space, directions, identity) as record:

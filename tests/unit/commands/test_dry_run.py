@@ -161,6 +161,14 @@ def test_a_search_is_told_by_its_trials(command: Command, tmp_path: Path) -> Non
     said = lines(command, tmp_path, "-m", *TINY, *search)
     assert any(line.startswith("a search of 24 trials at most") for line in said)
     assert any("hours for 24 trials like this one" in line for line in said)
+    table = tmp_path / "runs" / "default" / ".search" / "search.csv"
+    table.parent.mkdir(parents=True)
+    rows = ["finished,,0.5", "pruned,,0.6", "failed,,", "running,,"]
+    text = "\n".join(f"{number},{row},0.001,r" for number, row in enumerate(rows))
+    table.write_text(f"trial,state,best,objective.monitor,optimizer.lr,run\n{text}\n")
+    said = lines(command, tmp_path, "-m", *TINY, *search)
+    assert any("of which 3 have ended" in line for line in said)
+    assert any("hours for 21 trials like this one" in line for line in said)
 
 
 def test_on_a_cluster_all_jobs_may_run_at_once(command: Command, tmp_path: Path) -> None:
