@@ -78,6 +78,7 @@ def curve(run: Path, start: int) -> list[tuple[str, str]]:
         return [(row["epoch"], row["val/loss"]) for row in csv.DictReader(lines) if row["val/loss"]]
 
 
+@pytest.mark.slow
 def test_runs_of_an_earlier_commit(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

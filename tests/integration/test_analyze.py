@@ -16,7 +16,8 @@ EXPECTED = {
 }
 
 
-@pytest.mark.parametrize("data", ["demo8", pytest.param("demo_emotic", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("data", ["demo8", "demo_emotic"])
 def test_every_figure_and_table_of_the_own_splits(
     data: str, command: Command, tmp_path: Path
 ) -> None:

@@ -66,6 +66,7 @@ def study(table: Path) -> Path:
     return table.parent
 
 
+@pytest.mark.slow
 def test_a_table_trains_and_is_evaluated(
     command: Command, table: Path, study: Path, tmp_path: Path
 ) -> None:

@@ -95,6 +95,7 @@ def test_a_fault_is_named(
     assert not list(tmp_path.rglob("metrics.json"))
 
 
+@pytest.mark.slow
 def test_skip_leaves_out_and_counts(command: Command, tmp_path: Path, release: Path) -> None:
     missing_picture(release)
     truncated_picture(release)

@@ -74,6 +74,7 @@ def test_every_form_gives_the_numbers_of_evaluate(
         np.testing.assert_allclose(one.affect_pred[rows], predicted.affect, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_the_card_and_the_description_have_what_was_measured(exported: Path, trained: Path) -> None:
     content: dict[str, Any] = json.loads((exported / "config.json").read_text())
     text = (exported / "README.md").read_text()
@@ -122,6 +123,7 @@ def test_the_data_set_is_suggested_and_never_taken(command: Command, trained: Pa
     assert "the model was trained on demo8" in done.stderr
 
 
+@pytest.mark.slow
 def test_weights_outside_an_onnx_file_are_not_read(exported: Path, tmp_path: Path) -> None:
     import onnx
 

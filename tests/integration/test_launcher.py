@@ -112,6 +112,7 @@ def test_jobs_on_the_cpu_take_cpu_slots(play: Play, tmp_path: Path) -> None:
     assert json.loads(file.read_text())["threads"] == "1"  # as the environment says
 
 
+@pytest.mark.slow
 def test_a_failure_stops_no_other_job(play: Play, tmp_path: Path) -> None:
     process = play("act=fail,pass", "+again=0,1", "hydra.launcher.devices=[0]")
     _, err = process.communicate(timeout=120)

@@ -64,6 +64,7 @@ def test_the_numbers_are_those_of_the_evaluation(
     np.testing.assert_allclose(found, written.affect_pred[members], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_an_interrupted_command_goes_on(
     predict: Predict, crops: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,6 +18,7 @@ def steps(folder: RunFolder) -> int:
     return int(torch.load(folder.last, weights_only=True)["global_step"])
 
 
+@pytest.mark.slow
 def test_a_run_that_is_pruned(train_here: Train, few_faces: Path, tmp_path: Path) -> None:
     # Four steps make an epoch; any loss is worse than the bound after the second one.
     few = (f"data.root={few_faces}", "data.batch_size=16", "trainer.max_epochs=3")

@@ -153,6 +153,7 @@ def test_help_and_config_need_no_torch(command: Command) -> None:
         assert not modules & {"torch", "lightning", "torchvision", "timm", "wandb", "numpy"}
 
 
+@pytest.mark.slow
 def test_a_sweep_over_seeds(command: Command, tmp_path: Path) -> None:
     command("train", "-m", *TINY, "trainer.max_epochs=1", "seed=0,1")
     found = {p.parent.name for p in tmp_path.rglob("metrics.json")}

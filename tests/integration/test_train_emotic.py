@@ -17,6 +17,7 @@ from tests.conftest import TINY, Command, composed
 SCENES = tuple(setting.replace("data=demo8", "data=demo_emotic") for setting in TINY)
 
 
+@pytest.mark.slow
 def test_a_run_from_start_to_finish(command: Command, tmp_path: Path) -> None:
     done = command("train", *SCENES, "loss=combined")
     assert "53 to report" in done.stderr

@@ -11,6 +11,7 @@ from cage_lightning.report.resampling import NOT_RESAMPLED, Resampled
 from cage_lightning.report.rows import named, rows
 from cage_lightning.report.runs import RowName, Run
 from cage_lightning.scores import Summary, summarise
+from cage_lightning.scores.headline import scale
 from cage_lightning.scores.nested import Group, estimate
 from cage_lightning.system.markdown import markdown_table
 
@@ -261,7 +262,7 @@ def _scores(
         metric: Score(
             seeds=summarise([run.metrics[key] for run in seeds]),
             sample=_mean_interval([run.metrics["intervals"].get(key) for run in seeds]),
-            joint=_joint(resampled.group(seeds, metric)) if prefix == _TEST else None,
+            joint=_joint(metric, resampled.group(seeds, metric)) if prefix == _TEST else None,
             published=published.get(metric),
             baseline=prefix != _TEST,
         )
@@ -270,10 +271,13 @@ def _scores(
     }
 
 
-def _joint(group: Group | None) -> tuple[float, float] | None:
-    """The interval of the mean over seeds and test samples."""
+def _joint(metric: str, group: Group | None) -> tuple[float, float] | None:
+    """The interval of the mean over seeds and test samples, as far as the metric's scale goes."""
     found = None if group is None else estimate(group)
-    return None if found is None else found.interval()
+    if found is None:
+        return None
+    (low, high), (least, most) = found.interval(), scale(metric)
+    return max(low, least), min(high, most)
 
 
 def _mean_interval(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping
 from types import MappingProxyType
 
@@ -17,6 +18,8 @@ _LABELS: Mapping[str, str] = MappingProxyType(
 )
 _AFFECT = ("ccc", "rmse", "mae")
 _ERRORS = ("ece", "mae", "mse", "rmse")
+_UNBOUNDED = ("mae", "mse", "rmse")
+_SIGNED = ("ccc", "pcc", "cohen_kappa", "mcc")  # -1 to 1; all others are shares, 0 to 1
 
 
 def main_scores(keys: Collection[str]) -> dict[str, str]:
@@ -37,3 +40,15 @@ def main_scores(keys: Collection[str]) -> dict[str, str]:
 def lower_is_better(metric: str) -> bool:
     """Whether a metric is an error, by its key without the part before the slash."""
     return metric.startswith(_ERRORS)
+
+
+def scale(metric: str) -> tuple[float, float]:
+    """The lowest and the highest value that a metric can have, by its key without a prefix.
+
+    >>> scale("ccc_pooled"), scale("f1_macro"), scale("rmse_valence")
+    ((-1.0, 1.0), (0.0, 1.0), (0.0, inf))
+    """
+    return (
+        -1.0 if metric.startswith(_SIGNED) else 0.0,
+        math.inf if metric.startswith(_UNBOUNDED) else 1.0,
+    )

@@ -17,6 +17,7 @@ from tests.unit.runs.test_rates import plain
 QUICK = (*(x for x in TINY if "max_epochs" not in x), "model.image_size=32", "data.batch_size=16")
 
 
+@pytest.mark.slow
 def test_the_rates_are_kept_for_a_dry_run(
     command: Command, tmp_path: Path, few_faces: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -46,6 +46,7 @@ def test_a_drawn_face_is_found_in_a_batch_as_alone(name: DetectorName) -> None:
         assert all(60 <= x <= 260 and 40 <= y <= 240 for x, y in eyes)
 
 
+@pytest.mark.slow
 def test_a_larger_picture_is_searched_reduced() -> None:
     pytest.importorskip("onnxruntime")
     large = scene().repeat(4, axis=0).repeat(4, axis=1)

@@ -112,10 +112,10 @@ def dying(monkeypatch: pytest.MonkeyPatch, after: int) -> Iterator[None]:
     ("sampler", "overrides", "objectives"),
     [
         ("tpe", MIXED, 1),
-        ("tpe", NUMBERS, 2),
-        ("cmaes", NUMBERS, 1),
-        ("random", MIXED, 1),
-        ("grid", LISTED, 1),
+        pytest.param("tpe", NUMBERS, 2, marks=pytest.mark.slow),
+        pytest.param("cmaes", NUMBERS, 1, marks=pytest.mark.slow),
+        pytest.param("random", MIXED, 1, marks=pytest.mark.slow),
+        pytest.param("grid", LISTED, 1, marks=pytest.mark.slow),
     ],
 )
 def test_a_search_killed_at_every_point_ends_as_undisturbed(

@@ -236,6 +236,7 @@ def test_files_of_the_same_samples_share_their_resamples(grid: Path, tmp_path: P
     assert "is not there" in resample([moved], ["accuracy"]).missing([moved])
 
 
+@pytest.mark.slow
 def test_collect_writes_what_it_compared(
     grid: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -256,3 +256,14 @@ def test_one_interval_holds_both_kinds_of_variation() -> None:
     unread = {runs[2].folder: "its file is not there"}
     (reason,) = fill(PAPER_TABLES["table6"], runs, Resampled(unread, drawn)).without_interval
     assert reason == "affectnet8, maxvit, combined has no interval: its file is not there."
+
+
+def test_an_interval_ends_where_the_scale_does() -> None:
+    runs = [a_run("combined", seed, test__ccc_pooled=0.9 + seed / 20) for seed in (0, 1)]
+    noise = np.random.default_rng(0).normal(scale=0.01, size=(2, 1000))
+    drawn = {
+        run.folder: Drawn(0, 4000, {"ccc_pooled": run.metrics["test/ccc_pooled"] + values})
+        for run, values in zip(runs, noise, strict=True)
+    }
+    (record,) = fill(PAPER_TABLES["table6"], runs, Resampled(drawn=drawn)).records()
+    assert (record["low"], record["high"]) == (pytest.approx(0.607, abs=0.01), 1.0)

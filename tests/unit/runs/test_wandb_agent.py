@@ -44,6 +44,7 @@ CHOSEN = {
 }
 
 
+@pytest.mark.slow
 def test_its_command_line_means_what_it_chose(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
