@@ -29,8 +29,8 @@ def test_maxvit_in_every_mode(command: Command, tmp_path: Path, data: str, loss:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("backbone", BACKBONES)
-def test_every_backbone(command: Command, backbone: str) -> None:
+@pytest.mark.parametrize("backbone", [name for name in BACKBONES if name != "maxvit"])
+def test_every_other_backbone(command: Command, backbone: str) -> None:
     trial = ("trainer.fast_dev_run=true", "model.weights=none")
     done = command("train", *BACKBONES[backbone].split(), "data=demo8", *SMALL, *trial)
     assert "it works" in done.stderr

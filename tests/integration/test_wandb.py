@@ -169,10 +169,7 @@ def test_an_agent_trains_what_the_sweep_of_the_docs_says(tmp_path: Path, demo_ro
     sweep["command"][-1:-1] = [*smaller, "trainer.max_epochs=1"]
     sweep["command"].insert(1, "WANDB_MODE=offline")  # after ${env}
     (tmp_path / "sweep.yaml").write_text(yaml.safe_dump(sweep))
-    chosen = [
-        {"optimizer.lr": 0.002, "augment": "none", "trainer.gradient_clip_val": None},
-        {"optimizer.lr": 0.0001, "augment": "paper", "trainer.gradient_clip_val": 1.0},
-    ]
+    chosen = [{"optimizer.lr": 0.002, "augment": "none", "trainer.gradient_clip_val": None}]
     with Service.running(chosen=chosen) as service:
         path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
         env = environment(demo_root) | service | {"PATH": path, "WANDB_PROJECT": "cage_lightning"}
@@ -187,10 +184,8 @@ def test_an_agent_trains_what_the_sweep_of_the_docs_says(tmp_path: Path, demo_ro
                 stdin=subprocess.DEVNULL,
             )
             assert done.returncode == 0, done.stdout + done.stderr
-    names = {file.parent.name for file in (tmp_path / "runs/lr").glob("*/metrics.json")}
-    assert names == {
-        "demo8-tiny-combined-s0-augment-none-lr0.002-gradient_clip_val-null",
-        "demo8-tiny-combined-s0-augment-paper-lr0.0001-gradient_clip_val1",
-    }
-    runs = [read_run(file.parent)["run"] for file in (tmp_path / "runs/lr").glob("*/metrics.json")]
-    assert {(run.run_id, run.sweep_id) for run in runs} == {("run1", "abc"), ("run0", "abc")}
+    (file,) = (tmp_path / "runs/lr").glob("*/metrics.json")
+    name = "demo8-tiny-combined-s0-augment-none-lr0.002-gradient_clip_val-null"
+    assert file.parent.name == name
+    run = read_run(file.parent)["run"]
+    assert (run.run_id, run.sweep_id) == ("run0", "abc")
