@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from pathlib import Path
 
 from cage_lightning.errors import CageError
@@ -14,7 +14,6 @@ def reads_of_flipped(
     file: Path,
     count: int,
     read: Callable[[Path], object],
-    without: Collection[bytes] = (),
 ) -> list[str]:
     """What came of reading `count` copies of a file, each with another bit flipped.
 
@@ -22,15 +21,12 @@ def reads_of_flipped(
         file: The sound file.
         count: How many bits, drawn by a fixed seed.
         read: What is compared.
-        without: Contents in the file that are left as they are.
 
     Returns:
         ``same``; ``changed``; ``refused`` by one line that names the file; or what else was raised,
         after which ``died`` comes last where the process did.
     """
     sound, whole = file.read_bytes(), read(file)
-    kept = {sound.index(part) + i for part in without if part for i in range(len(part))}
-    bits = [bit for bit in range(len(sound) * 8) if bit // 8 not in kept]
     copy = file.with_name(f"flipped-{file.name}")
 
     def outcome(bit: int) -> str:
@@ -49,7 +45,7 @@ def reads_of_flipped(
     child = os.fork()
     if child == 0:
         with os.fdopen(there, "w", buffering=1) as pipe:
-            for bit in random.Random(0).sample(bits, count):
+            for bit in random.Random(0).sample(range(len(sound) * 8), count):
                 print(outcome(bit).replace("\n", "|"), file=pipe)
             pipe.flush()
             os._exit(0)

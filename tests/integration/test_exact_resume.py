@@ -12,6 +12,7 @@ import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Callback
 
+from cage_lightning.errors import CheckpointError
 from cage_lightning.runs.folder import RunFolder
 from tests.conftest import Train
 
@@ -102,6 +103,30 @@ def undisturbed() -> dict[str, dict[str, Any]]:
     return {}
 
 
+def to_kill(faces: Path, marker: Path, step: int) -> tuple[str, ...]:
+    """A run of three epochs that is killed once, unless the marker says that it was."""
+    kill = f"+callbacks.kill={{_target_: {__name__}.Kill, step: {step}, marker: '{marker}'}}"
+    size = (f"data.root={faces}", "data.batch_size=16", "trainer.max_epochs=3")
+    return (*size, "callbacks.last.every_n_steps=1", kill)
+
+
+def leave_alone(
+    train_here: Train,
+    few: tuple[str, ...],
+    marker: Path,
+    case: str,
+    undisturbed: dict[str, dict[str, Any]],
+) -> None:
+    """Train a case without a kill, unless that was done before; nothing but its state is kept."""
+    if case in undisturbed:
+        return
+    marker.touch()
+    alone = train_here(*few, *(CASES | RECIPES).get(case, ()))
+    undisturbed[case] = state(alone)
+    shutil.rmtree(alone.path)
+    marker.unlink()
+
+
 @pytest.mark.parametrize(
     ("case", "step"),
     [
@@ -119,17 +144,10 @@ def test_a_killed_run_ends_as_an_undisturbed_one(
     step: int,
 ) -> None:
     marker = tmp_path / "killed"
-    kill = f"+callbacks.kill={{_target_: {__name__}.Kill, step: {step}, marker: '{marker}'}}"
-    size = (f"data.root={few_faces}", "data.batch_size=16", "trainer.max_epochs=3")
-    few = (*size, "callbacks.last.every_n_steps=1", kill)
+    few = to_kill(few_faces, marker, step)
     settings = (*few, *(CASES | RECIPES)[case])
     for left_alone in {case, "plain"} if case in RECIPES else {case}:
-        if left_alone not in undisturbed:
-            marker.touch()
-            alone = train_here(*few, *(CASES | RECIPES).get(left_alone, ()))
-            undisturbed[left_alone] = state(alone)
-            shutil.rmtree(alone.path)
-            marker.unlink()
+        leave_alone(train_here, few, marker, left_alone, undisturbed)
     if case in RECIPES:
         assert undisturbed[case] != undisturbed["plain"], "the recipe has no effect"
 
@@ -140,3 +158,44 @@ def test_a_killed_run_ends_as_an_undisturbed_one(
     else:
         assert undisturbed[case]["last step"] <= step, "it was over before"
     assert state(folder) == undisturbed[case]
+
+
+def test_a_damaged_latest_state_costs_time_and_nothing_else(
+    train_here: Train,
+    few_faces: Path,
+    tmp_path: Path,
+    undisturbed: dict[str, dict[str, Any]],
+) -> None:
+    case, marker = "validated twice an epoch", tmp_path / "killed"
+    few = to_kill(few_faces, marker, 7)
+    leave_alone(train_here, few, marker, case, undisturbed)
+    with pytest.raises(Killed):
+        train_here(*few, *CASES[case])
+    [last] = tmp_path.rglob("last.ckpt")
+    best = last.with_name("best.ckpt")
+    assert torch.load(last, weights_only=True)["global_step"] == 7
+    assert torch.load(best, weights_only=True)["global_step"] < 7
+    content = bytearray(last.read_bytes())
+    content[len(content) // 2] ^= 1
+    last.write_bytes(content)
+    folder = train_here(*few, *CASES[case])
+    assert f"{last} is damaged" in folder.log_file.read_text()
+    assert f"resuming from {best}" in folder.log_file.read_text()
+    assert state(folder) == undisturbed[case]
+
+
+@pytest.mark.parametrize("content", [b"", bytes(5_000)], ids=["empty", "zeros"])
+def test_a_damaged_state_without_one_before_is_named(
+    train_here: Train, few_faces: Path, tmp_path: Path, content: bytes
+) -> None:
+    few = to_kill(few_faces, tmp_path / "killed", 3)
+    with pytest.raises(Killed):
+        train_here(*few)
+    [last] = tmp_path.rglob("last.ckpt")
+    last.write_bytes(content)
+    with pytest.raises(
+        CheckpointError, match=r"damaged .* delete it to start the run again"
+    ) as one:
+        train_here(*few)
+    assert str(last) in str(one.value)
+    assert (last.parents[1] / "error.txt").read_text() == f"{one.value}\n"

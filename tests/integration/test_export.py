@@ -135,6 +135,7 @@ def test_weights_outside_an_onnx_file_are_not_read(exported: Path, tmp_path: Pat
     onnx.save(model, folder / "model.onnx", save_as_external_data=True, location="outside.bin")
     config = json.loads((folder / "config.json").read_text())
     config["files"]["model.onnx"] = checksum(folder / "model.onnx")
+    del config["checksum"]
     (folder / "config.json").write_text(json.dumps(config))
     with pytest.raises(CheckpointError, match="keeps its weights in other files"):
         ExpressionModel.load(folder / "model.onnx")

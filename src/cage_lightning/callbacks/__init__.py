@@ -3,7 +3,12 @@
 from cage_lightning.callbacks.own_state import OwnState
 from cage_lightning.callbacks.preemption import Preemption
 from cage_lightning.callbacks.progress import ProgressLog, progress_bar
-from cage_lightning.callbacks.resume import AtomicCheckpointIO, LastCheckpoint, StepSeed
+from cage_lightning.callbacks.resume import (
+    AtomicCheckpointIO,
+    LastCheckpoint,
+    StepSeed,
+    state_to_resume_from,
+)
 from cage_lightning.callbacks.timing import Timing
 from cage_lightning.callbacks.unfreezing import GradualUnfreezing
 from cage_lightning.callbacks.validations import Validations
@@ -19,4 +24,5 @@ __all__ = [
     "Timing",
     "Validations",
     "progress_bar",
+    "state_to_resume_from",
 ]

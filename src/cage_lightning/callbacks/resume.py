@@ -7,6 +7,7 @@ which is in every checkpoint.
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,11 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from cage_lightning.errors import CheckpointError
+from cage_lightning.system.archives import check_archive
 from cage_lightning.system.atomic import replacing
 from cage_lightning.system.keyed_random import derived_seed
+
+log = logging.getLogger(__name__)
 
 # Entries that Lightning uses unchecked before it calls any callback, with their types.
 _KINDS = {"state_dict": dict, "callbacks": dict, "loops": dict, "pytorch-lightning_version": str}
@@ -50,21 +54,9 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             CheckpointError: The file is damaged, or not a checkpoint of a training.
         """
         try:
-            content: dict[str, Any] = torch.load(
-                Path(path), map_location=map_location, weights_only=True
-            )
-        except Exception as error:  # torch reports damaged files by many kinds of errors
-            raise CheckpointError(
-                f"{path} is damaged or no checkpoint of a run ({type(error).__name__}); delete it "
-                "to start the run again"
-            ) from error
-        for key, kind in _KINDS.items():
-            if not isinstance(content, dict) or not isinstance(content.get(key, kind()), kind):
-                raise CheckpointError(
-                    f"{path} is no checkpoint of a run (it has no valid {key!r}); delete it to "
-                    "start the run again"
-                )
-        return content
+            return _state(Path(path), map_location)
+        except ValueError as error:
+            raise _unusable(Path(path), error) from error
 
     def remove_checkpoint(self, path: str | Path) -> None:
         """Delete a file if it exists; Lightning itself would also delete whole folders.
@@ -73,6 +65,60 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             OSError: It is a folder, or cannot be deleted.
         """
         Path(path).unlink(missing_ok=True)
+
+
+def state_to_resume_from(last: Path, best: Path) -> Path:
+    """The checkpoint that a run goes on from: the latest state, or if damaged the one before.
+
+    That is the state after the best epoch so far, which is as complete. What the run has trained
+    since is trained again, to the same end.
+
+    Args:
+        last: The file of `LastCheckpoint`.
+        best: That of the best epoch, which need not be there.
+
+    Raises:
+        CheckpointError: Neither can be read; names `last`.
+    """
+    try:
+        _state(last, "cpu")
+    except ValueError as damage:
+        if not _is_whole_state(best):
+            raise _unusable(last, damage) from damage
+        log.warning(
+            "%s %s: the run goes on from %s, the state after its best epoch", last, damage, best
+        )
+        return best
+    return last
+
+
+def _unusable(file: Path, damage: ValueError) -> CheckpointError:
+    return CheckpointError(f"{file} {damage}; delete it to start the run again")
+
+
+def _is_whole_state(file: Path) -> bool:
+    try:
+        return "optimizer_states" in _state(file, "cpu")
+    except (OSError, ValueError):
+        return False
+
+
+def _state(file: Path, map_location: Any) -> dict[str, Any]:
+    """The content of a checkpoint.
+
+    Raises:
+        ValueError: The file is damaged, or not a checkpoint of a training; says what it is.
+    """
+    try:
+        check_archive(file)
+        content: dict[str, Any] = torch.load(file, map_location=map_location, weights_only=True)
+    except Exception as error:  # torch reports damaged files by many kinds of errors
+        what = f"is damaged or no checkpoint of a run ({type(error).__name__})"
+        raise ValueError(what) from error
+    for key, kind in _KINDS.items():
+        if not isinstance(content, dict) or not isinstance(content.get(key, kind()), kind):
+            raise ValueError(f"is no checkpoint of a run (it has no valid {key!r})")
+    return content
 
 
 def resumable_here(trainer: Trainer, batch_idx: int) -> bool:

@@ -21,6 +21,7 @@ from cage_lightning.runs.folder import RunFolder, run_of
 from cage_lightning.runs.measured import OF_THE_CONTENT, of_run, read_measured
 from cage_lightning.runs.naming import name_of
 from cage_lightning.runs.rates import Device, Measured, Rates, Workload, rates_for
+from cage_lightning.system.archives import check_archive
 from cage_lightning.system.atomic import is_held
 from cage_lightning.system.machine import usable_cpus
 from cage_lightning.system.paths import local_path
@@ -196,6 +197,7 @@ def _progress(file: Path) -> tuple[str, int]:
     import torch
 
     try:
+        check_archive(file, tensors=False)
         content = torch.load(file, map_location="cpu", weights_only=True, mmap=True)
         return "", int(content["global_step"])
     except Exception:  # torch reports damaged files by many kinds of errors

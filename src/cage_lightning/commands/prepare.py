@@ -32,7 +32,8 @@ from cage_lightning.data.preparation.leakage import Duplicates
 from cage_lightning.data.readers.faults import Fault
 from cage_lightning.data.release_files import fingerprint_of, release_files
 from cage_lightning.data.source import Source
-from cage_lightning.data.store import About, Store, knows_copies, read_about, write_store
+from cage_lightning.data.store import Store
+from cage_lightning.data.store_file import About, is_current, read_about, write_store
 from cage_lightning.errors import ConfigError, DataError
 from cage_lightning.runs.log import start_logging
 from cage_lightning.system.atomic import locked, write_atomic, write_csv
@@ -177,7 +178,8 @@ def _claimed(folder: Path) -> Iterator[None]:
 def _finished_card(source: Source, store: Store, image_size: int | None) -> dict[str, Any] | None:
     """The card of a store that was made from the release as it is, with the same settings.
 
-    None of one that is not, or that was made before stores knew of copies.
+    None of one that is not, that is damaged, or that was made before stores knew of copies or had
+    checksums.
     """
     file = store.folder / "datacard.json"
     if store.release is None or not file.is_file():
@@ -187,7 +189,8 @@ def _finished_card(source: Source, store: Store, image_size: int | None) -> dict
         found = None if about is None else (about.release, dict(about.settings), about.image_size)
         if found != (store.release, source.reading, image_size):
             return None
-        if not knows_copies(store.file(split)):
+        if not is_current(store.file(split), source.root):
+            log.info("%s is damaged or of an earlier version, and is made again", store.file(split))
             return None
     card: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     return card

@@ -24,7 +24,7 @@ from cage_lightning.predictions.table import Predictions, predictions_of
 from cage_lightning.report.evaluation_figures import NAMES, draw
 from cage_lightning.report.figures import FORMATS
 from cage_lightning.report.worst_samples import Picture
-from cage_lightning.scores.results import results_of, write_results
+from cage_lightning.scores.results import SCORED, results_of, write_results
 
 log = logging.getLogger(__name__)
 
@@ -94,8 +94,13 @@ def results(
 
 
 def save_results(folder: Path, predictions: Predictions, content: dict[str, Any]) -> None:
-    """Write predictions.parquet, then metrics.json: the mark that all is there."""
-    write_predictions(folder / "predictions.parquet", predictions)
+    """Write predictions.parquet, then metrics.json: the mark that all is there.
+
+    A kill in between leaves the scores of earlier predictions, if there were any: so the scores say
+    by its SHA-256 which file they are of. `report.runs` compares it.
+    """
+    digest = write_predictions(folder / "predictions.parquet", predictions)
+    content["meta"][SCORED] = digest
     write_results(folder / "metrics.json", content)
 
 

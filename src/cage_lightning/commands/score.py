@@ -19,7 +19,7 @@ from cage_lightning.report.subgroups import NAME, print_subgroups, write_subgrou
 from cage_lightning.report.summary import print_comparison, print_results, print_seeds
 from cage_lightning.scores import compare, point_estimate, summarise
 from cage_lightning.scores.circumplex import contradictions
-from cage_lightning.scores.results import results_of, scoring_settings, write_results
+from cage_lightning.scores.results import SCORED, results_of, scoring_settings, write_results
 from cage_lightning.system.paths import local_path, refuse_outside, sha256_of
 from cage_lightning.system.storage import check_writable, check_writable_file
 
@@ -73,6 +73,7 @@ def score(config: DictConfig) -> dict[str, Any]:
         content, show = _compared(predictions, settings), print_comparison
     else:
         content, show = results_of(predictions[0], **settings, subgroups=asked.names), print_results
+        content["meta"][SCORED] = sha256_of(files[0])
     content["meta"]["scores"] |= where
     # The metrics.json of a run also holds where its predictions come from: that stays.
     content["meta"] = before.get("meta", {}) | content["meta"]

@@ -22,7 +22,13 @@ from cage_lightning.app import build
 from cage_lightning.app.cli import in_sweep, multirun
 from cage_lightning.app.signatures import taken_by
 from cage_lightning.app.sweeps import automatic_tag, chosen_for_this_process
-from cage_lightning.callbacks import OwnState, Preemption, Timing, Validations
+from cage_lightning.callbacks import (
+    OwnState,
+    Preemption,
+    Timing,
+    Validations,
+    state_to_resume_from,
+)
 from cage_lightning.commands.preflight import (
     Course,
     check_checkpoints,
@@ -123,7 +129,8 @@ def train(config: DictConfig) -> dict[str, Any] | None:
                     if config.init_from and stage == "new":
                         wait_for_run(local_path("init_from", config.init_from), config.init_wait_s)
                         log.info("the weights to start from are those of %s", config.init_from)
-                    last = folder.last if stage == "begun" else None
+                    begun = stage == "begun"
+                    last = state_to_resume_from(folder.last, folder.best) if begun else None
                     timing = Timing(before_s)
                     return _train_and_test(
                         config, folder, loggers, last, preemption, validations, timing
@@ -131,7 +138,7 @@ def train(config: DictConfig) -> dict[str, Any] | None:
             except Exception as error:
                 if first and not folder.finished:
                     with suppress(OutputError):  # the disk may be what failed
-                        write_atomic(folder.error_file, f"{error}\n")
+                        write_atomic(folder.error_file, f"{str(error).strip() or repr(error)}\n")
                 raise
     except SIGTERMException:
         preemption.left()

@@ -20,6 +20,7 @@ from cage_lightning.commands.results import (
     save_results,
 )
 from cage_lightning.data.module import ExpressionData
+from cage_lightning.errors import CheckpointError
 from cage_lightning.models import load_weights
 from cage_lightning.modules import ExpressionModule
 from cage_lightning.report.summary import print_results
@@ -53,7 +54,7 @@ def finish_run(
         The content of metrics.json; None on all ranks but the first.
     """
     # As `evaluate` does: Lightning would let callbacks put other weights in their place.
-    load_weights(module.network, folder.best, strict=True)
+    _load_best(module, folder)
     trainer.test(module, datamodule=data, verbose=False)
     predictions = gather(module, data.test)
     meta = provenance(trainer) | data.provenance() | data_set(config, data) | dict(about)
@@ -72,3 +73,13 @@ def finish_run(
     save_results(folder.path, predictions, content)
     print_results(content, str(folder.path))
     return content
+
+
+def _load_best(module: ExpressionModule, folder: RunFolder) -> None:
+    try:
+        load_weights(module.network, folder.best, strict=True)
+    except CheckpointError as error:
+        raise CheckpointError(
+            f"{folder.best}, the weights of the best epoch, cannot be used any more: delete "
+            f"{folder.last}, and the same command trains the run again ({error})"
+        ) from error

@@ -1,15 +1,21 @@
-"""Which pictures of a table cannot be decoded."""
+"""Which pictures of a table cannot be used: broken files, and packed ones that have changed."""
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 
 from cage_lightning.data.annotations import Annotations
 from cage_lightning.data.files import map_files
 from cage_lightning.data.images import decode_image
 from cage_lightning.errors import DataError
+
+log = logging.getLogger(__name__)
+
+_NAMED = 5  # rows that a message names, at most
 
 
 def without_broken(table: Annotations) -> Annotations:
@@ -31,9 +37,38 @@ def without_broken(table: Annotations) -> Annotations:
         return True
 
     whole = np.array(map_files(is_whole, range(len(table)), "Checking pictures"), dtype=bool)
-    if whole.all():
-        return table
-    if not whole.any():
+    if len(table) and not whole.any():
         raise DataError(f"{table.root}: none of the {len(table)} pictures can be decoded.")
-    left_out = {**table.left_out, "broken picture": int((~whole).sum())}
-    return replace(table.select(whole), left_out=left_out)
+    return _only(table, whole, "broken picture")
+
+
+def without_changed(table: Annotations) -> Annotations:
+    """The rows of a packed store whose picture is as it was packed.
+
+    The others are counted as ``changed picture``, and the first of them named. Every picture is
+    read once, in threads.
+
+    Raises:
+        DataError: No row is left, or the file was replaced or cut off.
+    """
+    assert table.packed is not None
+    sound, file = table.packed.are_sound(), table.packed.file
+    if len(table) and not sound.any():
+        raise DataError(f"{file}: each of the {len(table)} pictures has changed: prepare it again")
+    if not sound.all():
+        rows = table.packed.rows[~sound].tolist()
+        more = ", ..." if len(rows) > _NAMED else ""
+        log.warning(
+            "%s: the pictures of %d rows have changed since they were packed: %s%s; "
+            "`python -m cage_lightning.prepare` packs them again",
+            *(file, len(rows), ", ".join(map(str, rows[:_NAMED])), more),
+        )
+    return _only(table, sound, "changed picture")
+
+
+def _only(table: Annotations, usable: npt.NDArray[np.bool_], reason: str) -> Annotations:
+    """The rows that are usable; how many others there are is counted."""
+    if usable.all():
+        return table
+    left_out = {**table.left_out, reason: int((~usable).sum())}
+    return replace(table.select(usable), left_out=left_out)

@@ -18,6 +18,8 @@ Value = TypeVar("Value")
 OnError = Literal["raise", "skip", "keep"]
 """What becomes of samples whose picture is missing: an error, left out and counted, or kept."""
 
+LEAVE_OUT = "leave such pictures out with data.on_error=skip (a run that has begun: with tag=NAME)"
+
 THREADS = 16
 CHUNK = 512
 SHOW_PROGRESS_FROM = 20_000

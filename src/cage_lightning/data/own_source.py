@@ -16,7 +16,8 @@ from cage_lightning.data.readers.faults import Fault
 from cage_lightning.data.readers.own import OwnData, Rules
 from cage_lightning.data.readers.samples import Samples
 from cage_lightning.data.source import Source
-from cage_lightning.data.store import Store, read_store
+from cage_lightning.data.store import Store
+from cage_lightning.data.store_file import read_store
 from cage_lightning.errors import ConfigError, DataError, check_between
 from cage_lightning.labels import LABEL_SPACES, LabelSpace
 from cage_lightning.system.paths import local_path, sha256_of

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
 from cage_lightning.data.annotations import Annotations
-from cage_lightning.data.broken_pictures import without_broken
+from cage_lightning.data.broken_pictures import without_broken, without_changed
 from cage_lightning.data.files import OnError
 from cage_lightning.data.readers.faults import Fault
 from cage_lightning.data.store import Store
@@ -107,10 +107,11 @@ class Source(ABC):
         if self.store is not None and self.store.has(split):
             log.info("%s split: reading the packed store %s", split, self.store.file(split))
             table = self.store.read(split, self.label_space, self.reading, image_size, on_error)
+            leave_out = without_changed
         else:
-            table = self.read(split, on_error)
-            if on_error == "skip":
-                table = without_broken(table)
+            table, leave_out = self.read(split, on_error), without_broken
+        if on_error == "skip":
+            table = leave_out(table)
         for reason, count in table.left_out.items():
             log.info("%s split: %d left out (%s)", split, count, reason)
         return table

@@ -18,7 +18,7 @@ _Setting = Literal["raise", "skip"]
 _Categories = Sequence[str | int] | Mapping[str | int, str] | None
 _Columns = Sequence[str] | Mapping[str, str] | None
 
-_TAKEN_COLUMNS = ("id", "path", "image", "category", "affect", "box", "soft")
+_TAKEN_COLUMNS = ("id", "path", "image", "image_crc32", "category", "affect", "box", "soft")
 
 
 class Table(Own):

@@ -18,10 +18,11 @@ import torch
 from cage_lightning import modules
 from cage_lightning.deploy.description import Backbone, Description
 from cage_lightning.deploy.preprocessing import Preprocessing
-from cage_lightning.errors import CheckpointError
+from cage_lightning.errors import CheckpointError, first_line
 from cage_lightning.labels import LabelSpace
 from cage_lightning.models import build_network
 from cage_lightning.modules import ExpressionModule
+from cage_lightning.system.archives import check_archive
 from cage_lightning.training_statistics import TrainingStatistics
 
 # What `model` and `module` of a checkpoint's config may name, by the `_target_` in conf/.
@@ -64,8 +65,15 @@ def describe(file: Path) -> Described:
     """Read what one of our checkpoints says of its module.
 
     Raises:
-        CheckpointError: The file is not one of our checkpoints, or says what they do not.
+        CheckpointError: The file is damaged, no checkpoint of ours, or says what they do not.
     """
+    try:
+        check_archive(file, tensors=False)
+    except Exception as error:
+        raise CheckpointError(
+            f"{file} is damaged ({type(error).__name__}: {first_line(error)}): copy it again, or "
+            "train the run again"
+        ) from error
     try:
         content = torch.load(file, map_location="cpu", weights_only=True)
         config, space = content["config"], content["label_space"]

@@ -35,6 +35,7 @@ _KEYS = (
     "scores",
     "made_by",
 )
+_CHECKSUM = "checksum"  # of all the others; exports of earlier versions have none
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,7 @@ class Export:
             "scores": dict(self.scores),
             "made_by": dict(self.made_by),
         }
+        content[_CHECKSUM] = _digest(content)
         return json.dumps(content, indent=2, allow_nan=False) + "\n"
 
 
@@ -125,6 +127,25 @@ def checksum(file: Path) -> str:
         return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
+def _digest(content: Mapping[str, Any]) -> str:
+    """The SHA-256 of what config.json says, however it is laid out."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _unchanged(content: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What config.json says, without its checksum.
+
+    Raises:
+        ValueError: It has changed since it was written.
+    """
+    if _CHECKSUM not in content:
+        return content
+    rest = {key: value for key, value in content.items() if key != _CHECKSUM}
+    if content[_CHECKSUM] != _digest(rest):
+        raise ValueError("it has changed since it was written: copy the folder or export again")
+    return rest
+
+
 def _parsed(content: Any) -> Export:
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise ValueError(f"it does not say format {FORMAT!r}")
@@ -133,7 +154,7 @@ def _parsed(content: Any) -> Export:
             f"it is of format version {content.get('format_version')!r:.20}, and this version of "
             f"cage_lightning reads {VERSION}"
         )
-    values = mapping(content, "it", _KEYS)
+    values = mapping(_unchanged(content), "it", _KEYS)
     members, files, forms = values["members"], values["files"], values["forms"]
     if type(members) is not int or not 1 <= members <= _MOST_MEMBERS:
         raise ValueError(f"members is {members!r:.20}, not 1 to {_MOST_MEMBERS}")

@@ -105,7 +105,7 @@ class Results:
         schema = self.schema.with_metadata({_NEXT: json.dumps(after).encode()})
         table = pa.Table.from_pylist(list(rows), schema)
         with replacing(self.folder / f"part-{len(self._parts()):08d}.parquet") as part:
-            pq.write_table(table, part)
+            pq.write_table(table, part, write_page_checksum=True)
 
     def write(self, completed: Completed, partial: bool = False) -> Counts:
         """Write what was found, part after part, and unless it is partial delete the parts."""
@@ -149,7 +149,7 @@ class Results:
 
 def _read(part: Path) -> pa.Table:
     try:
-        return pq.read_table(part)
+        return pq.read_table(part, page_checksum_verification=True)
     except (pa.ArrowException, OSError) as error:
         raise _damaged(part, error) from error
 

@@ -38,7 +38,7 @@ def replacing_table(path: Path, schema: pa.Schema, about: dict[str, Any]) -> Ite
     """
     with replacing(path) as part:
         if path.suffix == ".parquet":
-            with pq.ParquetWriter(part, schema) as writer:
+            with pq.ParquetWriter(part, schema, write_page_checksum=True) as writer:
                 yield writer.write_table
                 writer.add_key_value_metadata({_KEY: json.dumps(about)})
         elif path.suffix == ".csv":
@@ -108,7 +108,7 @@ def read_rows(path: Path, schema: pa.Schema) -> Iterator[dict[str, Any]]:
         schema: Its columns.
     """
     if path.suffix == ".parquet":
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
             for batch in file.iter_batches():
                 yield from batch.to_pylist()
     elif path.suffix == ".csv":

@@ -26,6 +26,7 @@ from torch import Tensor
 
 from cage_lightning.errors import CheckpointError
 from cage_lightning.models.inert_pickle import Content, Described, Storage, read_inert
+from cage_lightning.system.archives import check_archive
 
 _MAGIC = 0x1950A86A20F9469CFC6C  # of torch.save before PyTorch 1.6
 
@@ -148,6 +149,7 @@ def _load(path: Path) -> FileContent | None:
 
 
 def _read_zip(path: Path) -> FileContent:
+    check_archive(path)
     with zipfile.ZipFile(path) as archive:
         names = archive.namelist()
     pickled = next((name for name in names if re.fullmatch(r"[^/]+/data\.pkl", name)), None)

@@ -33,12 +33,17 @@ from cage_lightning.training_statistics import TrainingStatistics
 _LABEL_SPACE = b"label_space"
 _TRAINING = b"training"
 _DIGEST = b"digest"
+_COLUMNS = b"column_digests"
 
 _Found = Sequence[tuple[str, list[Any]]]  # the columns of a file
 
 
-def write_predictions(path: Path, predictions: Predictions) -> None:
-    """Write a prediction file (parquet), atomically."""
+def write_predictions(path: Path, predictions: Predictions) -> str:
+    """Write a prediction file (parquet), atomically.
+
+    Returns:
+        The SHA-256 of the file, in hexadecimal.
+    """
     space = predictions.space
     columns: dict[str, Any] = {"id": predictions.id.tolist()}
     for name in ("category", "category_pred"):
@@ -58,11 +63,13 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
     metadata = {_LABEL_SPACE: json.dumps(space.to_dict()).encode()}
     if predictions.training is not None:
         metadata[_TRAINING] = json.dumps(asdict(predictions.training)).encode()
+    table = pa.table(columns)
+    metadata[_COLUMNS] = json.dumps(_digests(table)).encode()
     metadata[_DIGEST] = _digest(metadata)
     buffer = io.BytesIO()
-    table = pa.table(columns).replace_schema_metadata(metadata)
-    pq.write_table(table, buffer, write_page_checksum=True)
+    pq.write_table(table.replace_schema_metadata(metadata), buffer, write_page_checksum=True)
     write_atomic(path, buffer.getvalue())
+    return hashlib.sha256(buffer.getvalue()).hexdigest()
 
 
 def read_predictions(
@@ -163,17 +170,53 @@ def has_finite_outputs(path: Path) -> bool:
 
 
 def _digest(metadata: Mapping[bytes, bytes]) -> bytes:
-    """The checksum of the metadata of a file; its pages have checksums of their own."""
+    """The checksum of what a file says of its label space and of the training split."""
     content = b"\0".join(metadata.get(key, b"") for key in (_LABEL_SPACE, _TRAINING))
     return hashlib.sha256(content).hexdigest().encode()
+
+
+def _digests(table: pa.Table) -> dict[str, str]:
+    """The checksum of each column of a file, by its name.
+
+    The pages of a file have checksums of their own, but not what says how they are to be read.
+    """
+    return {
+        name: hashlib.sha256(_bytes(column)).hexdigest()[:16]
+        for name, column in zip(table.column_names, table.columns, strict=True)
+    }
+
+
+def _bytes(column: pa.ChunkedArray) -> bytes:
+    if not pa.types.is_floating(column.type):
+        return repr(column.to_pylist()).encode()
+    values = column.to_numpy() + 0  # as in a dictionary of Parquet, there is one zero and one NaN
+    return b"%d " % column.null_count + np.where(np.isnan(values), np.nan, values).tobytes()
+
+
+def _check_columns(table: pa.Table, metadata: Mapping[bytes, bytes]) -> None:
+    """Compare the columns with their checksums; older files, and those of others, have none.
+
+    Raises:
+        ValueError: One has changed since the file was written, or is missing.
+    """
+    if _COLUMNS not in metadata:
+        return
+    written, found = json.loads(metadata[_COLUMNS]), _digests(table)
+    if not isinstance(written, dict):
+        raise ValueError("its checksums have changed since it was written")
+    for name, digest in written.items():
+        if found.get(name) != digest:
+            raise ValueError(f"its column {name!r} has changed since it was written")
 
 
 def _read_parquet(path: Path) -> tuple[_Found, dict[bytes, bytes]]:
     # Not `read_table`, which refuses a column that is there twice without saying where.
     table = pq.ParquetFile(path, page_checksum_verification=True).read()
     table.validate(full=True)
+    metadata = table.schema.metadata or {}
+    _check_columns(table, metadata)
     columns = zip(table.column_names, table.columns, strict=True)
-    return [(name, column.to_pylist()) for name, column in columns], table.schema.metadata or {}
+    return [(name, column.to_pylist()) for name, column in columns], metadata
 
 
 def _read_text(path: Path) -> tuple[_Found, dict[bytes, bytes]]:

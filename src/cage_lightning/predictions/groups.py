@@ -130,7 +130,7 @@ def read_groups(path: Path) -> GroupTable:
 
 
 def _parquet(path: Path) -> list[tuple[str, list[Any]]]:
-    table = pq.ParquetFile(path).read()
+    table = pq.ParquetFile(path, page_checksum_verification=True).read()
     table.validate(full=True)
     columns = zip(table.column_names, table.columns, strict=True)
     return [(name, column.to_pylist()) for name, column in columns]

@@ -11,6 +11,7 @@ from cage_lightning.errors import ConfigError, DataError
 from cage_lightning.predictions.files import has_finite_outputs, read_predictions
 from cage_lightning.predictions.table import Predictions
 from cage_lightning.report.affect_figures import Source, compared_dimensions
+from cage_lightning.report.pairs import check_pair
 from cage_lightning.runs.folder import FOREIGN, RunFolder
 from cage_lightning.runs.identity import network_name, read_config
 from cage_lightning.runs.pruning import Pruned, read_pruned
@@ -207,14 +208,17 @@ def _metrics(folder: Path) -> dict[str, Any]:
     """The scores in a folder of results.
 
     Raises:
-        DataError: They cannot be read, or are a link that leads out of the folder.
+        DataError: They cannot be read, are a link that leads out of the folder, or are not those of
+            the predictions there.
     """
     run = RunFolder(folder)
     refuse_outside(folder, run.metrics_file)
     try:
-        return run.read_metrics()
+        metrics = run.read_metrics()
     except (OSError, ValueError) as error:
         raise DataError(f"{run.metrics_file} is unreadable: {error}") from error
+    check_pair(folder, metrics)
+    return metrics
 
 
 def _settings(file: Path) -> dict[str, Any]:

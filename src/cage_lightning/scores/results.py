@@ -18,6 +18,7 @@ from cage_lightning.system.atomic import write_atomic
 
 RESAMPLES = 10_000
 CONFIDENCE = 0.95
+SCORED = "predictions_sha256"  # in `meta`: of the prediction file beside metrics.json
 _BASELINE = "baseline_"
 
 

@@ -15,10 +15,16 @@ from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, Timer
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from cage_lightning.callbacks import AtomicCheckpointIO, LastCheckpoint, OwnState
+from cage_lightning.callbacks import (
+    AtomicCheckpointIO,
+    LastCheckpoint,
+    OwnState,
+    state_to_resume_from,
+)
 from cage_lightning.data.annotations import Annotations
 from cage_lightning.errors import CageError, CheckpointError, DataError
 from cage_lightning.labels import AFFECTNET_8
+from tests.bit_flips import reads_of_flipped
 from tests.hostile_content import Payload, replace_part
 from tests.untouched import untouched
 
@@ -346,3 +352,66 @@ def test_a_damaged_checkpoint_is_named(content: bytes, run: Path) -> None:
     (run / "last.ckpt").write_bytes(content)
     with pytest.raises(CheckpointError, match=r"last.ckpt is damaged"):
         fit(run, (1.0, 2.0, 1.5), run / "last.ckpt")
+
+
+def plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: plain(inner) for key, inner in value.items()}
+    return value.tolist() if isinstance(value, Tensor) else repr(value)
+
+
+def test_a_flipped_bit_changes_no_state_unseen(run: Path) -> None:
+    def state(file: Path) -> object:
+        return plain(AtomicCheckpointIO().load_checkpoint(file))
+
+    outcomes = reads_of_flipped(run / "last.ckpt", 100, state)
+    assert set(outcomes) == {"same", "refused"}, outcomes
+
+
+def cut(content: bytes) -> bytes:
+    return content[: len(content) // 2]
+
+
+def flipped(content: bytes) -> bytes:
+    place = len(content) // 2
+    return content[:place] + bytes([content[place] ^ 4]) + content[place + 1 :]
+
+
+DAMAGE: dict[str, Callable[[bytes], bytes]] = {
+    "empty": lambda content: b"",
+    "zeros": lambda content: bytes(len(content)),
+    "cut": cut,
+    "flipped": flipped,
+}
+
+
+@pytest.mark.parametrize("by", DAMAGE.values(), ids=DAMAGE)
+def test_a_damaged_state_falls_back_to_the_one_before(
+    by: Callable[[bytes], bytes], run: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    last, best = run / "last.ckpt", run / "best.ckpt"
+    assert state_to_resume_from(last, best) == last
+    last.write_bytes(by(last.read_bytes()))
+    assert state_to_resume_from(last, best) == best
+    [line] = caplog.messages
+    assert line.startswith(f"{last} is damaged")
+    assert f"goes on from {best}" in line
+    kept = best.read_bytes()
+    best.write_bytes(by(kept))
+    with pytest.raises(CheckpointError, match=r"last\.ckpt is damaged .*delete it to start"):
+        state_to_resume_from(last, best)
+    best.write_bytes(kept)
+    change(best, lambda content: content.pop("optimizer_states"))
+    with pytest.raises(CheckpointError, match=r"last\.ckpt is damaged .*delete it to start"):
+        state_to_resume_from(last, best)
+
+
+def test_the_state_before_leads_to_the_same_end(run: Path, tmp_path: Path) -> None:
+    fit(tmp_path / "alone", (1.0, 2.0, 1.5))
+    (run / "last.ckpt").write_bytes(b"")
+    start = state_to_resume_from(run / "last.ckpt", run / "best.ckpt")
+    assert fit(run, (1.0, 2.0, 1.5), start).best_model_score == 1.0
+    ends = [torch.load(f / "last.ckpt", weights_only=True) for f in (run, tmp_path / "alone")]
+    for part in ("state_dict", "optimizer_states", "epoch", "global_step"):
+        first, second = (plain(end)[part] for end in ends)
+        assert first == second

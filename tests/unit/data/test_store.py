@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import json
 import os
 import pickle
+import shutil
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -12,11 +14,13 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from cage_lightning.data import store as store_module
 from cage_lightning.data.annotations import Annotations
+from cage_lightning.data.broken_pictures import without_changed
 from cage_lightning.data.images import decode_image
+from cage_lightning.data.packed import CHECKSUM, METADATA_KEY
 from cage_lightning.data.release_files import fingerprint_of, release_files
-from cage_lightning.data.store import About, Store, read_store, write_store
+from cage_lightning.data.store import Store
+from cage_lightning.data.store_file import About, is_current, read_about, read_store, write_store
 from cage_lightning.errors import DataError
 from cage_lightning.labels import AFFECTNET_7, AFFECTNET_8, EMOTIC
 from tests.bit_flips import reads_of_flipped
@@ -95,7 +99,7 @@ def test_a_file_that_was_replaced_is_not_mixed_with_the_old_one(tmp_path):
     table, _ = read_store(file, tmp_path)
     table.picture(0)
     write(file, faces(tmp_path).select(np.arange(5)[::-1].copy()))
-    assert table.picture(0) == PICTURES[0]  # still mapped
+    assert table.picture(0) == PICTURES[0]  # still open
     with pytest.raises(DataError, match=r"train\.arrow was replaced while it was in use"):
         pickle.loads(pickle.dumps(table)).picture(0)
 
@@ -103,7 +107,8 @@ def test_a_file_that_was_replaced_is_not_mixed_with_the_old_one(tmp_path):
 def test_any_program_that_reads_arrow_reads_it(tmp_path):
     file = write(tmp_path / "test.arrow", scenes(tmp_path))
     stored = pa.ipc.open_file(file).read_all()
-    assert stored.column_names == ["id", "path", "image", "category", "affect", "box"]
+    names = ["id", "path", "image", "category", "affect", "box", "image_crc32"]
+    assert stored.column_names == names
     row = stored.slice(3, 1).to_pylist()[0]
     assert (row["id"], row["path"], row["image"]) == ("q#2", "q.jpg", PICTURES[3])
     assert row["box"] == [12, 13, 14, 15]
@@ -131,9 +136,10 @@ def test_a_write_that_fails_leaves_nothing_and_the_old_file(tmp_path):
 
 
 def picture(i: int) -> bytes:
-    """A picture so small that it takes less room than a table row otherwise would."""
+    """A picture that takes more room than the rest of its row, so that most flips hit one."""
     buffer = BytesIO()
-    Image.new("RGB", (3, 3), (i, 2 * i, 3 * i)).save(buffer, "PNG")
+    noise = np.random.default_rng(i).integers(0, 256, (24, 24, 3), np.uint8)
+    Image.fromarray(noise).save(buffer, "JPEG", quality=95)
     return buffer.getvalue()
 
 
@@ -144,16 +150,19 @@ def everything(file: Path) -> object:
         decode_image(table.picture(i), 3, name=f"{file}: {table.path[i]}").tolist()
         for i in range(len(table))
     ]
-    return table.fingerprint(), about, pictures
+    columns = {name: column.tobytes() for name, column in table.extra.items()}
+    copies = None if table.copies is None else table.copies.tolist()
+    return table.fingerprint(), about, pictures, columns, copies
 
 
 @pytest.mark.parametrize("make", [faces, scenes])
 def test_a_flipped_bit_changes_nothing_unseen(tmp_path, make):
+    table = replace(make(tmp_path), copies=np.array(["", "a", "a", "", "b"]))
     pictures = [picture(i) for i in range(5)]
-    file = write(tmp_path / "train.arrow", make(tmp_path), pictures=pictures)
-    outcomes = reads_of_flipped(file, 200, everything, without=pictures)
+    file = write(tmp_path / "train.arrow", table, pictures=pictures)
+    outcomes = reads_of_flipped(file, 120, everything)
     assert set(outcomes) == {"same", "refused"}, outcomes
-    assert len(outcomes) == 200
+    assert len(outcomes) == 120
 
 
 def damage(name: str, content: bytes) -> bytes:
@@ -177,7 +186,7 @@ def test_a_damaged_file_is_refused_by_name(tmp_path, name):
     file.write_bytes(content)
     with pytest.raises(DataError, match=r"train\.arrow.*prepare` again.*data\.store=null"):
         read_store(file, tmp_path)
-    assert (store_module.read_about(file) is None) == (name != "label")
+    assert (read_about(file) is None) == (name != "label")
 
 
 @pytest.fixture
@@ -287,3 +296,95 @@ def test_left_out_faults_need_on_error_skip(packed):
     assert len(read(packed, on_error="skip")) == 5
     with pytest.raises(DataError, match=r"leaves out 3 samples.*faults\.csv.*on_error=skip"):
         read(packed)
+
+
+def flip(file: Path, content: bytes) -> None:
+    """Change one bit in the middle of what a file holds, in place."""
+    with file.open("r+b") as opened:
+        place = file.read_bytes().index(content) + len(content) // 2
+        opened.seek(place)
+        [byte] = opened.read(1)
+        opened.seek(place)
+        opened.write(bytes([byte ^ 1]))
+
+
+def test_a_changed_picture_is_named_and_the_others_are_read(tmp_path):
+    file = write(tmp_path / "train.arrow", faces(tmp_path))
+    table, _ = read_store(file, tmp_path)
+    flip(file, PICTURES[3])
+    part = table.select(np.array([4, 3]))
+    assert part.picture(0) == PICTURES[4]
+    message = r"train\.arrow: the picture of row 3 has changed.*prepare` again.*on_error=skip"
+    with pytest.raises(DataError, match=message):
+        part.picture(1)
+    with pytest.raises(DataError, match=message):
+        pickle.loads(pickle.dumps(part)).picture(1)
+
+
+def test_a_changed_picture_is_left_out_and_counted_by_skip(tmp_path, caplog):
+    file = write(tmp_path / "train.arrow", faces(tmp_path))
+    table, _ = read_store(file, tmp_path)
+    assert without_changed(table) is table
+    flip(file, PICTURES[2])
+    kept = without_changed(table)
+    assert kept.id.tolist() == ["0", "3", "12", "x y"]
+    assert kept.left_out == {"uncertain": 2, "changed picture": 1}
+    assert f"{file}: the pictures of 1 rows have changed since they were packed: 2; " in caplog.text
+    for content in (PICTURES[0], PICTURES[3], PICTURES[4]):
+        flip(file, content)
+    assert without_changed(table).id.tolist() == ["3"]  # of no bytes
+    with pytest.raises(DataError, match=r"train\.arrow: each of the 2 pictures has changed"):
+        without_changed(table.select(np.array([0, 2])))
+
+
+def test_a_file_that_is_cut_off_while_it_is_in_use_ends_in_one_line(tmp_path):
+    file = write(tmp_path / "train.arrow", faces(tmp_path))
+    table, _ = read_store(file, tmp_path)
+    assert table.picture(0) == PICTURES[0]
+    os.truncate(file, 100)
+    with pytest.raises(DataError, match=r"train\.arrow was cut off while it was in use.*prepare"):
+        table.picture(3)
+
+
+def as_of_before(file: Path) -> None:
+    """Change a file of the store to what it was before there were checksums."""
+    stored = pa.ipc.open_file(pa.BufferReader(file.read_bytes())).read_all()
+    about = json.loads(stored.schema.metadata[METADATA_KEY])
+    del about["further"]
+    stored = stored.drop_columns([CHECKSUM])
+    stored = stored.replace_schema_metadata({METADATA_KEY: json.dumps(about).encode()})
+    with pa.ipc.new_file(file, stored.schema) as writer:
+        writer.write_table(stored)
+
+
+def test_a_store_without_checksums_is_read_and_said_once(packed, caplog):
+    as_of_before(packed.file("train"))
+    shutil.copy(packed.file("train"), packed.file("test"))
+    store = Store(packed.folder, packed.root)
+    for split in ("train", "test", "train"):
+        table = store.read(split, AFFECTNET_8, {"release": "auto"}, 64, "skip")
+        assert [table.picture(i) for i in range(5)] == PICTURES
+        assert without_changed(table) is table
+    assert caplog.text.count("without checksums of its pictures") == 1
+
+
+def test_what_is_not_current_is_prepared_again(tmp_path):
+    table = replace(faces(tmp_path), copies=np.array(["", "a", "a", "", "b"]))
+    file = write(tmp_path / "train.arrow", table)
+    assert is_current(file, tmp_path)
+    flip(file, PICTURES[3])
+    assert not is_current(file, tmp_path)
+    write(file, table)
+    flip(file, np.array([7, 0], np.int64).tobytes())
+    assert not is_current(file, tmp_path)
+    as_of_before(write(file, table))
+    assert not is_current(file, tmp_path)
+    write(file, faces(tmp_path))  # knows no copies
+    assert not is_current(file, tmp_path)
+
+
+def test_the_column_that_has_changed_is_named(tmp_path):
+    file = write(tmp_path / "train.arrow", faces(tmp_path))
+    flip(file, np.arange(16, 40, dtype=np.float32).tobytes())
+    with pytest.raises(DataError, match=r"train\.arrow is damaged \(the columns soft_label have"):
+        read_store(file, tmp_path)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import random
+import re
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -13,12 +16,16 @@ from PIL import Image
 
 from cage_lightning import ExpressionModel, read_predictions
 from cage_lightning.deploy.calibration import Calibration, fit
+from cage_lightning.deploy.checkpoints import describe
 from cage_lightning.deploy.float32 import FLOAT32_CONVOLUTIONS
+from cage_lightning.deploy.folder import CONFIG, WEIGHTS, read_export
 from cage_lightning.deploy.loading import Loaded, load
 from cage_lightning.deploy.networks import Networks, combine
 from cage_lightning.deploy.writing import write_config, write_weights
 from cage_lightning.errors import CheckpointError, ConfigError, DataError
 from cage_lightning.labels import AFFECTNET_8, EMOTIC, OutputLayout
+from cage_lightning.models import read_state_dict
+from tests.bit_flips import reads_of_flipped
 
 NAME = "demo8-tiny-combined-s0"
 
@@ -234,11 +241,11 @@ def test_a_calibration_is_stored(export: Path, tmp_path: Path, faces: list[Path]
 
 def tampered(export: Path, tmp_path: Path, change: Any) -> Path:
     import json
-    import shutil
 
     folder = tmp_path / "copy"
     shutil.copytree(export, folder)
     content = json.loads((folder / "config.json").read_text())
+    del content["checksum"]  # whoever changes it on purpose can compute that, too
     change(content)
     (folder / "config.json").write_text(json.dumps(content))
     return folder
@@ -255,6 +262,42 @@ def test_a_changed_file_is_refused(export: Path, tmp_path: Path) -> None:
     weights.unlink()
     with pytest.raises(CheckpointError, match="is missing"):
         load(folder)
+
+
+@pytest.mark.parametrize("name", [CONFIG, WEIGHTS])
+def test_a_flipped_bit_of_an_export_is_noticed(export: Path, tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(export, folder)
+    sound, whole = (folder / name).read_bytes(), read_export(folder)
+    refused = []
+    for bit in random.Random(0).sample(range(8 * len(sound)), 100):
+        content = bytearray(sound)
+        content[bit // 8] ^= 1 << bit % 8
+        (folder / name).write_bytes(content)
+        try:
+            load(folder)
+        except CheckpointError as error:
+            refused.append(str(error))
+        else:
+            assert (name, read_export(folder)) == (CONFIG, whole)
+    assert len(refused) > 80
+    named = re.compile(rf".*/copy/{re.escape(name)} is not .*")
+    assert all(map(named.fullmatch, refused)), refused
+
+
+def test_an_export_of_an_earlier_version_has_no_checksum(export: Path, tmp_path: Path) -> None:
+    assert load(tampered(export, tmp_path, lambda content: None)).description
+
+
+def test_a_flipped_bit_of_a_checkpoint_is_noticed(run: Path, tmp_path: Path) -> None:
+    def read(file: Path) -> object:
+        weights = {name: tensor.tolist() for name, tensor in read_state_dict(file).items()}
+        return weights, describe(file).description
+
+    file = tmp_path / "best.ckpt"
+    shutil.copy(run / "checkpoints" / "best.ckpt", file)
+    outcomes = reads_of_flipped(file, 100, read)
+    assert set(outcomes) == {"same", "refused"}, outcomes
 
 
 CHANGES: dict[str, tuple[Any, str]] = {

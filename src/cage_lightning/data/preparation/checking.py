@@ -24,7 +24,7 @@ from cage_lightning.data.images import open_picture, to_rgb, widened
 from cage_lightning.data.preparation.altered import detail_thumbnail
 from cage_lightning.data.preparation.coarse import SIZE
 from cage_lightning.data.preparation.duplicates import GREY_SIZE, grey_thumbnail
-from cage_lightning.data.store import VERSION
+from cage_lightning.data.store_file import VERSION
 from cage_lightning.system.atomic import write_atomic
 
 PART = 256

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 
 from cage_lightning.data.annotations import Annotations
-from cage_lightning.data.store import About, write_store
+from cage_lightning.data.store_file import About, write_store
 from cage_lightning.errors import DataError
 from tests.own_tables import arrow, opened, parquet
 
