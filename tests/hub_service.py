@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import unquote
 
 TOKEN = "hf_" + "a" * 30
 
@@ -21,12 +21,16 @@ class Hub(BaseHTTPRequestHandler):
     files: dict[str, dict[str, bytes]]  # by repository and name
     private: dict[str, bool]
     got: list[str]
+    lost: set[str]  # what it lists and does not give
+    cards: dict[str, Any]  # the metadata of data sets
+    converted: dict[str, dict[str, bytes]]  # what the hub has made of data sets
 
     @classmethod
     @contextmanager
     def running(cls) -> Iterator[dict[str, str]]:
         """Run it, and yield the environment for its clients."""
         Hub.files, Hub.private, Hub.got = {}, {}, []
+        Hub.cards, Hub.converted, Hub.lost = {}, {}, set()
         with ThreadingHTTPServer(("127.0.0.1", 0), cls) as server:
             threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
             address = f"http://127.0.0.1:{server.server_address[1]}"
@@ -37,12 +41,7 @@ class Hub(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        if self.path.startswith("/api/datasets/") and "/paths-info/" in self.path:
-            name = self.path.removeprefix("/api/").partition("/paths-info/")[0]
-            asked = parse_qs(body.decode()).get("paths", [])
-            there = self.files.get(name, {})
-            self._answer(200, [_entry(path, there[path]) for path in asked if path in there])
-        elif self.path == "/api/validate-yaml":
+        if self.path == "/api/validate-yaml":
             assert json.loads(body)["content"].startswith("---\n")
             self._answer(200, {"errors": [], "warnings": []})
         elif self.headers.get("Authorization") != f"Bearer {TOKEN}":
@@ -99,29 +98,39 @@ class Hub(BaseHTTPRequestHandler):
             self._answer(200, model) if name in self.files else self._answer(404, {})
             return
         name, _, rest = self.path.removeprefix("/").partition("/resolve/")
-        content = self.files.get(name, {}).get(rest.partition("/")[2])
-        if content is None:
-            self._answer(404, {})
+        sha, _, file = rest.partition("/")
+        content = self._files_of(name, sha).get(file)
+        if content is None or file in self.lost:
+            self._send(404, b"", {"X-Error-Code": "EntryNotFound"})
             return
         if self.command == "GET":
-            self.got.append(rest.partition("/")[2])
-        self._send(
-            200, content, {"ETag": f'"{hashlib.sha1(content).hexdigest()}"', "X-Repo-Commit": _SHA}
-        )
+            self.got.append(file)
+        tag = f'"{hashlib.sha1(content).hexdigest()}"'
+        commit = sha if sha == _OTHER_SHA else _SHA
+        self._send(200, content, {"ETag": tag, "X-Repo-Commit": commit})
 
     def _answer_about_data(self) -> None:
-        path = self.path.removeprefix("/api/").partition("?")[0]
-        name, _, folder = path.partition("/tree/")
-        name = name.partition("/revision/")[0]
-        files = self.files.get(name)
-        if files is None:
-            self._answer(404, {})
-        elif folder:
-            self._answer(200, _tree(files, folder.partition("/")[2]))
+        path = unquote(self.path.removeprefix("/api/").partition("?")[0])
+        name, _, revision = path.partition("/revision/")
+        allowed = self.headers.get("Authorization") == f"Bearer {TOKEN}"
+        if name not in self.files or (self.private.get(name) and not allowed):
+            self._answer(404 if allowed else 401, {})
+        elif revision == _AS_PARQUET and name not in self.converted:
+            self._send(404, b"", {"X-Error-Code": "RevisionNotFound"})
         else:
-            siblings = [{"rfilename": one} for one in files]
-            data = {"id": name.removeprefix("datasets/"), "sha": _SHA, "siblings": siblings}
-            self._answer(200, data | {"private": False, "tags": []})
+            sha = _OTHER_SHA if revision == _AS_PARQUET else _SHA
+            siblings = [{"rfilename": one} for one in self._files_of(name, sha)]
+            about: dict[str, Any] = {
+                "id": name.removeprefix("datasets/"),
+                "sha": sha,
+                "siblings": siblings,
+            }
+            about |= {"private": False, "tags": [], "cardData": self.cards.get(name)}
+            self._answer(200, about)
+
+    def _files_of(self, name: str, sha: str) -> dict[str, bytes]:
+        """The files of a repository, in the branch of a commit."""
+        return (self.converted if sha == _OTHER_SHA else self.files).get(name, {})
 
     def _answer(self, status: int, content: Any) -> None:
         self._send(status, json.dumps(content).encode(), {"Content-Type": "application/json"})
@@ -135,23 +144,6 @@ class Hub(BaseHTTPRequestHandler):
             self.wfile.write(content)
 
 
-def _tree(files: dict[str, bytes], folder: str) -> list[dict[str, Any]]:
-    """What lies in a folder itself."""
-    start = f"{folder}/" if folder else ""
-    inside = {path.removeprefix(start): path for path in files if path.startswith(start)}
-    folders = sorted({name.partition("/")[0] for name in inside if "/" in name})
-    return [_entry(path, files[path]) for name, path in inside.items() if "/" not in name] + [
-        {"type": "directory", "path": f"{start}{name}", "size": 0, "oid": _SHA} for name in folders
-    ]
-
-
-def _entry(path: str, content: bytes) -> dict[str, Any]:
-    return {
-        "type": "file",
-        "path": path,
-        "size": len(content),
-        "oid": hashlib.sha1(content).hexdigest(),
-    }
-
-
+_AS_PARQUET = "refs/convert/parquet"
 _SHA = "0123456789abcdef0123456789abcdef01234567"
+_OTHER_SHA = "f" * 40

@@ -31,9 +31,12 @@ PICTURE_SUFFIXES = tuple(ending for endings in _ENDINGS.values() for ending in e
 
 _OF_THE_SYSTEM = {"thumbs.db", "desktop.ini", "ehthumbs.db"}
 _TO_CONVERT = {".heic", ".heif", ".hif"}
-_HEIC = re.compile(rb"....ftyp(heic|heix|heim|heis|hevc|hevx|mif1|msf1)", re.DOTALL)
+_BRANDS = {
+    "HEIC": ("heic", "heix", "heim", "heis", "hevc", "hevx", "mif1", "msf1"),
+    "AVIF": ("avif", "avis"),
+}
 TO_CONVERT = "convert it to JPEG"
-"""What to do about a picture as iPhones save it, which Pillow cannot open."""
+"""What to do about a picture in a format that Pillow cannot open, as iPhones save theirs."""
 
 _PLAIN_ENDING = re.compile(r"\.[a-z][a-z0-9]{0,9}\Z")
 
@@ -73,6 +76,14 @@ def advised(ending: str) -> str:
     return f"{ending}: {TO_CONVERT}" if ending.lower() in _TO_CONVERT else ending
 
 
-def is_heic(content: bytes) -> bool:
-    """Whether the bytes are a picture in HEIC, as iPhones save it."""
-    return _HEIC.match(content) is not None
+def not_opened(content: bytes) -> str | None:
+    """The name of the format of a picture that this Pillow does not open, and what to do about it.
+
+    None for what is no picture in HEIC or AVIF, or in one that is opened.
+    """
+    if content[4:8] != b"ftyp":
+        return None
+    brand = content[8:12].decode("ascii", "replace")
+    kinds = (kind for kind, brands in _BRANDS.items() if brand in brands)
+    kind = next((kind for kind in kinds if kind not in FORMATS), None)
+    return kind and f"{kind}: {TO_CONVERT}"

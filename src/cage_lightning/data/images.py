@@ -12,7 +12,7 @@ from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from cage_lightning.data.files import read_file
-from cage_lightning.data.formats import FORMATS, TO_CONVERT, is_heic
+from cage_lightning.data.formats import FORMATS, not_opened
 from cage_lightning.errors import DataError
 
 
@@ -83,7 +83,7 @@ def open_picture(picture: Path | bytes) -> Image.Image:
     try:
         opened = Image.open(io.BytesIO(content), formats=FORMATS)
     except UnidentifiedImageError:  # Pillow names the buffer
-        kind = f"HEIC: {TO_CONVERT}" if is_heic(content) else f"none of {', '.join(FORMATS)}"
+        kind = not_opened(content) or f"none of {', '.join(FORMATS)}"
         raise UnidentifiedImageError(kind) from None
     limit = Image.MAX_IMAGE_PIXELS
     if limit is not None and opened.width * opened.height > limit:  # Pillow only warns

@@ -7,6 +7,7 @@ import re
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -96,8 +97,12 @@ class Own(Source):
         return settings | {
             "group_by": self.own.group_by,
             "rows left out": self.own.rows_left_out,
-            "tables": [sha256_of(file) for file in self._files()],
+            "tables": self._digests,
         }
+
+    @cached_property
+    def _digests(self) -> list[str]:
+        return [sha256_of(file) for file in self._files()]
 
     def _settings(self) -> dict[str, Any]:
         return {key: value for key, value in asdict(self.rules).items() if key != "group_by"}

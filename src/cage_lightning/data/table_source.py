@@ -13,6 +13,7 @@ from cage_lightning.data.readers.own import Rules
 from cage_lightning.data.readers.samples import Samples, joined
 from cage_lightning.data.readers.table import Meaning, find_tables, read_samples
 from cage_lightning.errors import ConfigError
+from cage_lightning.system.hub import SCHEME
 
 _Setting = Literal["raise", "skip"]
 _Categories = Sequence[str | int] | Mapping[str | int, str] | None
@@ -78,6 +79,11 @@ class Table(Own):
         val_fraction: float | None = None,
         split_seed: int = 0,
     ) -> None:
+        if root.startswith(SCHEME):
+            raise ConfigError(
+                f"data.root={root}: name the data set with data.table={root}, and with data.root "
+                "the folder that it is downloaded into"
+            )
         self._table = table
         order, renamed = _order(categories)
         _check_once("data.affect", affect)
@@ -117,11 +123,11 @@ class Table(Own):
     def samples(self, root: Path) -> Samples:
         """See `Own`."""
         self._places = find_tables(root, self._table)
-        parts = [read_samples(root, file, split, self._meaning) for split, file in self._places]
+        parts = [read_samples(root, place, self._meaning) for place in self._places]
         return joined(parts)
 
     def _files(self) -> list[Path]:
-        return [file for _, file in self._places]
+        return [place.file for place in self._places]
 
     def _settings(self) -> dict[str, Any]:
         return super()._settings() | asdict(self._meaning)

@@ -120,7 +120,8 @@ def open_regular(path: Path, flags: int) -> int:
 
 def sha256_of(path: Path) -> str:
     """The SHA-256 of the content of a file, in hexadecimal."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    with path.open("rb") as file:  # it may be larger than the memory
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def without_places(config: Any) -> Any:

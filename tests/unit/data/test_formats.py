@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from PIL import Image
 
+from cage_lightning.data import formats, images
 from cage_lightning.data.formats import (
     FORMATS,
     PICTURE_SUFFIXES,
@@ -48,3 +49,14 @@ def test_a_photograph_of_an_iphone_is_to_be_converted() -> None:
         decode_image(heic, 32)
     with pytest.raises(DataError, match="none of JPEG"):
         decode_image(heic.replace(b"ftyp", b"free"), 32)
+
+
+def test_avif_is_to_be_converted_where_pillow_lacks_its_library(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    avif = b"\0\0\0\x1cftypavif\0\0\0\0avifmif1" + bytes(50)
+    without = tuple(name for name in formats.FORMATS if name != "AVIF")
+    for module in (formats, images):
+        monkeypatch.setattr(module, "FORMATS", without)
+    with pytest.raises(DataError, match="AVIF: convert it to JPEG"):
+        decode_image(avif, 32)

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cage_lightning.data.readers.faults import Fault
+from cage_lightning.errors import DataError
 
 SPLIT_NAMES: Mapping[str, str] = {
     **dict.fromkeys(("train", "training"), "train"),
@@ -45,6 +46,7 @@ class Samples:
         origin: The tables or the folder, for messages; by default all of `file`.
         soft: float64 ``[N, K]``, votes or shares of `soft_names`, 0 where not annotated.
         soft_names: The categories of `soft`.
+        stated: All categories in the order in which the data set lists them; none: it does not.
         box: float64 ``[N, 4]``, left, top, right and bottom edge in pixels; None without.
         groups: Name -> text of each row.
         columns: Our name of a column -> that of the file, for messages.
@@ -64,6 +66,7 @@ class Samples:
     origin: str = ""
     soft: npt.NDArray[np.float64] | None = None
     soft_names: tuple[str, ...] = ()
+    stated: tuple[str, ...] = ()
     box: npt.NDArray[np.float64] | None = None
     groups: Mapping[str, list[str]] = field(default_factory=dict)
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -131,6 +134,7 @@ class Samples:
             dimensions=self.dimensions,
             soft=None if self.soft is None else self.soft[rows],
             soft_names=self.soft_names,
+            stated=self.stated,
             box=None if self.box is None else self.box[rows],
             groups={name: some(column) for name, column in self.groups.items()},
             columns=self.columns,
@@ -144,10 +148,17 @@ class Samples:
 
 
 def joined(parts: Sequence[Samples]) -> Samples:
-    """The samples of several files, one after the other; they have the same columns."""
+    """The samples of several files, one after the other, with the groups that all of them have.
+
+    Raises:
+        DataError: One of them has ids, boxes, affect or shares of other categories than another.
+    """
     first = parts[0]
     if len(parts) == 1:
         return first
+    for part in parts:
+        _check_alike(part, first)
+    groups = [name for name in first.groups if all(name in part.groups for part in parts)]
     offsets = np.cumsum([0, *map(len, parts)]).tolist()
     return Samples(
         root=first.root,
@@ -162,10 +173,9 @@ def joined(parts: Sequence[Samples]) -> Samples:
         dimensions=first.dimensions,
         soft=_stacked([part.soft for part in parts]),
         soft_names=first.soft_names,
+        stated=first.stated if all(part.stated == first.stated for part in parts) else (),
         box=_stacked([part.box for part in parts]),
-        groups={
-            name: [text for part in parts for text in part.groups[name]] for name in first.groups
-        },
+        groups={name: [text for part in parts for text in part.groups[name]] for name in groups},
         columns=first.columns,
         faults=[
             (None if row is None else row + offset, fault)
@@ -174,6 +184,27 @@ def joined(parts: Sequence[Samples]) -> Samples:
         ],
         left_out=sum((part.left_out for part in parts), Counter[tuple[str, str]]()),
     )
+
+
+def _check_alike(part: Samples, first: Samples) -> None:
+    theirs, ours = _kinds(part), _kinds(first)
+    for kind, value in ours.items():
+        if theirs[kind] != value:
+            raise DataError(
+                f"{part.origin}: data.{kind} finds {theirs[kind] or 'nothing'}, and in "
+                f"{first.origin} {value or 'nothing'}: give all tables the same columns, or say "
+                f"in data.{kind} which to read"
+            )
+
+
+def _kinds(samples: Samples) -> dict[str, str]:
+    """What a file tells, by the setting that chooses it."""
+    return {
+        "columns.id": "" if samples.id is None else "a column",
+        "columns.box": "" if samples.box is None else "a column",
+        "affect": ", ".join(samples.dimensions),
+        "soft": ", ".join(samples.soft_names),
+    }
 
 
 def _stacked(

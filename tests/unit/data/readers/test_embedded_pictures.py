@@ -74,7 +74,7 @@ def test_parquet_with_the_pictures_inside(tmp_path: Path) -> None:
     train = opened(tmp_path, test_fraction=0.5).own_split("train")
     test = opened(tmp_path, test_fraction=0.5).own_split("test")
     assert sorted(colours(train) + colours(test)) == sorted(COLOURS)
-    assert train.space.categories == ("calm", "tense")
+    assert train.space.categories == ("tense", "calm")  # as the file lists them
     labelled = {
         colour: table.space.categories[category]
         for table in (train, test)
@@ -127,16 +127,104 @@ def test_what_datasets_saved(parts: int, tmp_path: Path) -> None:
     for split in source.own_splits:
         table = source.own_split(split)
         assert colours(table) == COLOURS
-        assert table.category.tolist() == [0, 1, 0, 1]
+        assert table.category.tolist() == [1, 0, 1, 0]
 
 
-def test_parts_of_splits_as_on_the_hub(tmp_path: Path) -> None:
-    (tmp_path / "data").mkdir()
-    for name in ("train-00000-of-00002", "train-00001-of-00002", "test-00000-of-00001-0123abcd"):
-        pq.write_table(hub_table(["tense", "calm"]), tmp_path / f"data/{name}.parquet")
+def write_tables(root: Path, *names: str) -> None:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(hub_table(["tense", "calm"]), root / f"{name}.parquet")
+
+
+@pytest.mark.parametrize(
+    ("names", "settings", "splits"),
+    [
+        (
+            ["data/train-00000-of-00002", "data/train-00001-of-00002", "data/test-0-of-1-0123abcd"],
+            {},
+            {"train": 8, "test": 4},
+        ),
+        (
+            ["train/0000", "train/0001", "valid/0000", "test/a"],
+            {},
+            {"train": 8, "val": 4, "test": 4},
+        ),
+        (["data/train/0000", "data/test/0000"], {}, {"train": 4, "test": 4}),
+        (
+            ["Training/x", "test/x"],
+            {"table": {"train": "Training", "test": "test"}},
+            {"train": 4, "test": 4},
+        ),
+        (["train"], {"test_fraction": 0.5}, {"train": 2, "test": 2}),
+        (["faces-0-of-2", "faces-1-of-2"], {"test_fraction": 0.5}, {"train": 4, "test": 4}),
+        (["parts/a", "parts/b"], {"table": "parts", "test_fraction": 1}, {"test": 8}),
+    ],
+)
+def test_tables_by_the_names_of_files_and_folders(
+    names: list[str], settings: dict[str, Any], splits: dict[str, int], tmp_path: Path
+) -> None:
+    write_tables(tmp_path, *names)
+    source = opened(tmp_path, **settings)
+    assert {split: len(source.own_split(split)) for split in source.own_splits} == splits
+
+
+@pytest.mark.parametrize(
+    "names", [["a", "b"], ["train/a", "val/a", "valid/a"], ["a-0-of-2", "b-1-of-2"]]
+)
+def test_tables_that_could_be_anything(names: list[str], tmp_path: Path) -> None:
+    write_tables(tmp_path, *names)
+    with pytest.raises(DataError, match=r"which table\?"):
+        opened(tmp_path)
+
+
+def test_tables_of_other_columns_are_no_parts_of_one(tmp_path: Path) -> None:
+    write_tables(tmp_path, "train")
+    other = hub_table(["tense", "calm"], valence=[1.0, 2, 3, 4], age=[1, 2, 3, 4])
+    pq.write_table(other, tmp_path / "test.parquet")
+    with pytest.raises(
+        DataError, match=r"train\.parquet: data\.affect finds nothing, and .*valence"
+    ):
+        opened(tmp_path)
+    assert len(opened(tmp_path, affect=[]).own_split("test")) == 4
+
+
+def test_a_class_may_be_called_none(tmp_path: Path) -> None:
+    pq.write_table(hub_table(["none", "calm"]), tmp_path / "f.parquet")
+    table = opened(tmp_path, test_fraction=1).own_split("test")
+    assert table.space.categories == ("none", "calm")
+    assert table.category.tolist() == [1, 0, 1, 0]
+
+
+def test_the_only_column_of_pictures_needs_no_name(tmp_path: Path) -> None:
+    table = hub_table().rename_columns(["scan", "label"])
+    pq.write_table(table, tmp_path / "f.parquet")
+    assert colours(opened(tmp_path, test_fraction=1).own_split("test")) == COLOURS
+
+
+def write_image_folder(root: Path, table: str, *pictures: str) -> None:
+    """As `datasets` reads with `imagefolder`: pictures, and a table of what they are."""
+    for place in pictures:
+        (root / place).parent.mkdir(parents=True, exist_ok=True)
+        (root / place).write_bytes(picture(COLOURS[0]))
+    folder = (root / table).parent
+    rows = [f"{(root / p).relative_to(folder)},{'ab'[k % 2]}" for k, p in enumerate(pictures)]
+    (root / table).write_text("\n".join(["file_name,label", *rows]))
+
+
+def test_an_image_folder_with_a_table_for_each_split(tmp_path: Path) -> None:
+    write_image_folder(tmp_path, "train/metadata.csv", "train/1.png", "train/deep/2.png")
+    write_image_folder(tmp_path, "test/metadata.csv", "test/1.png", "test/2.png")
     source = opened(tmp_path)
-    assert source.own_splits == ("train", "test")
-    assert [len(source.own_split(split)) for split in source.own_splits] == [8, 4]
+    assert source.own_split("train").path.tolist() == ["train/1.png", "train/deep/2.png"]
+    assert source.own_split("test").path.tolist() == ["test/1.png", "test/2.png"]
+
+
+def test_an_image_folder_with_one_table(tmp_path: Path) -> None:
+    places = ["train/1.png", "train/2.png", "test/1.png", "test/2.png"]
+    write_image_folder(tmp_path, "metadata.csv", *places)
+    assert opened(tmp_path).own_split("train").path.tolist() == places[:2]
+    ignored = opened(tmp_path, columns={"split": ""}, test_fraction=1)
+    assert len(ignored.own_split("test")) == 4
 
 
 def test_several_classes_and_no_class(tmp_path: Path) -> None:
@@ -145,7 +233,7 @@ def test_several_classes_and_no_class(tmp_path: Path) -> None:
     metadata = {"huggingface": json.dumps({"info": {"features": names}})}
     pq.write_table(table.replace_schema_metadata(metadata), tmp_path / "f.parquet")
     settings = {"multi_label": True, "columns": {"category": "feelings"}, "test_fraction": 1}
-    assert opened(tmp_path, **settings).own_split("test").space.categories == ("glad", "sad")
+    assert opened(tmp_path, **settings).own_split("test").space.categories == ("sad", "glad")
     pq.write_table(hub_table(["a", "b"], label=[-1, 0, 1, 1]), tmp_path / "f.parquet")
     assert len(opened(tmp_path, test_fraction=1).own_split("test")) == 3
 
@@ -189,6 +277,11 @@ def _counting(do: Any, times: list[Any]) -> Any:
         ("state.json", '{"_data_files": [7]}', "names no files"),
         ("state.json", '{"_data_files": [{"filename": "../x.arrow"}]}', "names no files"),
         ("state.json", '{"_data_files": [{"filename": "x.arrow"}]}', "there is no table"),
+        (
+            "state.json",
+            '{"_data_files": [{"filename": "x.arrow"}], "_indices_files": [{}]}',
+            "only some of the rows belong to it",
+        ),
     ],
 )
 def test_a_saved_folder_that_is_damaged(

@@ -49,7 +49,10 @@ def without_left_out(samples: Samples, rules: Rules) -> Samples:
 
 
 def order_of(samples: Samples, rules: Rules) -> tuple[str, ...]:
-    """The categories in the order of the outputs: as set, or sorted those of the training split."""
+    """The categories in the order of the outputs: as set, or those of the training split.
+
+    They are in the order in which the data set lists them, else sorted.
+    """
     if rules.order is not None:
         return rules.order
     if samples.soft_names:
@@ -57,7 +60,9 @@ def order_of(samples: Samples, rules: Rules) -> tuple[str, ...]:
     training = {"train", ""} & set(samples.split) or set(samples.split)
     pairs = zip(samples.names, samples.split, strict=True)
     found = {name for names, split in pairs if split in training for name in names}
-    return tuple(name for name in in_order(found) if _can_be_name(name))
+    stated = [name for name in samples.stated if name in found]
+    names = [*stated, *in_order(found.difference(stated))]
+    return tuple(name for name in names if _can_be_name(name))
 
 
 def refuse_names(samples: Samples, rules: Rules, order: tuple[str, ...]) -> None:
@@ -133,7 +138,7 @@ def space_of(samples: Samples, rules: Rules, order: tuple[str, ...]) -> LabelSpa
         counts = Counter(name for names in samples.names for name in names)
         given = rules.order is not None or samples.soft_names
         shown = ", ".join(f"{name} ({counts[name]})" for name in order)
-        how = "as set" if given else "sorted"
+        how = "as set" if given else "as the data set lists them" if samples.stated else "sorted"
         logger.info("categories in the order of the outputs, %s: %s", how, shown)
         if any(text != name for text, name in rules.renamed.items()):
             mapped = ", ".join(f"{text!r} is {name}" for text, name in rules.renamed.items())

@@ -80,6 +80,7 @@ def _table(
             for name in dict.fromkeys(schema.names)
             if _holds_pictures(schema, name)
         },
+        classes=classes,
     )
 
 
@@ -119,15 +120,23 @@ def _is_list(kind: Any) -> bool:
 def _classes(schema: pa.Schema) -> dict[str, list[str]]:
     """The names behind the numbers of a column, where ``datasets`` wrote them into the file."""
     try:
-        features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
-        named = {
-            column: feature.get("feature", feature)["names"]
-            for column, feature in features.items()
-            if feature.get("feature", feature).get("_type") == "ClassLabel"
-        }
-        return {column: [str(name) for name in names] for column, names in named.items()}
-    except (KeyError, TypeError, AttributeError, ValueError):
+        features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"].items()
+    except (KeyError, TypeError, AttributeError, ValueError, RecursionError):
         return {}
+    named = {column: _names_in(feature) for column, feature in features}
+    return {column: names for column, names in named.items() if names and column in schema.names}
+
+
+def _names_in(feature: Any) -> list[str]:
+    """The names of a feature, or of the items of a list of it, as the versions write one."""
+    if isinstance(feature, list) and feature:
+        feature = feature[0]
+    if isinstance(feature, Mapping):
+        feature = feature.get("feature", feature)
+    if not isinstance(feature, Mapping) or feature.get("_type") != "ClassLabel":
+        return []
+    names = feature.get("names")
+    return [str(name).strip() for name in names] if isinstance(names, list) else []
 
 
 def _named(value: Any, names: Sequence[str]) -> Any:

@@ -24,7 +24,7 @@ GUESSES: Mapping[str, tuple[str, ...]] = {
     "id": ("id", "sample_id", "image_id", "sample"),
     "category": (
         *("category", "categories", "label", "labels", "emotion", "emotions", "expression"),
-        *("expressions", "class", "classes", "kategorie", "kategorien", "gefuehl", "gefühl"),
+        *("expressions", "class", "classes", "cls", "kategorie", "kategorien", "gefuehl", "gefühl"),
     ),
     "split": ("split", "usage", "partition", "subset", "set", "fold"),
     "box": ("box", "bbox", "face_box", "bounding_box"),
@@ -122,6 +122,8 @@ def find_columns(
     else:
         one = finder.find("data.columns.category", category, () if soft else GUESSES["category"])
         named = [one] if one else []
+    if "picture" not in roles and columns.get("picture") is None and len(table.embedded) == 1:
+        roles["picture"] = next(iter(table.embedded))
     if "picture" not in roles:
         raise DataError(
             f"{table.file}: which column has the paths of the pictures? It has "

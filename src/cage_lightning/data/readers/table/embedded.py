@@ -8,6 +8,7 @@ import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from tarfile import TarError
 
 import pyarrow as pa
 
@@ -68,6 +69,6 @@ def _files(table: RawTable, column: str) -> Iterator[tuple[str, bytes]]:
             rows.append((True, name) if content else (False, path))
             if content:
                 yield name, content
-    except (pa.ArrowException, OSError, ValueError) as error:
+    except (pa.ArrowException, TarError, OSError, ValueError) as error:
         raise DataError(f"{table.file}: not readable: {first_line(error)}") from error
     yield _ROWS, json.dumps(rows).encode()

@@ -1,4 +1,4 @@
-"""The formats of tables: delimited text, Parquet, JSON and Arrow."""
+"""The formats of tables: delimited text, Parquet, JSON, Arrow and WebDataset."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import io
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from tarfile import TarError
 from typing import Any
 
 import pyarrow as pa
@@ -13,6 +14,7 @@ import pyarrow as pa
 from cage_lightning.data.readers.faults import Fault
 from cage_lightning.data.readers.table.arrow import read_arrow, read_parquet
 from cage_lightning.data.readers.table.raw import RawTable, as_text
+from cage_lightning.data.readers.table.webdataset import read_tar
 from cage_lightning.errors import ConfigError, DataError, first_line
 from cage_lightning.system.delimited import read_rows
 
@@ -41,7 +43,7 @@ def open_table(file: Path, known: Callable[[str], bool]) -> RawTable:
         )
     try:
         table = read(file, known)
-    except (pa.ArrowException, OSError, ValueError, RecursionError) as error:
+    except (pa.ArrowException, TarError, OSError, ValueError, RecursionError) as error:
         kind = file.suffix.lower()
         raise DataError(f"{file}: not a readable {kind} file: {first_line(error)}") from error
     if not table.places and not table.faults:
@@ -128,5 +130,6 @@ _READERS = {
     **dict.fromkeys((".parquet", ".pq"), read_parquet),
     **dict.fromkeys((".jsonl", ".ndjson", ".json"), _read_json),
     **dict.fromkeys((".arrow", ".feather", ".ipc"), read_arrow),
+    ".tar": read_tar,
 }
 SUFFIXES = tuple(_READERS)

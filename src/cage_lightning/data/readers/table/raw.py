@@ -28,6 +28,7 @@ class RawTable:
         faults: Rows that are none; they are left out.
         embedded: Name of a column that holds pictures -> the path that it says, empty without one,
             and the file of each row; None for the file where there is none.
+        classes: Name of a column of categories -> all that the file says there are, in its order.
     """
 
     file: Path
@@ -39,6 +40,7 @@ class RawTable:
     embedded: Mapping[str, Callable[[], Iterator[tuple[str, bytes | None]]]] = field(
         default_factory=dict
     )
+    classes: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def as_text(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,9 +17,12 @@ from cage_lightning.data.readers.table.columns import Columns, find_columns, is_
 from cage_lightning.data.readers.table.embedded import embedded_pictures
 from cage_lightning.data.readers.table.formats import open_table
 from cage_lightning.data.readers.table.paths import below, problem_of, slashes
+from cage_lightning.data.readers.table.places import METADATA, Place
 from cage_lightning.data.readers.table.raw import JOINT, RawTable
 from cage_lightning.errors import ConfigError
 from cage_lightning.system.delimited import with_point
+
+logger = logging.getLogger(__name__)
 
 _BOX_NUMBER = re.compile(r"[^\s,;()\[\]]+")
 
@@ -52,13 +56,12 @@ class Meaning:
     strip: str | None
 
 
-def read_samples(root: Path, file: Path, split: str, meaning: Meaning) -> Samples:
+def read_samples(root: Path, place: Place, meaning: Meaning) -> Samples:
     """Read a table; what is wrong in its cells is noted in `Samples.faults`.
 
     Args:
         root: Folder of the pictures.
-        file: The table.
-        split: Of all its rows, if the file is that of a split; empty: a column may say it.
+        place: The table.
         meaning: What its columns are.
 
     Raises:
@@ -66,9 +69,9 @@ def read_samples(root: Path, file: Path, split: str, meaning: Meaning) -> Sample
         DataError: The file is missing or broken, or does not say where the pictures are.
     """
     named = {plain(name) for name in _texts_in(meaning)}
-    table = open_table(file, lambda name: is_guessed(name) or plain(name) in named)
+    table = open_table(place.file, lambda name: is_guessed(name) or plain(name) in named)
     columns = find_columns(table, meaning.columns, meaning.affect, meaning.soft, meaning.groups)
-    return _Reader(root, table, columns, meaning).samples(split)
+    return _Reader(root, table, columns, meaning).samples(place)
 
 
 class _Reader:
@@ -76,6 +79,7 @@ class _Reader:
 
     def __init__(self, root: Path, table: RawTable, columns: Columns, meaning: Meaning) -> None:
         self.root, self.table, self.columns, self.meaning = root, table, columns, meaning
+        self.known = set(meaning.categories)  # even one such as none
         n, roles = len(table.places), columns.roles
         theirs = {**roles, **columns.affect, **{f"soft {k}": v for k, v in columns.soft.items()}}
         if len(columns.categories) == 1:
@@ -96,10 +100,10 @@ class _Reader:
             faults=[(None, fault) for fault in table.faults],
         )
 
-    def samples(self, split: str) -> Samples:
+    def samples(self, place: Place) -> Samples:
         """All of them."""
-        self._read_pictures()
-        self._read_splits(split)
+        self._read_pictures(place.pictures)
+        self._read_splits(place.split)
         self._read_categories()
         self._read_affect()
         self._read_soft()
@@ -118,13 +122,15 @@ class _Reader:
     def _is_missing(self, text: str) -> bool:
         return text.casefold() in NOTHING or _whole(text) in self.meaning.missing
 
-    def _read_pictures(self) -> None:
+    def _read_pictures(self, folder: str) -> None:
         strip = None if self.meaning.strip is None else slashes(self.meaning.strip).rstrip("/")
         column = self.columns.roles["picture"]
         held = column in self.table.embedded
         texts = embedded_pictures(self.root, self.table, column) if held else self._column(column)
         for row, text in enumerate(texts):
             path = below(self.root, slashes(text), strip)
+            if folder and text and path == slashes(text):
+                path = f"{folder}/{path}"
             self.found.picture[row] = path
             if text == "":
                 self.found.refuse(row, "picture", text, "names no picture")
@@ -133,7 +139,14 @@ class _Reader:
 
     def _read_splits(self, split: str) -> None:
         self.found.split = [split] * len(self.found)
-        if split or "split" not in self.columns.roles:
+        if split:
+            return
+        if "split" not in self.columns.roles:
+            if (
+                self.table.file.stem.casefold() == METADATA
+                and self.meaning.columns.get("split") is None
+            ):
+                self._read_folders_of_splits()
             return
         for row, text in enumerate(self._texts("split")):
             name = SPLIT_NAMES.get(re.sub(r"[\W_]+", "", text.casefold()), "")
@@ -149,9 +162,22 @@ class _Reader:
                     "it, or ignore the column with data.columns.split=''",
                 )
 
+    def _read_folders_of_splits(self) -> None:
+        """Take the splits from the folders of the pictures, where all are called as splits are."""
+        folders = [picture.partition("/")[0].casefold() for picture in self.found.picture]
+        splits = [SPLIT_NAMES.get(folder, "") for folder in folders]
+        if all(splits) and len(set(splits)) > 1:
+            logger.info(
+                "%s: splits are the folders %s", self.table.file, ", ".join(sorted({*folders}))
+            )
+            self.found.split = splits
+
     def _read_categories(self) -> None:
         names = self.columns.categories
         if len(names) == 1:
+            listed = filter(None, map(_whole, self.table.classes.get(names[0], ())))
+            self.found.stated = tuple(dict.fromkeys(listed))
+            self.known |= set(self.found.stated)
             self.found.names = [self._names(text) for text in self._column(names[0])]
             return
         found: list[list[str]] = [[] for _ in range(len(self.found))]
@@ -171,11 +197,7 @@ class _Reader:
         if self.meaning.multi_label:
             parts = text.split(JOINT if JOINT in text else self.meaning.separator)
         names = [_whole(part.strip().replace(JOINT, ", ")) for part in parts]
-        return tuple(
-            dict.fromkeys(
-                n for n in names if n in self.meaning.categories or not self._is_missing(n)
-            )
-        )
+        return tuple(dict.fromkeys(n for n in names if n in self.known or not self._is_missing(n)))
 
     def _read_affect(self) -> None:
         low, high = self.meaning.affect_range
