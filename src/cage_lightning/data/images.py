@@ -11,8 +11,9 @@ import torch
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
-from cage_lightning.data.files import read_file
+from cage_lightning.data.files import LEAVE_OUT, read_file
 from cage_lightning.data.formats import FORMATS, not_opened
+from cage_lightning.data.jpeg import Pixels, decode_jpeg
 from cage_lightning.errors import DataError
 
 
@@ -46,15 +47,47 @@ def decode_image(
         DataError: The picture is missing, empty, truncated, corrupt, no picture, or so large that
             Pillow takes it for a decompression bomb.
     """
+    pixels = np.empty((size, size, 3), np.uint8)
     name = name or (f"of {len(picture)} bytes" if isinstance(picture, bytes) else str(picture))
     try:
-        with open_picture(picture) as stored:
-            return square(stored, size, box, margin)
-    except Exception as error:  # Pillow's format readers let all kinds of errors through.
-        raise DataError(
-            f"Cannot decode the picture {name}: {type(error).__name__}: {error}. "
-            f"Restore the file, or leave such pictures out with data.on_error=skip."
-        ) from error
+        decode_into(pixels, picture, box, margin)
+    except Exception as error:
+        raise broken(name, error) from error
+    return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
+
+
+def broken(name: str, error: Exception) -> DataError:
+    """The error of a picture called `name` that `decode_into` could not read."""
+    return DataError(
+        f"Cannot decode the picture {name}: {type(error).__name__}: {error}. "
+        f"Restore the file, or {LEAVE_OUT}."
+    )
+
+
+def decode_into(
+    pixels: Pixels, picture: Path | bytes, box: Sequence[float] | None, margin: float
+) -> None:
+    """Write a picture, made square as by `decode_image`, into memory that is there.
+
+    Args:
+        pixels: uint8 ``[size, size, 3]``, contiguous.
+        picture: As in `decode_image`, as for the next ones.
+        box: Of the part to take.
+        margin: Around it.
+
+    Raises:
+        Exception: Whatever Pillow's format readers let through. Nothing is said of `pixels` then.
+    """
+    content = picture if isinstance(picture, bytes) else read_file(picture)
+    plain = decode_jpeg(content, pixels)
+    if plain is pixels and box is None:
+        return
+    if plain is None:
+        with open_picture(content) as stored:
+            rgb = to_rgb(stored)
+    else:
+        rgb = Image.fromarray(plain)
+    pixels[:] = np.asarray(_squared(rgb, len(pixels), box, margin))
 
 
 def square(
@@ -65,12 +98,18 @@ def square(
     Raises:
         ValueError: The box lies outside the picture, or the picture's values have no known range.
     """
-    rgb = to_rgb(picture)
+    rgb = _squared(to_rgb(picture), size, box, margin)
+    return torch.from_numpy(np.array(rgb)).permute(2, 0, 1).contiguous()
+
+
+def _squared(
+    rgb: Image.Image, size: int, box: Sequence[float] | None, margin: float
+) -> Image.Image:
     if box is not None:
         rgb = rgb.crop(widened(box, margin, rgb.size))
     if rgb.size != (size, size):
         rgb = rgb.resize((size, size), Image.Resampling.BILINEAR)
-    return torch.from_numpy(np.array(rgb)).permute(2, 0, 1).contiguous()
+    return rgb
 
 
 def open_picture(picture: Path | bytes) -> Image.Image:
@@ -97,8 +136,7 @@ def open_picture(picture: Path | bytes) -> Image.Image:
 
 def _ends_in_zeros(jpeg: bytes) -> bool:
     """Whether a JPEG file has zeros for its end, as after a crash: they decode to some grey."""
-    end, scan = jpeg.rfind(b"\xff\xd9"), jpeg.rfind(b"\xff\xda")
-    return jpeg.endswith(bytes(16)) and end < scan
+    return jpeg.endswith(bytes(16)) and jpeg.rfind(b"\xff\xd9") < jpeg.rfind(b"\xff\xda")
 
 
 def widened(
