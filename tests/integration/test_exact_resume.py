@@ -80,6 +80,20 @@ RECIPES: dict[str, tuple[str, ...]] = {
     "labels smoothed": ("loss.label_smoothing=0.1",),
 }
 QUICK = [("validated twice an epoch", 6)]
+# One of each kind; tests/faults has the others.
+SLOW = [
+    ("stopped after two epochs", 6),
+    ("stopped after two epochs", -1),
+    ("averaged by step", 6),
+    ("accumulated", 6),
+    ("mixed", 6),
+    ("balanced in each epoch", 6),
+    ("unfrozen gradually", 6),
+]
+EVERY = [
+    (case, step) for case in (*CASES, *RECIPES) for step in ((6,) if case in RECIPES else (6, -1))
+]
+Alone = dict[str, dict[str, Any]]
 
 
 def state(folder: RunFolder) -> dict[str, Any]:
@@ -97,27 +111,24 @@ def state(folder: RunFolder) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def undisturbed() -> dict[str, dict[str, Any]]:
+def undisturbed() -> Alone:
     """The states of the runs left alone, by case; the first test that needs one trains it."""
     return {}
 
 
-@pytest.mark.parametrize(
-    ("case", "step"),
-    [
-        pytest.param(case, step, marks=() if (case, step) in QUICK else pytest.mark.slow)
-        for case in (*CASES, *RECIPES)
-        for step in ((6,) if case in RECIPES else (6, -1))
-    ],
-)
-def test_a_killed_run_ends_as_an_undisturbed_one(
-    train_here: Train,
-    few_faces: Path,
-    tmp_path: Path,
-    undisturbed: dict[str, dict[str, Any]],
-    case: str,
-    step: int,
+def check_killed_run(
+    train_here: Train, few_faces: Path, tmp_path: Path, undisturbed: Alone, case: str, step: int
 ) -> None:
+    """Kill a run, start it again, and compare it with one that was left alone.
+
+    Args:
+        train_here: The fixture.
+        few_faces: The fixture.
+        tmp_path: The fixture.
+        undisturbed: The states of the runs left alone, by case; missing ones are trained.
+        case: Of `CASES` or `RECIPES`.
+        step: Before which it is killed; -1 for after the last one.
+    """
     marker = tmp_path / "killed"
     kill = f"+callbacks.kill={{_target_: {__name__}.Kill, step: {step}, marker: '{marker}'}}"
     size = (f"data.root={few_faces}", "data.batch_size=16", "trainer.max_epochs=3")
@@ -140,3 +151,12 @@ def test_a_killed_run_ends_as_an_undisturbed_one(
     else:
         assert undisturbed[case]["last step"] <= step, "it was over before"
     assert state(folder) == undisturbed[case]
+
+
+@pytest.mark.parametrize(
+    ("case", "step"), [*QUICK, *(pytest.param(*one, marks=pytest.mark.slow) for one in SLOW)]
+)
+def test_a_killed_run_ends_as_an_undisturbed_one(
+    train_here: Train, few_faces: Path, tmp_path: Path, undisturbed: Alone, case: str, step: int
+) -> None:
+    check_killed_run(train_here, few_faces, tmp_path, undisturbed, case, step)
