@@ -9,7 +9,7 @@ SUDO := $(shell test "$$(id -u)" = 0 || echo sudo --preserve-env=PATH,OMP_NUM_TH
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-predict table6-demo test test-slow setup-page test-page setup-slurm test-slurm test-beside lint types format static wheel clean
+.PHONY: help setup demo demo-predict table6-demo test test-slow test-faults setup-page test-page setup-slurm test-slurm test-beside lint types format static wheel clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,11 +34,14 @@ table6-demo: $(READY) ## The grid of Table 6 on drawn faces, on two cores, endin
 	$(BIN)/python -m cage_lightning.collect table=table6 runs=runs/table6_demo output=runs/table6_demo/report
 
 test: $(READY) ## Run the test suite
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'not slow and not slurm' -n auto --maxprocesses 8 --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'not slow and not slurm and not faults' -n auto --maxprocesses 8 --dist worksteal
 
 # One worker more than there are CPUs: these tests wait for the processes that they start.
 test-slow: $(READY) ## Run the slow tests: kills and resumes, two processes, every backbone, the wheel
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'slow and not browser' -n $$(( $$(getconf _NPROCESSORS_ONLN) + 1 )) --maxprocesses 8 --dist worksteal
+
+test-faults: $(READY) ## Kill, starve and break the commands at random moments; writes tests/faults/README.md (half an hour)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m faults tests/faults --table tests/faults/README.md -n auto --maxprocesses 8 --dist worksteal
 
 setup-page: $(READY) ## Install Chromium (Debian, as root or with sudo) if it is missing
 	command -v chromium > /dev/null || { $(SUDO) apt-get update --quiet && $(SUDO) apt-get install --yes --no-install-recommends chromium; }

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import pytest
+import torch
 
 from cage_lightning.commands.evaluate import evaluate
 from cage_lightning.errors import ConfigError
+from cage_lightning.runs.folder import RunFolder
 from tests.conftest import TINY, Train, composed
 
 SECOND = "+callbacks.x={_target_: lightning.pytorch.callbacks.ModelCheckpoint, monitor: val/lss}"
@@ -75,19 +79,41 @@ def test_no_result_is_said_before_training(train_here: Train, tmp_path: Path, ca
     assert not list(tmp_path.rglob("*.ckpt"))
 
 
+def named(train_here: Train, few: Sequence[str]) -> dict[str, Literal["max", "min"]]:
+    """The numbers that a validation of the model gives, and which of their values are better."""
+    with pytest.raises(ConfigError) as raised:
+        train_here(*few, "monitor.metric=val/nothing")
+    names = str(raised.value).rpartition(": ")[2].split(", ")
+    higher = re.compile(r"val/(accuracy|f1|precision|recall|ccc_)")
+    return {name: "max" if higher.match(name) else "min" for name in names}
+
+
+def check_choice(train_here: Train, few: Sequence[str], name: str, mode: str) -> RunFolder:
+    """Let a number choose the epoch of a training."""
+    settings = (f"monitor.metric={name}", f"monitor.mode={mode}", f"tag={name[4:]}")
+    folder = train_here(*few, *settings)
+    assert folder.read_metrics()["meta"]["selection"]["metric"] == name
+    return folder
+
+
 @pytest.mark.parametrize("loss", ["discrete", "combined", "va"])
 @pytest.mark.slow
 def test_every_number_that_is_named_can_choose(
     train_here: Train, few_faces: Path, loss: str
 ) -> None:
+    """In one training each number chooses a checkpoint; tests/faults lets each choose the epoch."""
     few = (f"data.root={few_faces}", f"loss={loss}")
-    with pytest.raises(ConfigError) as raised:
-        train_here(*few, "monitor.metric=val/nothing")
-    for name in str(raised.value).rpartition(": ")[2].split(", "):
-        mode = "max" if re.match(r"val/(accuracy|f1|precision|recall|ccc_)", name) else "min"
-        settings = (f"monitor.metric={name}", f"monitor.mode={mode}", f"tag={name[4:]}")
-        folder = train_here(*few, *settings)
-        assert folder.read_metrics()["meta"]["selection"]["metric"] == name
+    modes = named(train_here, few)
+    first, *others = modes
+    target = "lightning.pytorch.callbacks.ModelCheckpoint"
+    more = [
+        f"+callbacks.x{number}={{_target_: {target}, monitor: {name}, mode: {modes[name]}}}"
+        for number, name in enumerate(others)
+    ]
+    last = check_choice(train_here, (*few, *more), first, modes[first]).last
+    states = torch.load(last, weights_only=True)["callbacks"]
+    chosen = {state["monitor"] for state in states.values() if "best_model_score" in state}
+    assert chosen == {*modes}
 
 
 def test_an_evaluation_of_nothing_is_refused(tmp_path: Path) -> None:

@@ -81,6 +81,18 @@ RECIPES: dict[str, tuple[str, ...]] = {
     "labels smoothed": ("loss.label_smoothing=0.1",),
 }
 QUICK = [("validated twice an epoch", 6)]
+# Every recipe, and of the other cases one of each kind; tests/faults has the rest.
+SLOW = [
+    ("stopped after two epochs", 6),
+    ("stopped after two epochs", -1),
+    ("averaged by step", 6),
+    ("accumulated", 6),
+    *((recipe, 6) for recipe in RECIPES),
+]
+EVERY = [
+    (case, step) for case in (*CASES, *RECIPES) for step in ((6,) if case in RECIPES else (6, -1))
+]
+Alone = dict[str, dict[str, Any]]
 
 
 def state(folder: RunFolder) -> dict[str, Any]:
@@ -98,7 +110,7 @@ def state(folder: RunFolder) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def undisturbed() -> dict[str, dict[str, Any]]:
+def undisturbed() -> Alone:
     """The states of the runs left alone, by case; the first test that needs one trains it."""
     return {}
 
@@ -115,7 +127,7 @@ def leave_alone(
     few: tuple[str, ...],
     marker: Path,
     case: str,
-    undisturbed: dict[str, dict[str, Any]],
+    undisturbed: Alone,
 ) -> None:
     """Train a case without a kill, unless that was done before; nothing but its state is kept."""
     if case in undisturbed:
@@ -127,22 +139,19 @@ def leave_alone(
     marker.unlink()
 
 
-@pytest.mark.parametrize(
-    ("case", "step"),
-    [
-        pytest.param(case, step, marks=() if (case, step) in QUICK else pytest.mark.slow)
-        for case in (*CASES, *RECIPES)
-        for step in ((6,) if case in RECIPES else (6, -1))
-    ],
-)
-def test_a_killed_run_ends_as_an_undisturbed_one(
-    train_here: Train,
-    few_faces: Path,
-    tmp_path: Path,
-    undisturbed: dict[str, dict[str, Any]],
-    case: str,
-    step: int,
+def check_killed_run(
+    train_here: Train, few_faces: Path, tmp_path: Path, undisturbed: Alone, case: str, step: int
 ) -> None:
+    """Kill a run, start it again, and compare it with one that was left alone.
+
+    Args:
+        train_here: The fixture.
+        few_faces: The fixture.
+        tmp_path: The fixture.
+        undisturbed: The states of the runs left alone, by case; missing ones are trained.
+        case: Of `CASES` or `RECIPES`.
+        step: Before which it is killed; -1 for after the last one.
+    """
     marker = tmp_path / "killed"
     few = to_kill(few_faces, marker, step)
     settings = (*few, *(CASES | RECIPES)[case])
@@ -160,11 +169,21 @@ def test_a_killed_run_ends_as_an_undisturbed_one(
     assert state(folder) == undisturbed[case]
 
 
+@pytest.mark.parametrize(
+    ("case", "step"), [*QUICK, *(pytest.param(*one, marks=pytest.mark.slow) for one in SLOW)]
+)
+def test_a_killed_run_ends_as_an_undisturbed_one(
+    train_here: Train, few_faces: Path, tmp_path: Path, undisturbed: Alone, case: str, step: int
+) -> None:
+    check_killed_run(train_here, few_faces, tmp_path, undisturbed, case, step)
+
+
+@pytest.mark.slow
 def test_a_damaged_latest_state_costs_time_and_nothing_else(
     train_here: Train,
     few_faces: Path,
     tmp_path: Path,
-    undisturbed: dict[str, dict[str, Any]],
+    undisturbed: Alone,
 ) -> None:
     case, marker = "validated twice an epoch", tmp_path / "killed"
     few = to_kill(few_faces, marker, 7)

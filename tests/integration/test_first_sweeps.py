@@ -13,7 +13,7 @@ import pytest
 
 from tests.conftest import TINY, Command, environment, forks
 
-DATA, REST = TINY[:2], (*TINY[3:], "trainer.max_epochs=1")
+REST = (*TINY[3:], "trainer.max_epochs=1")
 TIMM = ("test_resnet.r160_in1k", "test_vit.r160_in1k")
 SWEEPS = {
     "lr": (
@@ -65,15 +65,16 @@ def killed(arguments: Sequence[str], folder: Path, data: Path) -> None:
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("name", SWEEPS)
 def test_a_sweep_that_is_killed_and_typed_again(
-    name: str, command: Command, tmp_path: Path, demo_root: Path
+    name: str, command: Command, tmp_path: Path, demo_root: Path, few_faces: Path
 ) -> None:
     typed, again, expected = SWEEPS[name]
-    killed(("-m", *DATA, *typed, *REST), tmp_path, demo_root)
-    command("train", "-m", *REST, *again, *DATA, "hydra.launcher.cpu_slots=2", process="forked")
+    few = (*TINY[:2], f"data.root={few_faces}")
+    killed(("-m", *few, *typed, *REST), tmp_path, demo_root)
+    command("train", "-m", *REST, *again, *few, "hydra.launcher.cpu_slots=2", process="forked")
     done = sorted(file.parent for file in tmp_path.glob("runs/default/*/metrics.json"))
     assert [folder.name for folder in done] == [f"demo8-{run}" for run in expected]
     assert sorted(tmp_path.glob("runs/default/demo8-*")) == done
-    skipped = command("train", "-m", *DATA, *typed, *REST, process="forked")
+    skipped = command("train", "-m", *few, *typed, *REST, process="forked")
     assert f"{len(done)} skipped" in skipped.stdout
 
     command("collect", "table=runs", "runs=runs", "output=out")

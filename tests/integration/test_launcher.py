@@ -34,6 +34,8 @@ hydra:
   sweep: {dir: sweep, subdir: .}
 """
 
+# Only the course of these runs matters.
+SMALL = "model.image_size=32"
 Play = Callable[..., subprocess.Popen[str]]
 ROOT = Path(__file__).parents[2]
 
@@ -223,8 +225,8 @@ def metrics(runs: Path) -> dict[str, dict[str, Any]]:
 
 
 @pytest.mark.slow
-def test_a_grid_equals_its_single_runs(command: Command, tmp_path: Path) -> None:
-    settings = (*TINY, "trainer.max_epochs=1")
+def test_a_grid_equals_its_single_runs(command: Command, tmp_path: Path, few_faces: Path) -> None:
+    settings = (*TINY, "trainer.max_epochs=1", SMALL, f"data.root={few_faces}")
     grid = ("-m", *settings, "loss=combined,va", "seed=0,1", "hydra.launcher.cpu_slots=2")
     swept = command("train", *grid, "runs=swept")
     assert "4 jobs: 4 done" in swept.stdout
@@ -244,13 +246,14 @@ def test_a_grid_equals_its_single_runs(command: Command, tmp_path: Path) -> None
 
     # A sweep of evaluations.
     runs = ",".join(f"swept/default/demo8-tiny-va-s{seed}" for seed in (0, 1))
-    command("evaluate", "-m", *TINY[:2], "data.num_workers=0", f"checkpoint={runs}", "flip=true")
+    few = (*TINY[:2], f"data.root={few_faces}")
+    command("evaluate", "-m", *few, "data.num_workers=0", f"checkpoint={runs}", "flip=true")
     assert len(list(tmp_path.rglob("evaluations/demo8/metrics.json"))) == 2
 
 
 @pytest.mark.slow
 def test_a_failure_is_told_everywhere_and_the_rest_is_complete(
-    command: Command, tmp_path: Path
+    command: Command, tmp_path: Path, few_faces: Path
 ) -> None:
     runs = tmp_path / "runs/table6_demo"
     # Of seed 1 there is nothing to start from: it cannot save its checkpoints.
@@ -258,7 +261,8 @@ def test_a_failure_is_told_everywhere_and_the_rest_is_complete(
     (runs / "demo8-tiny-combined-s1/checkpoints").touch()
     grid = (
         *("sweep=table6", "at=demo", "data=demo8", "loss=va,combined", "seed=1,0"),
-        *("data.size=tiny", "trainer.max_epochs=1", "figures=false"),
+        *("data.size=tiny", f"data.root={few_faces}", SMALL, "trainer.max_epochs=1"),
+        "figures=false",
         *("logger=wandb", "hydra.launcher.cpu_slots=2"),
     )
     done = command("train", *grid, check=False)
@@ -284,13 +288,14 @@ def test_a_failure_is_told_everywhere_and_the_rest_is_complete(
 
 
 @pytest.mark.slow
-def test_runs_of_one_and_of_two_processes_side_by_side(command: Command, tmp_path: Path) -> None:
+def test_runs_of_one_and_of_two_processes_side_by_side(
+    command: Command, tmp_path: Path, few_faces: Path
+) -> None:
     # Every second job is a pair of ranks: with devices of their own, none may meet a stranger.
     grid = ("trainer.devices=1,2", "seed=0,1", "tag=d${trainer.devices}")
     ddp = ("trainer=ddp", "trainer.accelerator=cpu", "trainer.max_epochs=1")
-    command(
-        "train", "-m", *TINY[:3], "data.num_workers=0", *ddp, *grid, "hydra.launcher.cpu_slots=4"
-    )
+    few = (*TINY[:3], f"data.root={few_faces}", "data.num_workers=0", SMALL)
+    command("train", "-m", *few, *ddp, *grid, "hydra.launcher.cpu_slots=4")
     for devices in (1, 2):
         for seed in (0, 1):
             run = tmp_path / f"runs/default/demo8-tiny-combined-s{seed}-d{devices}"

@@ -306,11 +306,33 @@ UNTESTED = {"sync_batchnorm"}  # needs two GPUs; its note says so
 def test_what_is_said_to_work_is_shown_to() -> None:
     said = {name for name, setting in ARGUMENTS.items() if setting.works}
     assert said == {*WORKS, *ELSEWHERE, *UNTESTED}
+    assert {*QUICK, *(name for names in TOGETHER for name in names)} == {*WORKS}
     assert all("untested" in ARGUMENTS[name].note for name in UNTESTED)
     assert all((ROOT / file).is_file() for file in ELSEWHERE.values())
 
 
 QUICK = ("overfit_batches",)
+# What one training shows at once.
+TOGETHER = (
+    (
+        *("accelerator", "num_sanity_val_steps", "log_every_n_steps", "enable_model_summary"),
+        *("deterministic", "inference_mode", "detect_anomaly", "gradient_clip_val"),
+    ),
+    (
+        *("enable_progress_bar", "benchmark", "val_check_interval", "profiler"),
+        "gradient_clip_algorithm",
+    ),
+    ("max_epochs", "reload_dataloaders_every_n_epochs"),
+    ("limit_train_batches", "limit_test_batches"),
+    ("precision",),
+    ("min_epochs",),
+    ("max_steps",),
+    ("limit_val_batches",),
+    ("check_val_every_n_epoch",),
+    ("accumulate_grad_batches",),
+    ("max_time",),
+    ("min_steps",),
+)
 
 
 @pytest.fixture
@@ -323,12 +345,19 @@ def torch_settings() -> Any:
 
 
 @pytest.mark.usefixtures("torch_settings")
-@pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=() if n in QUICK else pytest.mark.slow) for n in WORKS]
-)
+@pytest.mark.parametrize("name", QUICK)
 def test_an_argument_works(train_here: Train, name: str) -> None:
     overrides, obeyed = WORKS[name]
     assert obeyed(spied(train_here, *overrides))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("torch_settings")
+@pytest.mark.parametrize("names", TOGETHER)
+def test_arguments_work(train_here: Train, names: tuple[str, ...]) -> None:
+    overrides = dict.fromkeys(override for name in names for override in WORKS[name][0])
+    seen = spied(train_here, *overrides)
+    assert [name for name in names if not WORKS[name][1](seen)] == []
 
 
 @pytest.mark.slow
@@ -351,7 +380,7 @@ CALLBACKS_WORK: dict[str, tuple[tuple[str, ...], Callable[[Seen], bool]]] = {
     ),
     "LambdaCallback": (
         (
-            f"+callbacks.mine={{_target_: {LIGHTNING}.LambdaCallback,"
+            f"+callbacks.told={{_target_: {LIGHTNING}.LambdaCallback,"
             f" on_train_end: {{_target_: {__name__}.note, _partial_: true}}}}",
         ),
         lambda seen: seen.sanity == -1,
@@ -369,11 +398,11 @@ CALLBACKS_WORK: dict[str, tuple[tuple[str, ...], Callable[[Seen], bool]]] = {
         lambda seen: len(list(seen.folder.path.rglob("epoch=*.ckpt"))) == 2,
     ),
     "ModelSummary": (
-        (f"+callbacks.mine._target_={LIGHTNING}.ModelSummary",),
+        (f"+callbacks.summary._target_={LIGHTNING}.ModelSummary",),
         lambda seen: "Trainable params" in seen.log,
     ),
     "RichModelSummary": (
-        (f"+callbacks.mine._target_={LIGHTNING}.RichModelSummary",),
+        (f"+callbacks.summary._target_={LIGHTNING}.RichModelSummary",),
         lambda seen: seen.steps == 4,
     ),
     "RichProgressBar": (
@@ -385,6 +414,12 @@ CALLBACKS_WORK: dict[str, tuple[tuple[str, ...], Callable[[Seen], bool]]] = {
         lambda seen: seen.steps == 4,
     ),
 }
+CALLBACKS_TOGETHER = (
+    ("LambdaCallback", "LearningRateMonitor", "ModelSummary", "TQDMProgressBar"),
+    ("RichModelSummary", "RichProgressBar"),
+    ("EarlyStopping",),
+    ("ModelCheckpoint",),
+)
 OWN = {
     "Callback",
     "Checkpoint",
@@ -400,13 +435,15 @@ def note(*arguments: object) -> None:
 def test_what_callback_is_said_to_work_is_shown_to() -> None:
     said = {name for name, setting in CALLBACKS.items() if setting.works}
     assert said == {*CALLBACKS_WORK, *OWN, *AVERAGES, "DeviceStatsMonitor"}
+    assert {name for names in CALLBACKS_TOGETHER for name in names} == {*CALLBACKS_WORK}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", CALLBACKS_WORK)
-def test_a_callback_works(train_here: Train, name: str) -> None:
-    overrides, worked = CALLBACKS_WORK[name]
-    assert worked(spied(train_here, *overrides))
+@pytest.mark.parametrize("names", CALLBACKS_TOGETHER)
+def test_callbacks_work(train_here: Train, names: tuple[str, ...]) -> None:
+    overrides = dict.fromkeys(override for name in names for override in CALLBACKS_WORK[name][0])
+    seen = spied(train_here, *overrides)
+    assert [name for name in names if not CALLBACKS_WORK[name][1](seen)] == []
 
 
 def test_the_device_is_watched_or_the_package_named(train_here: Train) -> None:

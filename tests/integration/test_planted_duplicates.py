@@ -1,4 +1,4 @@
-"""The whole of demo8 with leaks and broken files in it: the data card has those and no others."""
+"""Drawn faces with leaks and broken files in them: the data card has those and no others."""
 
 from __future__ import annotations
 
@@ -8,16 +8,24 @@ import random
 import shutil
 from collections import Counter
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from PIL import Image
 
-from cage_lightning.demo.faces import write_release
+from cage_lightning.demo.faces import release
 from tests.conftest import Command
 
 FOLDERS = {"train": "train_set", "test": "val_set"}
-LEAKS, BROKEN = 16, 48  # 1 % of the 1,599 test pictures, 0.5 % of all 9,599
 FAULTS = ("truncated", "empty", "not a picture", "missing")
+
+
+class Planted(NamedTuple):
+    """How much is drawn, and what is wrong in it."""
+
+    size: release.Size
+    leaks: int
+    broken: int
 
 
 def spoil(picture: Path, fault: str) -> None:
@@ -32,20 +40,25 @@ def spoil(picture: Path, fault: str) -> None:
         picture.unlink()
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(900)  # 9,599 faces are drawn
-def test_the_card_of_demo8_has_the_planted_leaks_and_faults_and_no_others(
-    command: Command, tmp_path: Path
-) -> None:
-    root = tmp_path / "data" / "demo_faces" / "demo"
-    write_release(root, "demo")
+def check_card(command: Command, data: Path, planted: Planted) -> None:
+    """Plant leaks and broken files into drawn faces, prepare them and read their data card.
+
+    Args:
+        command: The fixture.
+        data: A new folder.
+        planted: What is planted.
+    """
+    root = data / "demo_faces" / "demo"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(release, "SIZES", {"demo": planted.size})
+        release.write_release(root, "demo")
     pictures = {
         split: {p.stem: p for p in sorted((root / folder / "images").iterdir())}
         for split, folder in FOLDERS.items()
     }
     rng = random.Random(0)
-    sources = rng.sample(list(pictures["train"]), LEAKS)
-    copies = rng.sample(list(pictures["test"]), LEAKS)
+    sources = rng.sample(list(pictures["train"]), planted.leaks)
+    copies = rng.sample(list(pictures["test"]), planted.leaks)
     leaks = set()
     for number, (source, copy) in enumerate(zip(sources, copies, strict=True)):
         original, place = pictures["train"].pop(source), pictures["test"].pop(copy)
@@ -58,12 +71,12 @@ def test_the_card_of_demo8_has_the_planted_leaks_and_faults_and_no_others(
             leaks.add(("near", source, copy))
     sound = [(split, name) for split, of_split in pictures.items() for name in of_split]
     broken = set()
-    for number, (split, name) in enumerate(rng.sample(sound, BROKEN)):
+    for number, (split, name) in enumerate(rng.sample(sound, planted.broken)):
         fault = FAULTS[number % len(FAULTS)]
         spoil(pictures[split][name], fault)
         broken.add((split, name, fault))
 
-    command("prepare", "data=demo8", "data.on_error=skip", CAGE_DATA=str(tmp_path / "data"))
+    command("prepare", "data=demo8", "data.on_error=skip", CAGE_DATA=str(data))
 
     folder = root.with_name("demo.store") / "affectnet8"
     with (folder / "duplicates.csv").open() as file:
@@ -77,7 +90,7 @@ def test_the_card_of_demo8_has_the_planted_leaks_and_faults_and_no_others(
         assert {(r["split"], r["id"], r["fault"]) for r in csv.DictReader(file)} == broken
 
     card = json.loads((folder / "datacard.json").read_text())
-    half = LEAKS // 2
+    half = planted.leaks // 2
     assert card["duplicates"] == {
         kind: {"train": 0, "test": 0, "train + test": count}
         for kind, count in {"bytes": half, "pixels": 0, "near": half, "altered": 0}.items()
@@ -85,10 +98,19 @@ def test_the_card_of_demo8_has_the_planted_leaks_and_faults_and_no_others(
     assert card["altered_from"] > 0.95  # drawn faces are much alike
     assert card["leakage"] == {
         "same": {"test in train": half},
-        "same or near": {"test in train": LEAKS},
-        "same, near or altered": {"test in train": LEAKS},
+        "same or near": {"test in train": planted.leaks},
+        "same, near or altered": {"test in train": planted.leaks},
     }
-    for split, drawn in {"train": 8_000, "test": 1_599}.items():
+    for split, drawn in {"train": planted.size.train, "test": planted.size.val - 1}.items():
         faults = Counter(fault for where, _, fault in broken if where == split)
         assert card["splits"][split]["faults"] == faults
         assert card["splits"][split]["samples"] == drawn - faults.total()
+
+
+@pytest.mark.slow
+def test_the_card_has_the_planted_leaks_and_faults_and_no_others(
+    command: Command, tmp_path: Path
+) -> None:
+    """tests/faults does so with the whole of demo8."""
+    tenth = release.Size(train=800, val=160, pixels=64)
+    check_card(command, tmp_path / "data", Planted(tenth, leaks=8, broken=16))

@@ -39,6 +39,11 @@ class Preemption(Callback):
         self._process = os.getpid()
         self._trainer: Trainer | None = None
 
+    @property
+    def asked(self) -> bool:
+        """Whether this process has received a signal."""
+        return self._asked is not None
+
     def listen(self) -> None:
         """Install the signal handlers: SIGTERM, and in a SLURM job SIGUSR1."""
         signal.signal(signal.SIGTERM, self._hear)

@@ -166,6 +166,8 @@ def _claimed(folder: Path) -> Iterator[None]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with locked(folder / ".lock", wait=False):
+            for left in folder.glob(".part-*"):  # of a write in which the process was killed
+                left.unlink(missing_ok=True)
             yield
     except BlockingIOError as error:
         raise ConfigError(f"{folder} is being prepared by another process") from error

@@ -53,7 +53,7 @@ from cage_lightning.runs.wandb_agent import run_id
 from cage_lightning.system.atomic import write_atomic
 from cage_lightning.system.machine import keep_freed_memory, process_age
 from cage_lightning.system.paths import local_path
-from cage_lightning.system.storage import check_writable, room_for
+from cage_lightning.system.storage import check_writable, lost_loader, room_for
 
 log = logging.getLogger(__name__)
 
@@ -199,7 +199,9 @@ def _train_and_test(
     except (MisconfigurationException, ModuleNotFoundError) as error:  # a callback wants something
         log.exception("%s failed", folder.path)
         raise ConfigError(str(error)) from error
-    except Exception:
+    except Exception as error:
+        if preemption.asked and lost_loader(error):  # the signal was sent to all processes
+            raise SIGTERMException(143) from error
         log.exception("%s failed", folder.path)
         raise
 

@@ -24,6 +24,9 @@ _REFUSED = (*_FORBIDDEN, errno.ENOTDIR, errno.EISDIR, errno.EEXIST)
 _NO_SHARED_MEMORY = re.compile(
     r"killed by signal: Bus error|shared memory\s?\(shm\)|out of shared memory"
 )
+# Of torch, about a loader process that is gone, and about one that crashed.
+_LOST_LOADER = re.compile(r"DataLoader worker \(pid.*?\) (is killed by|exited unexpectedly)")
+_CRASHED_LOADER = re.compile(r"is killed by signal: (?!Killed|Terminated)")
 _MEBIBYTE = 2**20
 
 
@@ -95,7 +98,7 @@ def room_for(place: Path) -> Iterator[None]:
 
 
 def shortage(error: BaseException, place: Path) -> str | None:
-    """Explain an error by a full or read-only disk, or by too little shared memory.
+    """Explain an error by a full or read-only disk, too little memory, or a lost loader process.
 
     Libraries raise errors of their own in such a case: torch reports ``unexpected pos 704 vs 598``.
 
@@ -110,6 +113,11 @@ def shortage(error: BaseException, place: Path) -> str | None:
     chain = list(_chain(error))
     if any(isinstance(one, RuntimeError) and _NO_SHARED_MEMORY.search(str(one)) for one in chain):
         return _too_little_shared_memory()
+    if lost_loader(error):
+        return (
+            "a process that decodes pictures was ended from outside: where the memory ran out, "
+            "lower data.num_workers or data.batch_size; the same command goes on"
+        )
     for one in chain:
         if not isinstance(one, OSError):
             continue
@@ -123,6 +131,15 @@ def shortage(error: BaseException, place: Path) -> str | None:
         if one is error and one.errno in _REFUSED and one.filename:
             return f"{file}: {one.strerror}"
     return None
+
+
+def lost_loader(error: BaseException) -> bool:
+    """Whether an error, its causes or its contexts say that a loader process was ended.
+
+    One that crashed, as after a segmentation fault, was not.
+    """
+    said = [str(one) for one in _chain(error) if isinstance(one, RuntimeError)]
+    return any(map(_LOST_LOADER.match, said)) and not any(map(_CRASHED_LOADER.search, said))
 
 
 def not_writable(place: Path, error: OSError, setting: str) -> ConfigError:

@@ -131,6 +131,29 @@ def test_too_little_shared_memory_says_what_helps(reported: str) -> None:
     assert "\n" not in message
 
 
+@pytest.mark.parametrize(
+    "reported",
+    [
+        "DataLoader worker (pid 7) is killed by signal: Killed. ",
+        "DataLoader worker (pid 7) is killed by signal: Terminated. ",
+        "DataLoader worker (pid 7) exited unexpectedly with exit code 143. Details are lost due to "
+        "multiprocessing. Rerunning with num_workers=0 may give better error trace.",
+        "DataLoader worker (pid(s) 7, 8) exited unexpectedly",
+    ],
+)
+def test_a_loader_process_that_was_ended_is_one_line(reported: str) -> None:
+    with pytest.raises(OutputError, match=r"^a process that decodes .* goes on$"), room_for(PLACE):
+        raise RuntimeError(reported)
+
+
+def test_a_loader_process_that_crashes_keeps_its_traceback() -> None:
+    crashed = "DataLoader worker (pid 7) is killed by signal: Segmentation fault. "
+    with pytest.raises(RuntimeError, match="exited unexpectedly"), room_for(PLACE):
+        raise RuntimeError("DataLoader worker (pid(s) 7) exited unexpectedly") from RuntimeError(
+            crashed
+        )
+
+
 def test_a_nameless_error_blames_the_place_that_is_full(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -1,0 +1,221 @@
+"""What goes wrong around a command: its data, its helpers, another one that does the same."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.faults.commands import NAMES, Name, case
+from tests.faults.harness import Bench, at_another_time
+from tests.faults.record import NewRow
+from tests.faults.test_signals import EQUAL, NAME
+
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(3600)]
+
+PATIENCE_S = 60
+
+
+def training(data: Path, trained: Path, folder: Path, *settings: str, here: bool = True) -> Bench:
+    """A training on some data, with further settings."""
+    plain = case("train", data, trained)
+    longer = replace(plain, arguments=(*plain.arguments, *settings))
+    return Bench(longer, folder, data, again_here=here)
+
+
+def children(process: subprocess.Popen[bytes]) -> list[int]:
+    """The processes that it has started and that still run."""
+    with suppress(OSError):
+        text = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(encoding="utf-8")
+        return [int(child) for child in text.split()]
+    return []
+
+
+def a_child(process: subprocess.Popen[bytes], after: float) -> int | None:
+    """The last child of a process, from some seconds on; None if it ends before it has any."""
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(after)
+    while process.poll() is None:
+        if found := children(process):
+            return found[-1]
+        time.sleep(0.005)
+    return None
+
+
+def strike(pid: int | None, blow: signal.Signals) -> None:
+    """Send a signal to a process, if there is one."""
+    if pid is not None:
+        with suppress(ProcessLookupError):
+            os.kill(pid, blow)
+
+
+def alive(group: int) -> list[int]:
+    """The processes of a group that have not ended."""
+    found = []
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            state, _, number = file.read_text(encoding="utf-8").rpartition(")")[2].split()[:3]
+            if int(number) == group and state != "Z":
+                found.append(int(file.parent.name))
+    return found
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_the_data_vanish(
+    workers: int, tmp_path: Path, few_faces: Path, trained: Path, new_row: NewRow, tries: int
+) -> None:
+    data = tmp_path / "faces"
+    shutil.copytree(few_faces, data)
+    bench = training(data, trained, tmp_path / "tries", f"data.num_workers={workers}")
+    end = f"one line, or a result; then {EQUAL['train']}"
+    with new_row(f"data root vanishes, {workers} loader processes", "train", end) as row:
+        for _ in range(max(1, tries // 2)):
+            place = bench.place()
+            with row.one(place.name):
+                with bench.process(place) as process:
+                    with suppress(subprocess.TimeoutExpired):
+                        process.wait(bench.moment())
+                    data.rename(tmp_path / "elsewhere")
+                    try:
+                        ended = bench.ended(process, place)
+                    finally:
+                        (tmp_path / "elsewhere").rename(data)
+                ended.check(0, 1)
+                bench.typed_again(place)
+
+
+@pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGTERM], ids=NAME)
+def test_a_loader_process_is_killed(
+    blow: signal.Signals,
+    tmp_path: Path,
+    few_faces: Path,
+    trained: Path,
+    new_row: NewRow,
+    tries: int,
+) -> None:
+    bench = training(few_faces, trained, tmp_path, "data.num_workers=2")
+    end = f"one line, or a result; then {EQUAL['train']}"
+    with new_row(f"{blow.name} of a loader process", "train", end) as row:
+        for _ in range(max(1, tries // 2)):
+            place = bench.place()
+            with row.one(place.name):
+                with bench.process(place) as process:
+                    strike(a_child(process, bench.moment()), blow)
+                    ended = bench.ended(process, place)
+                ended.check(0, 1)
+                bench.typed_again(place)
+
+
+@pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGTERM], ids=NAME)
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_rank_is_killed(
+    rank: int,
+    blow: signal.Signals,
+    tmp_path: Path,
+    few_faces: Path,
+    trained: Path,
+    new_row: NewRow,
+    tries: int,
+) -> None:
+    two = ("trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2")
+    bench = training(few_faces, trained, tmp_path, *two, here=False)
+    end = f"no rank lives on; then {EQUAL['train']}"
+    with new_row(f"{blow.name} of rank {rank} of two", "train", end) as row:
+        for _ in range(max(1, tries // 4)):
+            place = bench.place()
+            with row.one(place.name):
+                with bench.process(place) as process:
+                    other = a_child(process, bench.moment())
+                    strike(other if rank else process.pid, blow)
+                    until = time.monotonic() + PATIENCE_S
+                    while process.poll() is None or alive(process.pid):
+                        assert time.monotonic() < until, "a rank lives on"
+                        time.sleep(0.05)
+                bench.typed_again(place)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_two_at_once(
+    name: Name, tmp_path: Path, few_faces: Path, trained: Path, new_row: NewRow, tries: int
+) -> None:
+    bench = Bench(case(name, few_faces, trained), tmp_path, few_faces)
+    end = "both end, or one is refused in one line; " + EQUAL.get(name, "files equal")
+    with new_row("two of the same command at once", name, end) as row:
+        for _ in range(max(1, tries // 4)):
+            place = bench.place()
+            with row.one(place.name):
+                with bench.process(place) as first:
+                    time.sleep(bench.moment() / 4)
+                    with bench.process(place, log="second") as second:
+                        ends = [
+                            bench.ended(first, place),
+                            bench.ended(second, place, log="second"),
+                        ]
+                for ended in ends:
+                    ended.check(0, 1)
+                assert any(ended.code == 0 for ended in ends)
+                bench.typed_again(place)
+
+
+def test_a_loss_that_is_not_finite(
+    tmp_path: Path, few_faces: Path, trained: Path, new_row: NewRow
+) -> None:
+    """The weights are broken after a step; eight steps make the training."""
+    bench = training(few_faces, trained, tmp_path)
+    plain = bench.case
+    with new_row("weights become NaN after a step", "train", "one line, finite checkpoints") as row:
+        for step in range(1, 9):
+            target = "tests.integration.test_divergence.Poison"
+            poison = f"+callbacks.poison={{_target_: {target}, step: {step}}}"
+            bench.case = replace(plain, arguments=(*plain.arguments, poison))
+            place = bench.place()
+            with row.one(f"step {step}"):
+                with bench.process(place) as process:
+                    ended = bench.ended(process, place)
+                ended.check(1)
+                for file in place.rglob("*.ckpt"):
+                    weights = torch.load(file, weights_only=True)["state_dict"]
+                    assert all(weight.isfinite().all() for weight in weights.values())
+
+
+@pytest.mark.parametrize("size", ["64k", "500k"])
+def test_too_little_shared_memory(
+    size: str, tmp_path: Path, few_faces: Path, trained: Path, new_row: NewRow
+) -> None:
+    """In a name space of its own for mounts, so that nobody else notices."""
+    if subprocess.run(["unshare", "--mount", "true"], capture_output=True).returncode:
+        pytest.skip("nothing can be mounted here")
+    bench = training(few_faces, trained, tmp_path, "data.num_workers=2")
+    mount = f'mount -t tmpfs -o size={size} tmpfs /dev/shm && exec "$@"'
+    bench.before = ("unshare", "--mount", "sh", "-c", mount, "sh")
+    end = f"one line, then {EQUAL['train']}"
+    with new_row(f"shared memory of {size}B, Python started", "train", end) as row:
+        place = bench.place()
+        with row.one(size):
+            with bench.process(place) as process:
+                ended = bench.ended(process, place)
+            ended.check(1)
+            assert "/dev/shm" in ended.error
+            bench.typed_again(place)
+
+
+@pytest.mark.parametrize("seconds", [-86_400.0, 86_400.0])
+def test_the_clock_jumps(
+    seconds: float, tmp_path: Path, few_faces: Path, trained: Path, new_row: NewRow, tries: int
+) -> None:
+    bench = training(few_faces, trained, tmp_path)
+    name = f"clock jumps by a day {'back' if seconds < 0 else 'on'}"
+    with new_row(name, "train", EQUAL["train"]) as row:
+        for _ in range(max(1, tries // 4)):
+            place, call = bench.place(), bench.random.randint(1, 200)
+            with row.one(f"call {call}"):
+                bench.striking_itself(place, at_another_time(seconds, call)).check(0)
+                bench.typed_again(place)
