@@ -64,6 +64,7 @@ def check(config: DictConfig) -> None:
     check_between("warmup", config.warmup, 0, 1)
     check_between("layer_decay", config.layer_decay, 0, 1)
     check_not_negative("sam", config.sam)
+    check_not_negative("skip_not_finite", config.skip_not_finite)
     check_not_negative("init_wait_s", config.init_wait_s)
     if not isinstance(config.module, DictConfig):
         raise ConfigError(f"module={shown(config.module)}: choose it with loss=...")
@@ -132,6 +133,7 @@ def build_module(config: DictConfig, data: ExpressionData) -> ExpressionModule:
         sam=config.sam,
         config=OmegaConf.to_container(config, resolve=True),  # type: ignore[arg-type]
         training=data.train.statistics(),
+        skip_not_finite=config.skip_not_finite,
     )
 
 

@@ -75,6 +75,7 @@ class TrainConfig:
     layer_decay: float = 1.0
     decay_norms_and_biases: bool = True
     sam: float = 0.0
+    skip_not_finite: int = 0
     local: Local = field(default_factory=Local)
 
 
@@ -153,6 +154,7 @@ class BenchmarkConfig:
     init_wait_s: float = field(default=0.0, metadata=NOT_TYPED)
     layer_decay: float = field(default=1.0, metadata=NOT_TYPED)
     decay_norms_and_biases: bool = field(default=True, metadata=NOT_TYPED)
+    skip_not_finite: int = field(default=0, metadata=NOT_TYPED)
     local: Local = field(default_factory=Local)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -14,9 +13,9 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from cage_lightning.errors import DivergedError
 from cage_lightning.labels import Batch, LabelSpace, OutputLayout, Prediction
 from cage_lightning.metrics import ExpressionMetrics
+from cage_lightning.modules.divergence import LossWatch, check_skipping
 from cage_lightning.modules.parameter_groups import grouped
 from cage_lightning.modules.sharpness import check_sharpness, sharpness_aware
 from cage_lightning.schedules import with_warmup
@@ -44,6 +43,7 @@ class ExpressionModule(pl.LightningModule):
         config: The resolved config as plain containers; stored in every checkpoint, where only the
             names of the files and folders that it mentions are of use.
         training: What the training split is like; stored in every checkpoint.
+        skip_not_finite: How many steps whose loss is not finite are left out; see `LossWatch`.
 
     Attributes:
         predicts_categories: Whether there is a logit for each category; of the class.
@@ -69,6 +69,7 @@ class ExpressionModule(pl.LightningModule):
         sam: float = 0.0,
         config: dict[str, Any] | None = None,
         training: TrainingStatistics | None = None,
+        skip_not_finite: int = 0,
     ) -> None:
         super().__init__()
         self.network = network
@@ -89,7 +90,8 @@ class ExpressionModule(pl.LightningModule):
         )
         self.tested: list[tuple[Prediction, Tensor]] = []
         self._validated: list[tuple[Prediction, Batch]] = []
-        self._last_loss: float | None = None
+        samples = None if training is None else training.n
+        self._watch = LossWatch(network, samples, skip_not_finite)
         self._epoch_losses = _Losses()
 
     @property
@@ -116,15 +118,22 @@ class ExpressionModule(pl.LightningModule):
         """Predict from normalised images ``[B, 3, H, W]``."""
         return self.read(self.network(image))
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor | None:
         """The loss of one batch: that of the whole batch on every rank.
+
+        Returns:
+            None where the loss is not finite and the step is left out.
 
         Raises:
             DivergedError: It is not finite; on every rank at the same step.
         """
         assert self.loss is not None
+        self._watch.before_step()
         parts = self.loss(self(batch.image), batch)
-        loss = self._check_finite(parts["loss"], f"train/loss of step {self.global_step + 1}")
+        name = f"train/loss of step {self.global_step + 1}, in epoch {self.current_epoch + 1}"
+        loss = self._watch.of_step(parts["loss"], name, batch.index)
+        if loss is None:
+            return None
         if not self._second_pass:
             self._keep(loss, parts)
         return parts["loss"]  # type: ignore[no-any-return]
@@ -182,7 +191,8 @@ class ExpressionModule(pl.LightningModule):
         assert self.loss is not None
         prediction, batch = self._validated_as_one()
         loss = self.loss(prediction, batch)
-        self._check_finite(loss["loss"], f"val/loss after step {self.global_step}")
+        name = f"val/loss after step {self.global_step}, in epoch {self.current_epoch + 1}"
+        self._watch.of_split(loss["loss"], name)
         if len(batch.index):
             self.metrics.update(prediction, batch)
         self.log_dict({f"val/{name}": v for name, v in (loss | self.metrics.compute()).items()})
@@ -193,6 +203,8 @@ class ExpressionModule(pl.LightningModule):
         assert self.scheduler is not None
         if self.sam:
             check_sharpness(self.trainer.accumulate_grad_batches, str(self.trainer.precision))
+        if self._watch.most_skipped:
+            check_skipping(self.trainer.world_size, self.sam)
         optimizer = grouped(
             self.optimizer, self, self.network, self.layer_decay, self.decay_norms_and_biases
         )
@@ -212,10 +224,12 @@ class ExpressionModule(pl.LightningModule):
         statistics = self.training_statistics
         checkpoint["training"] = None if statistics is None else asdict(statistics)
         checkpoint["epoch_losses"] = asdict(self._epoch_losses)
+        checkpoint["skipped_steps"] = self._watch.skipped
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Go on with the mean loss of the epoch; checkpoints of older versions do not know it."""
         self._epoch_losses = _Losses(**checkpoint.get("epoch_losses", {}))
+        self._watch.skipped = int(checkpoint.get("skipped_steps", 0))
 
     def score_names(self) -> tuple[list[str], list[str]]:
         """Names of the parts of the loss, and of the scores that a validation can have."""
@@ -235,20 +249,6 @@ class ExpressionModule(pl.LightningModule):
         scores = list(self.metrics.compute())
         self.metrics.reset()
         return list(self.loss(prediction, batch)), scores
-
-    def _check_finite(self, loss: Tensor, name: str) -> float:
-        # Waits for the forward pass on a GPU. The backward pass, queued next, takes it longer than
-        # the host needs for the step that follows, so the GPU does not run dry.
-        value = loss.item()
-        if math.isfinite(value):
-            self._last_loss = value
-            return value
-        before = "" if self._last_loss is None else f" (the loss before it: {self._last_loss:.4g})"
-        raise DivergedError(
-            f"the training diverged: {name}, in epoch {self.current_epoch + 1}, is {value}{before}"
-            ". Nothing was saved since, and the same command would end here again: lower "
-            "optimizer.lr or raise warmup, under another tag=NAME"
-        )
 
     def _validated_as_one(self) -> tuple[Prediction, Batch]:
         """This rank's share of the split as one prediction and one batch without images."""

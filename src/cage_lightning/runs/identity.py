@@ -59,6 +59,7 @@ ABSENT: Mapping[str, Any] = MappingProxyType(
         "layer_decay": 1.0,
         "decay_norms_and_biases": True,
         "sam": 0.0,
+        "skip_not_finite": 0,
     }
 )
 
