@@ -73,9 +73,11 @@ class Augment:
 
     def _augment(self, image: Tensor, index: Tensor, epoch: int) -> Tensor:
         draws = self._draw(index, epoch, image.shape[2], image.shape[3])
+        # A loader hands over the colours of a pixel side by side; here each is a plane of its own.
+        levels = image.to(torch.float32, memory_format=torch.contiguous_format)
         pixels = [(s, d) for s, d in draws if not s.normalized]
         normalized = [(s, d) for s, d in draws if s.normalized]
-        return _run(normalized, self._normalize(_run(pixels, image.float())))
+        return _run(normalized, self._normalize(_run(pixels, levels)))
 
     def without_steps(self) -> Augment:
         """The transform for evaluation: to float, and normalise."""
