@@ -100,7 +100,8 @@ def adjust_brightness(image: Tensor, factor: Tensor) -> Tensor:
 
 def adjust_contrast(image: Tensor, factor: Tensor) -> Tensor:
     """Blend with a grey of the mean luma."""
-    mean = _luma(image).double().mean((1, 2, 3), keepdim=True).add_(0.5).floor_().float()
+    mean = _luma(image).mean((1, 2, 3), keepdim=True, dtype=torch.float64)
+    mean = mean.add_(0.5).floor_().float()
     return _blend(mean, image, factor)
 
 
@@ -114,34 +115,38 @@ def adjust_hue(image: Tensor, factor: Tensor) -> Tensor:
     red, green, blue = image.unbind(1)
     value = torch.maximum(torch.maximum(red, green), blue)
     spread = value - torch.minimum(torch.minimum(red, green), blue)
-    # Sixths of the circle in units of the spread: whole numbers, so that masks may be multiplied.
-    from_blue = red - green + 4 * spread
-    from_green = blue - red + 2 * spread
-    position = from_blue + (from_green - from_blue).mul_(green == value)
-    position = position + (green - blue - position).mul_(red == value)
+    # Sixths of the circle in units of the spread.
+    from_green = torch.add(blue - red, spread, alpha=2)
+    from_blue = torch.add(red - green, spread, alpha=4)
+    position = torch.where(green == value, from_green, from_blue)
+    position = torch.where(red == value, green - blue, position)
     hues, losses = _tables(image.device)
-    hue = _look_up(hues, spread * _POSITIONS + position + 256)
+    hue = _look_up(hues, torch.add(position, spread, alpha=_POSITIONS).add_(256))
     shift = (factor * 255).trunc().int().to(image.device, non_blocking=True).view(-1, 1, 1)
-    hue = (hue + shift) & 255
-    saturation = (255 * spread).div_(value.clamp(min=1)).floor_().double().div_(255)
-    value = value.double()
+    hue = (hue + shift).bitwise_and_(255)
+    saturation = (255 * spread).div_(value.clamp(min=1)).floor_()
+    # A channel is value * (1 - saturation / 255 * loss / 255), rounded: over 255^2, all numbers are
+    # whole and below 2^24, and none lies in the middle of two levels.
+    whole, part = (value * _SQUARE).add_(_SQUARE // 2), saturation.mul_(value)
     channels = [
-        (1 - saturation * _look_up(loss, hue)).mul_(value).add_(0.5).floor_() for loss in losses
+        torch.addcmul(whole, _look_up(loss, hue), part, value=-1).div_(_SQUARE).floor_()
+        for loss in losses
     ]
-    return torch.stack(channels, 1).float()
+    return torch.stack(channels, 1)
 
 
+_SQUARE = 255**2
 _POSITIONS = 1536
 """Places per spread in the table of hues: -256 to 1279, where a position is -255 to 5 * 255."""
 
 
 @cache
 def _tables(device: torch.device) -> tuple[Tensor, Tensor]:
-    """Pillow's conversions to and from HSV, which mix single and double precision.
+    """Pillow's conversions to and from HSV; the first mixes single and double precision.
 
     Returns:
         The 8-bit hue at each spread and position, int32 ``[256 * 1536]``, and the share of the
-        saturation that red, green and blue lose at each 8-bit hue, float64 ``[3, 256]``.
+        saturation that red, green and blue lose at each 8-bit hue, in 255ths: float32 ``[3, 256]``.
     """
     spread = torch.arange(256.0).clamp_(min=1).view(-1, 1)
     position = torch.arange(_POSITIONS) - 256.0
@@ -150,9 +155,8 @@ def _tables(device: torch.device) -> tuple[Tensor, Tensor]:
     middle = ((spread - side.abs().float()) / spread).double()
     turn = (sector + torch.where(side >= 0, 1 - middle, middle - 1)).float().double()
     hue = (turn / 6 + 1).frac().float().double().mul(255).int().flatten()
-    sixth = torch.arange(256.0, dtype=torch.float64) * 6 / 255
-    away = (torch.tensor([[5.0], [3.0], [1.0]], dtype=torch.float64) + sixth) % 6
-    loss = torch.minimum(away, 4 - away).clamp(0, 1)
+    away = (255 * torch.tensor([[5], [3], [1]]) + 6 * torch.arange(256)) % (6 * 255)
+    loss = torch.minimum(away, 4 * 255 - away).clamp(0, 255).float()
     return hue.to(device), loss.to(device)
 
 
@@ -163,7 +167,7 @@ def _look_up(table: Tensor, places: Tensor) -> Tensor:
 def _luma(image: Tensor) -> Tensor:
     """ITU-R 601 luma in Pillow's 16-bit integers: ``[N, 1, H, W]``; exact, all sums are < 2^24."""
     red, green, blue = image.unbind(1)
-    total = red * 19595 + green * 38470 + blue * 7471
+    total = (red * 19595).add_(green, alpha=38470).add_(blue, alpha=7471)
     return total.add_(32768).div_(65536).floor_().unsqueeze(1)
 
 

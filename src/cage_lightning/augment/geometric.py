@@ -116,8 +116,8 @@ class RandomPerspective(RandomStep):
 
     def parameters(self, rng: np.random.Generator, height: int, width: int) -> Draw:
         """Where the corners go: (x, y) of top left, top right, bottom right, bottom left."""
-        x = rng.integers(int(self.distortion_scale * (width // 2)) + 1, size=4).tolist()
-        y = rng.integers(int(self.distortion_scale * (height // 2)) + 1, size=4).tolist()
+        limits = [int(self.distortion_scale * (side // 2)) + 1 for side in (width, height)]
+        x, y = ([int(rng.integers(limit)) for _ in range(4)] for limit in limits)
         right, bottom = width - 1, height - 1
         corners = (
             (x[0], y[0]),

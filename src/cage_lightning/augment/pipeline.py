@@ -10,7 +10,7 @@ from torch import Tensor
 
 from cage_lightning.augment.step import Draw, Step, apply_to_rows, stack
 from cage_lightning.errors import ConfigError, DataError
-from cage_lightning.system.keyed_random import sample_generator
+from cage_lightning.system.keyed_random import sample_generators
 
 CPU_PIXELS = 1 << 19
 """About how many pixels of a batch are worked on at a time on the CPU."""
@@ -73,9 +73,11 @@ class Augment:
 
     def _augment(self, image: Tensor, index: Tensor, epoch: int) -> Tensor:
         draws = self._draw(index, epoch, image.shape[2], image.shape[3])
+        # A loader hands over the colours of a pixel side by side; here each is a plane of its own.
+        levels = image.to(torch.float32, memory_format=torch.contiguous_format)
         pixels = [(s, d) for s, d in draws if not s.normalized]
         normalized = [(s, d) for s, d in draws if s.normalized]
-        return _run(normalized, self._normalize(_run(pixels, image.float())))
+        return _run(normalized, self._normalize(_run(pixels, levels)))
 
     def without_steps(self) -> Augment:
         """The transform for evaluation: to float, and normalise."""
@@ -84,7 +86,7 @@ class Augment:
     def _draw(
         self, index: Tensor, epoch: int, height: int, width: int
     ) -> list[tuple[Step, list[Draw | None]]]:
-        generators = [sample_generator(self.seed, epoch, i) for i in index.tolist()]
+        generators = sample_generators((self.seed, epoch), index.tolist())
         return [(s, [s.draw(rng, height, width) for rng in generators]) for s in self.steps]
 
     def _normalize(self, image: Tensor) -> Tensor:

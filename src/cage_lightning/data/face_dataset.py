@@ -1,14 +1,16 @@
-"""The pictures and annotations of one split, sample by sample, for a loader."""
+"""The pictures and annotations of one split, sample by sample or batch by batch, for a loader."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch.utils.data import Dataset
 
 from cage_lightning.data.annotations import Annotations
-from cage_lightning.data.images import decode_image
+from cage_lightning.data.images import broken, decode_into
+from cage_lightning.data.jpeg import Pixels
+from cage_lightning.data.loading import Blocks
 from cage_lightning.labels import Batch
 
 
@@ -35,6 +37,7 @@ class FaceDataset(Dataset[Batch]):
         self.image_size = image_size
         self.margin = margin
         self.labels = annotations.soft if soft_labels else annotations.category
+        self.blocks = Blocks()
 
     def __len__(self) -> int:
         return len(self.annotations)
@@ -45,18 +48,55 @@ class FaceDataset(Dataset[Batch]):
 
     def __getitem__(self, number: int) -> Batch:
         """One sample: image uint8 [3, image_size, image_size], the rest without a batch axis."""
-        table, row = self.annotations, number % len(self)
-        box = None if table.box is None else table.box[row].tolist()
+        image, *rest = self.batch([number], Blocks())
+        return Batch(image[0].contiguous(), *(column[0] for column in rest))
+
+    def batch(self, numbers: Sequence[int], blocks: Blocks) -> Batch:
+        """Some samples, their pictures decoded into one block of memory.
+
+        The image is uint8 ``[B, 3, image_size, image_size]``; in memory the three colours of a
+        pixel lie beside each other, as a decoder writes them.
+        """
         assert self.labels is not None, "there are no shares of the categories"
+        index = torch.tensor(numbers)
+        rows = index.numpy() % len(self)
+        image = blocks.next((len(rows), self.image_size, self.image_size, 3))
+        for row, place in zip(rows.tolist(), image.numpy(), strict=True):
+            self._decode(row, place)
         return Batch(
-            image=decode_image(
-                table.picture(row),
-                self.image_size,
-                box,
-                self.margin,
-                name=str(table.root / table.path[row]),
-            ),
-            category=torch.as_tensor(self.labels[row]),
-            affect=torch.as_tensor(table.affect[row]),
-            index=torch.tensor(number),
+            image=image.permute(0, 3, 1, 2),
+            category=torch.from_numpy(self.labels[rows]),
+            affect=torch.from_numpy(self.annotations.affect[rows]),
+            index=index,
         )
+
+    def _decode(self, row: int, place: Pixels) -> None:
+        table = self.annotations
+        picture = table.picture(row)
+        box = None if table.box is None else table.box[row].tolist()
+        try:
+            decode_into(place, picture, box, self.margin)
+        except Exception as error:
+            raise broken(str(table.root / table.path[row]), error) from error
+
+
+class Batches(Dataset[Batch]):
+    """The samples of a data set, for a `BatchLoader`, which gets whole batches from it.
+
+    Args:
+        samples: The data set.
+    """
+
+    def __init__(self, samples: FaceDataset) -> None:
+        self.samples = samples
+        self.blocks = Blocks()
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __iter__(self) -> Iterator[Batch]:
+        return iter(self.samples)
+
+    def __getitems__(self, numbers: Sequence[int]) -> Batch:
+        """A batch; see `FaceDataset.batch`."""
+        return self.samples.batch(numbers, self.blocks)

@@ -13,7 +13,8 @@ from torch.utils.data import DataLoader
 from cage_lightning.augment import Augment, Mixing
 from cage_lightning.data.annotations import Annotations
 from cage_lightning.data.copies import Copies, acted_on, kept_together
-from cage_lightning.data.face_dataset import FaceDataset
+from cage_lightning.data.face_dataset import Batches, FaceDataset
+from cage_lightning.data.loading import BatchLoader, loading
 from cage_lightning.data.sampling import EpochBatches, RankRows, ResumableLoader
 from cage_lightning.data.source import Source
 from cage_lightning.data.subsets import balanced_subset, check_balance, stratified_holdout
@@ -225,7 +226,7 @@ class ExpressionData(pl.LightningDataModule):
             category=self.train.category if self.balance == "each_epoch" else None,
         )
         loader = ResumableLoader(
-            FaceDataset(self.train, self.image_size, self.margin, self.soft_labels),
+            Batches(FaceDataset(self.train, self.image_size, self.margin, self.soft_labels)),
             batch_sampler=batches,
             **self._loading(),
         )
@@ -267,8 +268,8 @@ class ExpressionData(pl.LightningDataModule):
     def _evaluation_loader(self, table: Annotations) -> DataLoader[Batch]:
         # Shares without padding: a padded duplicate would count twice in every metric.
         trainer = self._trainer()
-        return DataLoader(
-            FaceDataset(table, self.image_size, self.margin),
+        return BatchLoader(
+            Batches(FaceDataset(table, self.image_size, self.margin)),
             sampler=RankRows(len(table), trainer.global_rank, trainer.world_size),
             batch_size=max(1, self.batch_size // trainer.world_size),
             **self._loading(),
@@ -278,11 +279,7 @@ class ExpressionData(pl.LightningDataModule):
         if self.num_workers:
             share = max(1, self.batch_size // self._trainer().world_size)
             check_shared_memory(share * 3 * self.image_size**2)
-        return {
-            "num_workers": self.num_workers,
-            "persistent_workers": self.num_workers > 0,
-            "pin_memory": torch.cuda.is_available(),
-        }
+        return loading(self.num_workers)
 
     def _trainer(self) -> pl.Trainer:
         assert self.trainer is not None, "the loaders are those of a trainer: trainer.fit(...)"

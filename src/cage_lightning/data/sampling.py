@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Sampler, SequentialSampler
+from torch.utils.data import Sampler, SequentialSampler
 
+from cage_lightning.data.loading import BatchLoader
 from cage_lightning.data.subsets import Category, Rows, balanced_order
 from cage_lightning.system.keyed_random import derived_seed, sample_generator
 
@@ -92,7 +93,7 @@ class RankRows(SequentialSampler):
         return iter(self.data_source)  # type: ignore[call-overload, no-any-return]
 
 
-class ResumableLoader(DataLoader["Batch"]):
+class ResumableLoader(BatchLoader):
     """A loader of `EpochBatches` that begins where the trainer's own progress stands.
 
     It is a generator: no worker starts before the first batch is asked for, when the epoch and the

@@ -80,7 +80,8 @@ class Preprocessing:
     def normalise(self, images: Tensor) -> Tensor:
         """The input of the network, float32 ``[B, 3, S, S]``, from uint8 images of that shape."""
         mean, std = self._statistics(images)
-        return images.float().div_(255).sub_(mean).div_(std)
+        levels = images.to(torch.float32, memory_format=torch.contiguous_format)
+        return levels.div_(255).sub_(mean).div_(std)
 
     def pixels(self, inputs: Tensor) -> Tensor:
         """The inverse of `normalise`: uint8 images from the input of the network, exactly."""

@@ -113,6 +113,16 @@ def test_working_in_parts_changes_nothing(pictures, augments, name, monkeypatch)
     assert torch.equal(augments[name](pictures, index, epoch=1), whole)
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_how_the_pixels_lie_in_memory_changes_nothing(pictures, augments, name):
+    index = torch.arange(len(pictures))
+    as_decoded = pictures.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
+    assert not as_decoded.is_contiguous()
+    found = augments[name](as_decoded, index, epoch=1)
+    assert torch.equal(found, augments[name](pictures, index, epoch=1))
+    assert found.is_contiguous()  # else the network computes in another order
+
+
 @pytest.mark.parametrize("name", ["paper", "published_discrete"])
 def test_seed_epoch_and_index_each_change_a_sample(pictures, augments, name):
     augment, index = augments[name], torch.arange(len(pictures))
