@@ -17,8 +17,8 @@ import numpy as np
 import pyarrow as pa
 from omegaconf import DictConfig
 
-from cage_lightning.app import build
 from cage_lightning.app.cli import typed_settings
+from cage_lightning.app.nodes import build_source
 from cage_lightning.data.annotations import Annotations
 from cage_lightning.data.preparation.checking import (
     FACTS,
@@ -66,7 +66,7 @@ def prepare(config: DictConfig) -> dict[str, Any]:
     """
     start_logging(None)
     image_size = _image_size(config)
-    source = build.build_source(config, besides=["image_size"])
+    source = build_source(config, besides=["image_size"])
     if source.store is None:
         raise ConfigError("data.store=null leaves no place for the store: set data.store=DIR")
     if config.workers is not None and config.workers < 1:
