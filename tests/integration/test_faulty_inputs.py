@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import torch
 
-from cage_lightning.app import build
+from cage_lightning.app import build, nodes
 from cage_lightning.commands.prepare import prepare as run_prepare
 from cage_lightning.data.annotations import Annotations
 from cage_lightning.data.face_dataset import FaceDataset
@@ -274,7 +274,7 @@ def test_each_faulty_picture_is_named_in_the_data_card(
     text = (store / "datacard.md").read_text()
     assert all(f"| train | {fault} " in text for fault in named.values())
 
-    table = build.build_source(config).own_split("train")
+    table = nodes.build_source(config).own_split("train")
     kept = {Path(path).name: row for row, path in enumerate(table.path.tolist())}
     assert kept.keys() == expected.keys() - broken.keys()
     for path, picture in zip(paths, files, strict=False):

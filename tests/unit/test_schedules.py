@@ -10,7 +10,7 @@ import torch
 from torch.optim.lr_scheduler import LRScheduler
 
 from cage_lightning import schedules
-from cage_lightning.app.build import build
+from cage_lightning.app.nodes import build
 from tests.conftest import composed
 
 

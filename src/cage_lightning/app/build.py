@@ -1,31 +1,29 @@
-"""From a composed config to objects: the only place that calls `hydra.utils.instantiate`."""
+"""From a composed config to what trains: data module, network, trainer, callbacks, loggers."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from inspect import signature
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from hydra.utils import get_class, instantiate
+from hydra.utils import get_class
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
+from lightning.pytorch.accelerators import CPUAccelerator
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ProgressBar, Timer
 from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
-from cage_lightning.app.cli import typed_settings
 from cage_lightning.app.data_nodes import data_nodes
 from cage_lightning.app.lightning_settings import check_callbacks, check_trainer
-from cage_lightning.app.refusals import naming, naming_later
+from cage_lightning.app.nodes import build, check_target
 from cage_lightning.app.signatures import check_settings, shown
 from cage_lightning.callbacks import AtomicCheckpointIO
 from cage_lightning.data.module import ExpressionData
-from cage_lightning.data.source import Source
 from cage_lightning.deploy import loading
 from cage_lightning.deploy.checkpoints import describe
 from cage_lightning.deploy.loading import Loaded
@@ -33,25 +31,8 @@ from cage_lightning.errors import ConfigError, check_between, check_not_negative
 from cage_lightning.labels import LabelSpace
 from cage_lightning.models import load_weights, read_state_dict
 from cage_lightning.modules import MODES, ExpressionModule
+from cage_lightning.system.machine import keep_freed_memory
 from cage_lightning.system.paths import local_path
-
-
-def build(node: Any, **arguments: Any) -> Any:
-    """Instantiate one node; containers inside it become plain dicts and lists.
-
-    Raises:
-        CageError: As raised by what is built; ConfigError for settings that it does not take.
-    """
-    _check_target(node)
-    check_settings(node, given=arguments)
-    with naming(node):
-        built = instantiate(node, _convert_="all", **arguments)
-    return naming_later(built, node) if node.get("_partial_", False) else built
-
-
-def _check_target(node: Any) -> None:
-    if not isinstance(node, DictConfig) or node.get("_target_") is None:
-        raise ConfigError(f"there is no _target_ in {shown(node)}: choose a file that defines it")
 
 
 def check(config: DictConfig) -> None:
@@ -74,28 +55,6 @@ def check(config: DictConfig) -> None:
             check_settings(config[key], given=replaced.get(str(key), ()))
     for node in data_nodes(config.data):
         check_settings(node)
-
-
-def build_source(config: DictConfig, besides: Collection[str] = ()) -> Source:
-    """The annotations that `data` names, for a command that loads no batches.
-
-    Args:
-        config: The config of the command.
-        besides: Settings of the loaders that the command uses all the same, such as `image_size`.
-
-    Raises:
-        ConfigError: Another setting of the loaders was typed.
-    """
-    source, loading = data_nodes(config.data)
-    for typed in typed_settings():
-        group, _, name = typed.partition(".")
-        if group == "data" and name in loading and name not in besides:
-            raise ConfigError(
-                f"{typed} is a setting of train and evaluate, and this command loads no batches: "
-                "leave it out"
-            )
-    built: Source = build(source)
-    return built
 
 
 def build_data(config: DictConfig) -> ExpressionData:
@@ -144,6 +103,8 @@ _OF_LIGHTNING = {"accelerator": "auto", "precision": "32-true", "enable_progress
 def build_trainer(config: DictConfig, **arguments: Any) -> Trainer:
     """The trainer. `precision: auto` is decided by the device that it got.
 
+    On a CPU the process keeps the memory that it has had, see `keep_freed_memory`.
+
     Raises:
         ConfigError: A setting that does not work here, or that Lightning refuses.
     """
@@ -163,6 +124,8 @@ def build_trainer(config: DictConfig, **arguments: Any) -> Trainer:
         arguments["callbacks"] = others
     node = OmegaConf.create({"trainer": settings}).trainer  # where errors say that it stands
     trainer: Trainer = build(node, use_distributed_sampler=False, plugins=plugins, **arguments)
+    if isinstance(trainer.accelerator, CPUAccelerator):
+        keep_freed_memory()
     return trainer
 
 
@@ -251,7 +214,7 @@ def module_for_weights(config: DictConfig, space: LabelSpace, file: Path) -> Exp
 
 
 def _mode(node: DictConfig) -> type[ExpressionModule]:
-    _check_target(node)
+    check_target(node)
     return get_class(node._target_)
 
 
@@ -268,7 +231,7 @@ def _check_labels(mode: type[ExpressionModule], data: ExpressionData) -> None:
 
 def _loss(config: DictConfig, data: ExpressionData) -> nn.Module:
     """The loss, with the weights of the categories if it takes any."""
-    _check_target(config.loss)
+    check_target(config.loss)
     # Older configs repeat the setting there.
     if config.loss.get("class_weights", config.data.class_weights) != config.data.class_weights:
         raise ConfigError("loss.class_weights has no effect: set data.class_weights")

@@ -7,7 +7,6 @@ from copy import deepcopy
 from omegaconf import DictConfig, OmegaConf
 
 from cage_lightning.app.signatures import shown, taken_by
-from cage_lightning.data.module import ExpressionData
 from cage_lightning.errors import ConfigError
 
 DATA_OF_TRAINING = (
@@ -15,6 +14,15 @@ DATA_OF_TRAINING = (
     *("mixup", "cutmix"),
 )
 """The settings of the data that only a training heeds."""
+
+LOADING = "cage_lightning.data.module.ExpressionData"
+"""What makes batches of the annotations; by its name, since importing it imports Lightning."""
+
+OF_LOADING = (
+    *("source", "image_size", "margin", "batch_size", "num_workers", "seed", "augment"),
+    *DATA_OF_TRAINING,
+)
+"""The settings that it takes."""
 
 
 def data_nodes(node: DictConfig) -> tuple[DictConfig, DictConfig]:
@@ -28,11 +36,11 @@ def data_nodes(node: DictConfig) -> tuple[DictConfig, DictConfig]:
     source, loading = deepcopy(node), deepcopy(node)  # the parent stays, for interpolations
     for part in (source, loading):
         OmegaConf.set_struct(part, False)
-    loading._target_ = f"{ExpressionData.__module__}.{ExpressionData.__qualname__}"
-    of_source, of_loading = taken_by(source), taken_by(loading)
+    loading._target_ = LOADING
+    of_source = taken_by(source)
     for key in [str(key) for key in node if not str(key).startswith("_")]:
-        if key not in (*of_source, *of_loading):
-            takes = ", ".join((*of_source, *of_loading))
+        if key not in (*of_source, *OF_LOADING):
+            takes = ", ".join((*of_source, *OF_LOADING))
             raise ConfigError(f"there is no setting 'data.{key}': the data takes {takes}")
         del (loading if key in of_source else source)[key]
     return source, loading

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from cage_lightning.app import build
+from cage_lightning.app.nodes import build_source
 from cage_lightning.data.annotations import Annotations
 from cage_lightning.data.datasets import AffectNet, Emotic
 from cage_lightning.data.files import list_files
@@ -39,7 +39,7 @@ def analyze(config: DictConfig) -> Path:
     title = str(config.choices.data)
     folder = local_path("output", config.output or f"analysis/{title}").expanduser()
     check_writable(folder, "output=DIR")
-    source = build.build_source(config)
+    source = build_source(config)
     space = source.label_space
     if "train" not in source.own_splits:
         raise ConfigError(

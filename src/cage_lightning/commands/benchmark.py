@@ -30,7 +30,7 @@ from cage_lightning.runs.log import start_logging
 from cage_lightning.runs.measured import RATES, SPLITS, counted_by, keep_rates, rates_file
 from cage_lightning.runs.provenance import provenance
 from cage_lightning.runs.rates import Device, Measured, Rates, Workload
-from cage_lightning.system.machine import process_age, usable_cpus
+from cage_lightning.system.machine import process_age, processor, usable_cpus
 from cage_lightning.system.output import say
 from cage_lightning.system.paths import local_path
 from cage_lightning.system.storage import check_writable
@@ -108,7 +108,8 @@ def benchmark(config: DictConfig) -> Measured:
     verdict = verdict_of(parts, device.type, data.num_workers, usable_cpus())
     file = rates_file(runs, device)
     more = {"parts": asdict(parts), "verdict": verdict, "workers": data.num_workers}
-    keep_rates(file, measured, more | {"cpus": usable_cpus(), "versions": about["versions"]})
+    here = {"cpus": usable_cpus(), "processor": processor(), "versions": about["versions"]}
+    keep_rates(file, measured, more | here)
     _print(parts, measured, verdict, file)
     return measured
 

@@ -17,8 +17,8 @@ import numpy as np
 import pyarrow as pa
 from omegaconf import DictConfig
 
-from cage_lightning.app import build
 from cage_lightning.app.cli import typed_settings
+from cage_lightning.app.nodes import build_source
 from cage_lightning.data.annotations import Annotations
 from cage_lightning.data.preparation.checking import (
     FACTS,
@@ -30,7 +30,7 @@ from cage_lightning.data.preparation.checking import (
 from cage_lightning.data.preparation.datacard import describe, fault_rows, render
 from cage_lightning.data.preparation.leakage import Duplicates
 from cage_lightning.data.readers.faults import Fault
-from cage_lightning.data.release_files import fingerprint_of, release_files
+from cage_lightning.data.release_files import NOTE, list_release, write_note
 from cage_lightning.data.source import Source
 from cage_lightning.data.store import Store
 from cage_lightning.data.store_file import About, is_current, read_about, write_store
@@ -66,7 +66,7 @@ def prepare(config: DictConfig) -> dict[str, Any]:
     """
     start_logging(None)
     image_size = _image_size(config)
-    source = build.build_source(config, besides=["image_size"])
+    source = build_source(config, besides=["image_size"])
     if source.store is None:
         raise ConfigError("data.store=null leaves no place for the store: set data.store=DIR")
     if config.workers is not None and config.workers < 1:
@@ -124,15 +124,16 @@ def _pack(
     tables: Mapping[str, Annotations],
     image_size: int | None,
 ) -> dict[str, Any]:
-    files = release_files(source.root, store.folder)
-    release = fingerprint_of(files)
+    listing = list_release(source.root, store.folder)
+    note = listing.note()
+    release = note.release
     if store.release not in (None, release):  # that was before the annotations were read
         raise DataError(f"the release at {source.root} is changing; prepare it when it is complete")
     workers = config.workers or usable_cpus()
     checked, parts = {}, {}
     for split, table in tables.items():
         below = Path(os.path.relpath(table.root, source.root))
-        states = [files.get((below / path).as_posix(), "") for path in table.path.tolist()]
+        states = [listing.files.get((below / path).as_posix(), "") for path in table.path.tolist()]
         parts[split] = check_pictures(
             table, states, store.folder / PARTS, split, image_size, workers
         )
@@ -146,6 +147,7 @@ def _pack(
         for split, part in checked.items():
             part = _with_copies(part, split, copies)
             _write_split(store.file(split), source.root, part, parts[split], about)
+    write_note(store.folder / NOTE, note)
     write_csv(store.folder / "faults.csv", FAULT_COLUMNS, faults)
     write_csv(store.folder / "duplicates.csv", PAIR_COLUMNS, duplicates.rows())
     write_atomic(store.folder / "datacard.md", render(card))

@@ -12,7 +12,6 @@ from typing import Any
 
 import lightning.pytorch as pl
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.accelerators import CPUAccelerator
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities.exceptions import SIGTERMException
@@ -51,7 +50,7 @@ from cage_lightning.runs.slurm import one_decision, restarted
 from cage_lightning.runs.waiting import wait_for_run
 from cage_lightning.runs.wandb_agent import run_id
 from cage_lightning.system.atomic import write_atomic
-from cage_lightning.system.machine import keep_freed_memory, process_age
+from cage_lightning.system.machine import process_age
 from cage_lightning.system.paths import local_path
 from cage_lightning.system.storage import check_writable, lost_loader, room_for
 
@@ -224,8 +223,6 @@ def _assemble(
         enable_checkpointing=bool(arguments["callbacks"]),
         **arguments,
     )
-    if isinstance(trainer.accelerator, CPUAccelerator):
-        keep_freed_memory()
     return trainer, module, data
 
 

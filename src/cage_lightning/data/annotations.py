@@ -6,12 +6,15 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from copy import copy
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from numpy.dtypes import StringDType
 
 from cage_lightning.data.files import is_plain
 from cage_lightning.data.packed import PackedPictures
@@ -66,8 +69,8 @@ class Annotations:
         n, k, d = len(self.id), len(self.space.categories), len(self.space.dimensions)
         labels = ("f", 4, (n, k)) if self.space.multi_label else ("i", 8, (n,))
         for name, (kind, size, shape) in {
-            "id": ("U", None, (n,)),
-            "path": ("U", None, (n,)),
+            "id": ("UT", None, (n,)),
+            "path": ("UT", None, (n,)),
             "category": labels,
             "affect": ("f", 4, (n, d)),
             **({} if self.box is None else {"box": ("f", 4, (n, 4))}),
@@ -75,14 +78,14 @@ class Annotations:
             **({} if self.soft is None else {"soft": ("f", 4, (n, k))}),
         }.items():
             column = getattr(self, name)
-            right_type = column.dtype.kind == kind and size in (None, column.dtype.itemsize)
+            right_type = column.dtype.kind in kind and size in (None, column.dtype.itemsize)
             if column.shape != shape or not right_type:
                 raise DataError(
                     f"{self.root}: column {name!r} is {column.dtype} {column.shape}, "
-                    f"expected {kind}{size or ''} {shape} for {self.space.name}"
+                    f"expected {kind[0]}{size or ''} {shape} for {self.space.name}"
                 )
 
-        self._refuse(repeated(self.id), "the id occurs twice")
+        self._refuse_repeated_ids()
         astray = [not is_plain(path) for path in self.path.tolist()]
         self._refuse(astray, "path is not relative to the root with '/' in between")
         allowed, width = ((0, 1), k) if self.space.multi_label else (range(-1, k), 1)
@@ -98,6 +101,12 @@ class Annotations:
             total = self.soft.sum(axis=1)
             shares = (self.soft >= 0).all(axis=1) & (np.isclose(total, 1) | (total == 0))
             self._refuse(~shares, "the shares of the categories do not sum to 1")
+        for name in ("id", "path"):
+            object.__setattr__(self, name, _compact(getattr(self, name)))
+
+    def _refuse_repeated_ids(self) -> None:
+        if len(set(self.id.tolist())) < len(self):
+            self._refuse(repeated(self.id), "the id occurs twice")
 
     def _refuse(self, bad: npt.ArrayLike, problem: str) -> None:
         """Raise for the first row of the mask `bad`."""
@@ -138,8 +147,10 @@ class Annotations:
         Returns:
             A table with M rows; `left_out` is still what the reader left out of the whole split.
         """
-        return replace(
-            self,
+        # All else has been checked, and holds for some of the rows as well.
+        part = copy(self)
+        vars(part).pop("_fingerprint", None)
+        vars(part).update(
             id=self.id[rows],
             path=self.path[rows],
             category=self.category[rows],
@@ -149,6 +160,8 @@ class Annotations:
             copies=None if self.copies is None else self.copies[rows],
             packed=None if self.packed is None else self.packed.select(rows),
         )
+        part._refuse_repeated_ids()
+        return part
 
     def picture(self, row: int) -> Path | bytes:
         """The encoded picture of a row: its file, or what was in the file."""
@@ -181,6 +194,10 @@ class Annotations:
         It does not depend on where the root lies, nor on which release of a dataset the same
         table was read from.
         """
+        return self._fingerprint
+
+    @cached_property
+    def _fingerprint(self) -> str:
         words = json.dumps([self.space.to_dict(), self.id.tolist(), self.path.tolist()])
         category = self.category.astype("<f4" if self.space.multi_label else "<i8")
         # One bit pattern for every NaN, and one for 0.0 and -0.0.
@@ -194,6 +211,17 @@ def _means(affect: npt.NDArray[np.float32]) -> list[float | None]:
     """Mean of each column, over what is annotated; None where nothing is."""
     columns = ([x for x in column.tolist() if x == x] for column in affect.T)
     return [math.fsum(column) / len(column) if column else None for column in columns]
+
+
+def _compact(text: npt.NDArray[np.str_]) -> npt.NDArray[np.str_]:
+    """Text as UTF-8: an array of fixed length takes four bytes for each character of the longest.
+
+    Surrogates, which stand for bytes that are no text, remain as they are.
+    """
+    try:
+        return text.astype(StringDType())
+    except UnicodeEncodeError:
+        return text
 
 
 def repeated(id_: npt.NDArray[np.str_]) -> npt.NDArray[np.bool_]:

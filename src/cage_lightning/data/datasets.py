@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
+import numpy as np
+
 from cage_lightning.data.annotations import Annotations
 from cage_lightning.data.files import OnError
 from cage_lightning.data.more_datasets import AfewVa, AffWild2, Fer2013
@@ -144,7 +146,9 @@ class Emotic(Release):
     ) -> Annotations:
         """See `Source`; the picture is a group, as one may show several persons."""
         table = super().own_split(split, on_error, image_size)
-        return replace(table, extra={**table.extra, "picture": table.path})
+        return replace(
+            table, extra={**table.extra, "picture": np.array(table.path.tolist(), np.str_)}
+        )
 
     def read(self, split: str, on_error: OnError) -> Annotations:
         """See `read_emotic`."""

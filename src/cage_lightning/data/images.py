@@ -5,16 +5,18 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from PIL import Image, UnidentifiedImageError
-from torch import Tensor
 
 from cage_lightning.data.files import LEAVE_OUT, read_file
 from cage_lightning.data.formats import FORMATS, not_opened
 from cage_lightning.data.jpeg import Pixels, decode_jpeg
 from cage_lightning.errors import DataError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def decode_image(
@@ -53,7 +55,7 @@ def decode_image(
         decode_into(pixels, picture, box, margin)
     except Exception as error:
         raise broken(name, error) from error
-    return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
+    return _as_tensor(pixels)
 
 
 def broken(name: str, error: Exception) -> DataError:
@@ -98,8 +100,13 @@ def square(
     Raises:
         ValueError: The box lies outside the picture, or the picture's values have no known range.
     """
-    rgb = _squared(to_rgb(picture), size, box, margin)
-    return torch.from_numpy(np.array(rgb)).permute(2, 0, 1).contiguous()
+    return _as_tensor(np.array(_squared(to_rgb(picture), size, box, margin)))
+
+
+def _as_tensor(pixels: Pixels) -> Tensor:
+    import torch  # `prepare` and `analyze` need no tensors, and start without it
+
+    return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
 
 
 def _squared(

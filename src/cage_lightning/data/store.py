@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,9 @@ from typing import Any
 from cage_lightning.data.annotations import Annotations
 from cage_lightning.data.files import OnError
 from cage_lightning.data.packed import REMEDY
-from cage_lightning.data.release_files import fingerprint_of, release_files
+from cage_lightning.data.release_files import NOTE, Note, is_as_noted, list_release, write_note
 from cage_lightning.data.store_file import read_store
-from cage_lightning.errors import DataError
+from cage_lightning.errors import DataError, OutputError
 from cage_lightning.labels import LabelSpace
 
 log = logging.getLogger(__name__)
@@ -42,12 +43,27 @@ class Store:
         """Whether there is a file for the split."""
         return self.file(split).is_file()
 
-    @cached_property
+    @property
     def release(self) -> str | None:
-        """Fingerprint of the release as it is now; None if it is not there."""
-        if not self.root.is_dir():
-            return None
-        return fingerprint_of(release_files(self.root, self.folder))
+        """Fingerprint of the release as it is now, by all of its files; None if it is not there."""
+        return None if self._note is None else self._note.release
+
+    @cached_property
+    def _note(self) -> Note | None:
+        return list_release(self.root, self.folder).note() if self.root.is_dir() else None
+
+    def has_changed_since(self, release: str) -> bool:
+        """Whether the release is another one than that of a fingerprint.
+
+        One that is not there is not. Every file is looked at only where folders have changed.
+        """
+        if is_as_noted(self.folder / NOTE, self.root, release) or self._note is None:
+            return False
+        if self._note.release != release:
+            return True
+        with suppress(OutputError):  # the store may be where nothing can be written
+            write_note(self.folder / NOTE, self._note)
+        return False
 
     def read(
         self,
@@ -87,7 +103,7 @@ class Store:
                 raise DataError(f"{file} was made from other tables than are read now: {REMEDY}")
             made, asked = ({k: x[k] for k in keys if k in x} for x in (about.settings, settings))
             raise DataError(f"{file} was made with {made}, not {asked}: {REMEDY}")
-        if self.release not in (None, about.release):
+        if self.has_changed_since(about.release):
             raise DataError(f"the release at {self.root} has changed since {file}: {REMEDY}")
         if image_size is not None and about.image_size not in (None, image_size):
             raise DataError(

@@ -232,7 +232,9 @@ def _arrow(values: npt.NDArray[Any]) -> pa.Array:
     """A column ``[N, ...]``; one value of several numbers is a list of fixed length."""
     if values.ndim == 1:
         return (
-            pa.array(values.tolist(), pa.string()) if values.dtype.kind == "U" else pa.array(values)
+            pa.array(values.tolist(), pa.string())
+            if values.dtype.kind in "UT"
+            else pa.array(values)
         )
     flat = pa.array(np.ascontiguousarray(values).ravel())
     return pa.FixedSizeListArray.from_arrays(flat, int(np.prod(values.shape[1:])))

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import warnings
 from io import TextIOWrapper
 from pathlib import Path
-
-from lightning.pytorch.utilities import rank_zero_only
 
 from cage_lightning.system.atomic import open_log
 
@@ -22,6 +21,8 @@ _NO_CONCERN = (
     ".*`srun` command is available.*",  # training on a login node is allowed
     r".*isinstance\(treespec, LeafSpec\).*",  # a deprecated call inside Lightning
 )
+# What tells the rank of a process, the first that is there, as Lightning reads them.
+_RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK")
 # Loggers of Lightning that write only what a setting asks for.
 _ASKED_FOR = (
     "lightning.pytorch.callbacks.model_summary",
@@ -30,8 +31,13 @@ _ASKED_FOR = (
 
 
 def first_process() -> bool:
-    """Whether this process is rank 0; known from the environment before the ranks are connected."""
-    return int(getattr(rank_zero_only, "rank", 0)) == 0
+    """Whether this process is rank 0; known from the environment before the ranks are connected.
+
+    Where Lightning is imported, it knows best: it starts processes of its own.
+    """
+    if (lightning := sys.modules.get("lightning.pytorch.utilities")) is not None:
+        return int(getattr(lightning.rank_zero_only, "rank", 0)) == 0
+    return int(next((os.environ[key] for key in _RANKS if key in os.environ), 0)) == 0
 
 
 class _LogFile(logging.FileHandler):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -9,6 +12,7 @@ from cage_lightning.predictions.table import Floats, Predictions
 from cage_lightning.scores.ratio import ratio
 
 TOP = 3
+_EXACT = 2**24  # up to here float32 has every whole number
 
 
 class MultiLabelScorer:
@@ -55,36 +59,34 @@ class MultiLabelScorer:
         self._top = np.column_stack([*by_person, hit, true]).astype(np.float64)
 
         # Precision changes the average only at a probability that a true sample has; all other
-        # samples are counted at the next such probability below theirs: their step.
-        self._steps: list[slice] = []
-        samples, steps, at_true = [], [], []
-        n_steps = 0
+        # samples are counted at the next such probability below theirs: their step. Its two rows
+        # add up the true samples and all samples.
+        self._steps: list[Any] = []
         for k in range(len(self.names)):
             rank = np.unique(-probability[:, k], return_inverse=True)[1]
             ranks_of_true = np.unique(rank[true[:, k]])
             step = np.searchsorted(ranks_of_true, rank)
             counted = np.flatnonzero(step < len(ranks_of_true))
-            samples.append(counted)
-            steps.append(n_steps + step[counted])
-            at_true.append(true[counted, k])
-            self._steps.append(slice(n_steps, n_steps := n_steps + len(ranks_of_true)))
-        at = np.concatenate(steps), np.concatenate(samples)
-        values, shape = np.concatenate(at_true).astype(np.float64), (n_steps, len(true))
-        self._positive = csr_array((values, at), shape=shape)
-        self._positive.eliminate_zeros()
-        self._all = csr_array((np.ones(len(values)), at), shape=shape)
+            hits = np.flatnonzero(true[:, k])
+            row = np.concatenate([2 * step[hits], 2 * step[counted] + 1])
+            at = row, np.concatenate([hits, counted])
+            shape = 2 * len(ranks_of_true), len(true)
+            self._steps.append(csr_array((np.ones(len(row), np.float32), at), shape=shape))
 
     def __call__(self, weights: Floats) -> dict[str, Floats]:
         """Scores ``[R]``, NaN where undefined, for weights ``[R, N]``."""
         return self._average_precision(weights) | self._top_scores(weights)
 
     def _average_precision(self, weights: Floats) -> dict[str, Floats]:
-        by_sample = np.ascontiguousarray(weights.T)
-        positive, everyone = self._positive @ by_sample, self._all @ by_sample
+        by_sample = np.ascontiguousarray(_short(weights).T)
         scores = {}
         for name, steps in zip(self.names, self._steps, strict=True):
-            hits = positive[steps]
-            precision = ratio(hits.cumsum(axis=0), everyone[steps].cumsum(axis=0), 0)
+            so_far = (steps @ by_sample).reshape(-1, 2, by_sample.shape[1])
+            hits = so_far[:, 0].copy()
+            _add_up(so_far)
+            # Where nobody is called positive there is no hit.
+            called = np.maximum(so_far[:, 1], np.finfo(np.float32).tiny)
+            precision = np.divide(so_far[:, 0], called, dtype=np.float64)
             scores[f"ap_{name}"] = ratio((hits * precision).sum(axis=0), hits.sum(axis=0))
         return scores | {"map": _mean(np.stack(list(scores.values()), axis=1))}
 
@@ -111,6 +113,22 @@ def most_probable(probability: Floats) -> npt.NDArray[np.bool_]:
     mask = np.zeros(probability.shape, dtype=bool)
     np.put_along_axis(mask, top, True, axis=1)
     return mask
+
+
+def _short(weights: Floats) -> npt.NDArray[np.floating[Any]]:
+    """The same weights in half the room where they count samples, whose sums are exact, too."""
+    short = weights.astype(np.float32)
+    are_counts = np.array_equal(np.rint(short), weights)
+    return short if are_counts and weights.sum(axis=1).max(initial=0) < _EXACT else weights
+
+
+def _add_up(rows: npt.NDArray[np.floating[Any]]) -> None:
+    """Put sums over the first axis in the place of the values.
+
+    Row by row: `cumsum` goes along the columns, which takes several times as long.
+    """
+    for before, row in pairwise(rows):
+        np.add(before, row, out=row)
 
 
 def _mean(values: Floats) -> Floats:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import platform
 import sys
 import time
 from pathlib import Path
@@ -24,6 +25,16 @@ def usable_cpus() -> int:
     """
     has_share = hasattr(os, "sched_getaffinity")
     return len(os.sched_getaffinity(0)) if has_share else os.cpu_count() or 1
+
+
+def processor() -> str:
+    """Return what kind of CPU the machine has, as the system calls it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.machine()
+    found = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(found, platform.machine())
 
 
 def process_age() -> float:

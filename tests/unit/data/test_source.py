@@ -11,7 +11,7 @@ import pytest
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf, open_dict
 
-from cage_lightning.app import build
+from cage_lightning.app import build, nodes
 from cage_lightning.data import datasets
 from cage_lightning.data.source import Source
 from cage_lightning.errors import CageError, ConfigError
@@ -33,7 +33,7 @@ def test_no_data_set_takes_just_any_setting(source: Callable[..., Source]) -> No
 def test_a_setting_that_nothing_takes_is_refused(data: str) -> None:
     config = composed(f"data={data}", "+data.colour=grey")
     config.run_dir = "run"
-    for make in (build.build_data, build.build_source, build.check):
+    for make in (build.build_data, nodes.build_source, build.check):
         with pytest.raises(ConfigError, match=r"no setting 'data\.colour': the data takes label_s"):
             make(config)
 
@@ -68,19 +68,19 @@ def test_commands_that_load_no_batches_take_no_setting_of_the_loaders(command: s
     config = composed("data=demo8", config_name=command)
     assert not {"augment", "seed"} & config.keys()
     assert not {"batch_size", "seed", "selection", "balance"} & config.data.keys()
-    assert isinstance(build.build_source(config), datasets.DemoFaces)
+    assert isinstance(nodes.build_source(config), datasets.DemoFaces)
     for setting in ("data.num_workers=3", "data.holdout_fraction=0.2", "+data.batch_size=3"):
         config = composed("data=demo8", setting, config_name=command)
         with pytest.raises(
             ConfigError, match=rf"^{setting.lstrip('+').split('=')[0]} is a setting of train "
         ):
-            build.build_source(config)
+            nodes.build_source(config)
 
 
 def test_only_what_was_typed_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     config = composed("data=demo8", "data.num_workers=3", config_name="analyze")
     monkeypatch.setattr(HydraConfig.instance(), "cfg", None)  # as in a notebook
-    assert build.build_source(config).label_space.name == "affectnet8"
+    assert nodes.build_source(config).label_space.name == "affectnet8"
 
 
 def test_a_data_set_that_does_not_exist() -> None:

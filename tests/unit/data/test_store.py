@@ -14,11 +14,19 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
+from cage_lightning.data import release_files
+from cage_lightning.data import store as store_module
 from cage_lightning.data.annotations import Annotations
 from cage_lightning.data.broken_pictures import without_changed
 from cage_lightning.data.images import decode_image
 from cage_lightning.data.packed import CHECKSUM, METADATA_KEY
-from cage_lightning.data.release_files import fingerprint_of, release_files
+from cage_lightning.data.release_files import (
+    NOTE,
+    fingerprint_of,
+    is_as_noted,
+    list_release,
+    write_note,
+)
 from cage_lightning.data.store import Store
 from cage_lightning.data.store_file import About, is_current, read_about, read_store, write_store
 from cage_lightning.errors import DataError
@@ -196,7 +204,7 @@ def packed(tmp_path):
     (root / "images").mkdir(parents=True)
     (root / "images" / "0.jpg").write_text("picture")
     (root / "labels.csv").write_text("0,1")
-    release = fingerprint_of(release_files(root, tmp_path))
+    release = fingerprint_of(list_release(root, tmp_path).files)
     store = Store(tmp_path / "faces.store", root)
     write(store.file("train"), faces(root), replace(ABOUT, release=release))
     return store
@@ -229,12 +237,59 @@ CHANGES = {
 }
 
 
+def settle(root):
+    """As if the folders had not changed for a long time."""
+    for folder in (root, root / "images"):
+        os.utime(folder, (1, 1))
+
+
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_changed_release_is_noticed(packed, change):
+    settle(packed.root)
     assert len(read(packed)) == 5
+    assert (packed.folder / NOTE).is_file()
     CHANGES[change](packed.root)
     with pytest.raises(DataError, match=r"faces has changed since .*train\.arrow.*prepare` again"):
         read(packed)
+
+
+def test_every_file_is_looked_at_only_where_a_folder_has_changed(packed, monkeypatch):
+    settle(packed.root)
+    read(packed)  # there is no note yet: this leaves one
+    monkeypatch.setattr(store_module, "list_release", [])
+    assert len(read(packed)) == 5
+    (packed.root / ".DS_Store").write_text("")
+    with pytest.raises(TypeError, match="list"):
+        read(packed)
+
+
+def test_a_folder_that_has_just_changed_may_change_unseen(packed, monkeypatch):
+    read(packed)
+    monkeypatch.setattr(store_module, "list_release", [])
+    with pytest.raises(TypeError, match="list"):
+        read(packed)
+
+
+def test_a_file_among_many_that_was_written_over_is_noticed_by_prepare_alone(packed, monkeypatch):
+    monkeypatch.setattr(release_files, "_LOOKED_AT", 1)  # of two folders with a file each
+    settle(packed.root)
+    before = Store(packed.folder, packed.root).release
+    read(packed)
+    (packed.root / "images" / "0.jpg").write_text("another picture")
+    assert len(read(packed)) == 5
+    assert Store(packed.folder, packed.root).release != before
+    in_place(packed.root)  # of the smallest folders every file is looked at
+    with pytest.raises(DataError, match="has changed"):
+        read(packed)
+
+
+def test_a_note_leads_to_no_other_place(packed, tmp_path):
+    settle(packed.root)
+    note = list_release(packed.root, packed.folder).note()
+    write_note(tmp_path / NOTE, note)
+    assert is_as_noted(tmp_path / NOTE, packed.root, note.release)
+    write_note(tmp_path / NOTE, note._replace(files={"../faces/labels.csv": ""}))
+    assert not is_as_noted(tmp_path / NOTE, packed.root, note.release)
 
 
 def test_what_does_not_belong_to_a_release_is_no_change(packed):
@@ -249,8 +304,8 @@ def test_the_store_itself_is_no_part_of_the_release(tmp_path):
     (tmp_path / "a").write_text("")
     (tmp_path / "store").mkdir()
     (tmp_path / "store" / "b").write_text("")
-    assert release_files(tmp_path, tmp_path / "store").keys() == {"a"}
-    assert release_files(tmp_path, tmp_path / "none").keys() == {"a", "store/b"}
+    assert list_release(tmp_path, tmp_path / "store").files.keys() == {"a"}
+    assert list_release(tmp_path, tmp_path / "none").files.keys() == {"a", "store/b"}
 
 
 def test_links_to_folders_are_followed(tmp_path):
@@ -259,7 +314,7 @@ def test_links_to_folders_are_followed(tmp_path):
     (tmp_path / "root").mkdir()
     (tmp_path / "root" / "images").symlink_to(tmp_path / "disk")
     (tmp_path / "root" / "nowhere").symlink_to(tmp_path / "gone")
-    files = release_files(tmp_path / "root", tmp_path)
+    files = list_release(tmp_path / "root", tmp_path).files
     assert files.keys() == {"images/0.jpg", "nowhere"}
     assert files["images/0.jpg"].startswith("7 ")
 

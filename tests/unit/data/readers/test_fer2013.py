@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from cage_lightning.app import build
+from cage_lightning.app import build, nodes
 from cage_lightning.commands.prepare import prepare as run_prepare
 from cage_lightning.data.readers import fer2013_pixels
 from cage_lightning.data.readers.fer2013 import FER2013, read_fer2013, splits_of
@@ -255,7 +255,7 @@ def test_the_store_stands_for_the_list(tmp_path, monkeypatch):
     for there in (True, False):
         if not there:
             shutil.rmtree(root)
-        source = build.build_source(composed(*settings, config_name="analyze"))
+        source = nodes.build_source(composed(*settings, config_name="analyze"))
         assert source.own_splits == ("train", "val", "test")
         for split, table in read.items():
             packed = source.own_split(split)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cage_lightning.app import build
+from cage_lightning.app import build, nodes
 from cage_lightning.commands.prepare import prepare as run_prepare
 from cage_lightning.data.readers.ferplus import VOTES, read_ferplus
 from cage_lightning.errors import ConfigError, DataError
@@ -312,7 +312,7 @@ def test_the_packed_store_keeps_the_votes(tmp_path, monkeypatch):
     settings = ("data=ferplus", f"data.root={tmp_path / 'release'}")
     card = run_prepare(composed(*settings, config_name="prepare"))
     assert card["splits"]["val"]["left_out"] == {"no face": 1, "unknown": 1}
-    packed = build.build_source(composed(*settings, config_name="analyze")).own_split("val")
+    packed = nodes.build_source(composed(*settings, config_name="analyze")).own_split("val")
     read = read_ferplus(tmp_path / "release", "val", AFFECTNET_8)
     assert packed.packed is not None
     assert packed.fingerprint() == read.fingerprint()

@@ -13,7 +13,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cage_lightning.app import build
+from cage_lightning.app import build, nodes
 from cage_lightning.data.preparation.datacard import PUBLISHED_CATEGORIES, PUBLISHED_SAMPLES
 from cage_lightning.data.readers.affectnet import read_affectnet
 from cage_lightning.data.readers.rafdb import read_rafdb
@@ -288,7 +288,7 @@ def test_affect_cannot_be_trained(data_root, loss):
 def test_a_combined_model_is_evaluated_on_its_categories(
     command: Command, data_root: Path, tmp_path: Path
 ) -> None:
-    network = build.build(composed("model=tiny").model, weights="none")(num_outputs=9)
+    network = nodes.build(composed("model=tiny").model, weights="none")(num_outputs=9)
     torch.save(network.state_dict(), tmp_path / "model.pt")
     settings = ("data=rafdb", f"data.root={data_root}", "data.num_workers=0", "trainer=cpu")
     command("evaluate", "checkpoint=model.pt", "model=tiny", "loss=combined", *settings)

@@ -1,0 +1,36 @@
+"""What a command imports when it starts: not what takes seconds and is of no use to it."""
+
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+
+from cage_lightning.app.data_nodes import LOADING, OF_LOADING
+from cage_lightning.data.module import ExpressionData
+
+# In one process, one after the other: each would also bring what those before it must not.
+WITHOUT_A_NETWORK = (
+    *("commands.score", "commands.collect", "commands.dry_run", "runs.log"),
+    *("data.datasets", "commands.analyze", "commands.prepare"),
+)
+
+
+HEAVY = {"torch", "lightning", "torchmetrics", "torchvision", "timm"}
+
+
+def test_commands_without_a_network_import_none() -> None:
+    code = f"""
+import importlib, sys
+for name in {WITHOUT_A_NETWORK}:
+    importlib.import_module("cage_lightning." + name)
+    heavy = sorted({HEAVY} & {{*sys.modules}})
+    assert not heavy, f"{{name}} imports {{heavy}}"
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_loaders_take_what_is_listed() -> None:
+    assert f"{ExpressionData.__module__}.{ExpressionData.__qualname__}" == LOADING
+    assert {*OF_LOADING} == {*inspect.signature(ExpressionData).parameters}
