@@ -16,6 +16,7 @@ SHORT = ("trainer.max_epochs=2", "callbacks.last.every_n_steps=1")
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_a_grid_that_is_killed(
     command: Command, tmp_path: Path, demo_root: Path, few_faces: Path
 ) -> None:
@@ -34,6 +35,7 @@ def test_a_grid_that_is_killed(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_a_search_that_is_killed(
     command: Command, tmp_path: Path, demo_root: Path, few_faces: Path
 ) -> None:

@@ -108,6 +108,7 @@ def check_card(command: Command, data: Path, planted: Planted) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_the_card_has_the_planted_leaks_and_faults_and_no_others(
     command: Command, tmp_path: Path
 ) -> None:
