@@ -23,6 +23,8 @@ from cage_lightning.report.affect_figures import CIRCUMPLEX, compared_dimensions
 from cage_lightning.report.worst_samples import Picture, described
 from cage_lightning.runs.log import first_process
 from cage_lightning.runs.wandb_agent import run_id
+from cage_lightning.runs.wandb_settings import check_settings_of_folder
+from cage_lightning.system.credentials import without_credentials
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +91,7 @@ class ExpressionWandbLogger(WandbLogger):
                 self.experiment.mark_preempting()
                 return
             if isinstance(error, Exception):
-                self.experiment.summary["error"] = str(error)
+                self.experiment.summary["error"] = without_credentials(str(error))
             elif self.experiment.summary.get("error"):
                 self.experiment.summary["error"] = None  # that of an earlier start
             self.experiment.finish(exit_code=0 if error is None else 1)
@@ -190,6 +192,7 @@ def _numbers(content: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _start(settings: dict[str, object]) -> wandb.Run:
+    check_settings_of_folder()
     mode = os.environ.get("WANDB_MODE") or ("online" if _logged_in() else "offline")
     limits = wandb.Settings(
         init_timeout=_SECONDS_TO_CONNECT,

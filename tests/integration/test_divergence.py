@@ -156,10 +156,10 @@ def test_a_run_whose_file_holds_outputs_that_are_not_finite_is_in_no_table(
     shutil.copytree(trained / "runs", tmp_path / "runs")
     folder = RunFolder(tmp_path / "runs/default/demo8-tiny-combined-s0")
     predictions = read_predictions(folder.path / "predictions.parquet")
-    assert len(read_runs(folder.path)) == 1
+    assert len(read_runs(folder.path, {})) == 1
     getattr(predictions, column)[3] = float("nan")
     write_predictions(folder.path / "predictions.parquet", predictions)
     with pytest.raises(ConfigError, match="holds no finished run"):
-        read_runs(folder.path)
-    [run] = read_unfinished(folder.path)
+        read_runs(folder.path, {})
+    [run] = read_unfinished(folder.path, {})
     assert "the training diverged" in str(run.error)

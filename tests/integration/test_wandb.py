@@ -17,6 +17,7 @@ import yaml
 
 from tests.conftest import TINY, Command, environment, forks
 from tests.documentation import ROOT
+from tests.planted_keys import KEYS, files_with_keys
 from tests.wandb_files import read_run
 from tests.wandb_service import Service
 
@@ -28,7 +29,10 @@ def table(run: Path, key: str) -> dict[str, Any]:
 
 
 def test_a_run_is_logged_offline(command: Command, tmp_path: Path) -> None:
-    command("train", *TINY, "logger=wandb", "group=paper", "trainer.log_every_n_steps=1")
+    settings = (*TINY, "logger=wandb", "group=paper", "trainer.log_every_n_steps=1")
+    done = command("train", *settings, WANDB_MODE="offline", **KEYS)
+    assert files_with_keys(tmp_path) == []
+    assert not any(key in done.stdout + done.stderr for key in KEYS.values())
     folder = tmp_path / "runs/paper/demo8-tiny-combined-s0"
     found = read_run(folder)
     assert found["exit"] == 0

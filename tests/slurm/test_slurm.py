@@ -307,7 +307,7 @@ def test_a_job_of_an_earlier_command_with_other_settings_is_no_success(tmp_path:
     mine = OmegaConf.create({"seed": 0, "optimizer": {"lr": 0.1}})
     planned = Planned(0, [], "", mine, {}, RunFolder(tmp_path), None, False)
     (tmp_path / "config.yaml").write_text(OmegaConf.to_yaml(mine))
-    (tmp_path / "metrics.json").touch()
+    (tmp_path / "metrics.json").write_text("{}")
     assert _problem(Submitted(planned, "1", None), 0) is None
     (tmp_path / "config.yaml").write_text("{seed: 0, optimizer: {lr: 0.5}}")
     assert "optimizer.lr is 0.1 here and 0.5 there" in str(

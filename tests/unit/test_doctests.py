@@ -18,6 +18,8 @@ import pytest
         "scores.multilabel",
         "scores.ratio",
         "scores.seeds",
+        "system.credentials",
+        "system.escaping",
         "system.markdown",
     ],
 )

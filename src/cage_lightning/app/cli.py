@@ -29,11 +29,14 @@ from cage_lightning.app.explanations import explain, refused_override
 from cage_lightning.app.schema import CONF_DIR, CommandName, name_choices, register
 from cage_lightning.errors import CageError, ConfigError
 from cage_lightning.runs.wandb_agent import hydra_overrides
+from cage_lightning.system.credentials import refuse_credentials, without_credentials
+from cage_lightning.system.escaping import for_terminal
 from cage_lightning.system.output import is_lost, keep_printing
 from cage_lightning.system.storage import shortage
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
 _ONLY_PRINT = {"--cfg", "-c", "--help", "-h", "--hydra-help", "--info", "-i"}
+_OPENS_ADDRESSES = ("predict", "serve")  # a camera may have a password, which they keep nowhere
 
 _Task = Callable[[DictConfig], Any]
 _REFUSALS = (CageError, HydraException, OmegaConfBaseException)
@@ -71,7 +74,7 @@ def command(config_name: CommandName) -> Callable[[_Task], Callable[[], None]]:
                     raise
                 messages = [message]
             for message in messages:
-                print(f"error: {message}", file=sys.stderr)
+                print(f"error: {for_terminal(without_credentials(message))}", file=sys.stderr)
             if messages:
                 sys.exit(1)
             # A task has its results in files.
@@ -95,10 +98,13 @@ def _run(task: _Task, config_name: str) -> list[str]:
     if options.help:
         print(command.help())
         return []
+    if config_name not in _OPENS_ADDRESSES:  # a sweep writes them into the logs of its jobs
+        typed = (one.lstrip("+~").partition("=") for one in options.overrides)
+        refuse_credentials({key: value for key, _, value in typed})
     sys.argv[1:] = as_choices(sys.argv[1:], command)
     check_overrides(as_choices(options.overrides, command), command)
     main = hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name=config_name)
-    task = _naming_choices(task)
+    task = _naming_choices(task, config_name)
     if os.environ.get(FULL_ERROR) == "1":
         main(task)()
         return []
@@ -122,10 +128,12 @@ def _run(task: _Task, config_name: str) -> list[str]:
     ]
 
 
-def _naming_choices(task: _Task) -> _Task:
+def _naming_choices(task: _Task, config_name: str) -> _Task:
     @functools.wraps(task)
     def job(config: DictConfig) -> Any:
         name_choices(config)
+        if config_name not in _OPENS_ADDRESSES:
+            refuse_credentials(OmegaConf.to_container(config, resolve=False))  # type: ignore[arg-type]
         return task(config)
 
     return job

@@ -15,6 +15,7 @@ from cage_lightning.report.figures import save
 from cage_lightning.report.missing import TAKEN_UP, missing_rows, missing_seeds
 from cage_lightning.report.overview_figure import overview
 from cage_lightning.report.page import page
+from cage_lightning.report.page.curves import unread_curves
 from cage_lightning.report.paper_tables import TABLES
 from cage_lightning.report.resampling import resample
 from cage_lightning.report.rows import repeated
@@ -28,8 +29,10 @@ from cage_lightning.report.runs import (
     read_unfinished,
 )
 from cage_lightning.report.searches import Search, read_searches
+from cage_lightning.report.summary import print_malformed
 from cage_lightning.report.verdicts import Verdicts, verdicts
 from cage_lightning.system.atomic import write_atomic, write_csv
+from cage_lightning.system.escaping import for_markdown
 from cage_lightning.system.output import say
 from cage_lightning.system.paths import local_path
 from cage_lightning.system.storage import check_writable
@@ -46,6 +49,8 @@ def collect(config: DictConfig) -> Path:
     Of what the paper says there, verdicts.csv has the verdicts, which are also in results.md and
     on the page; comparisons.csv has the rows that were compared with each other.
 
+    What cannot be read of a run is left out, and printed with the reason.
+
     Returns:
         The folder they are in.
 
@@ -57,12 +62,14 @@ def collect(config: DictConfig) -> Path:
         raise ConfigError(f"compare={config.compare}: table={_FIGURE_11} has no rows to compare")
     root, folder = local_path("runs", config.runs), local_path("output", config.output)
     check_writable(folder, "output=DIR")
-    runs, unfinished = read_runs(root), read_unfinished(root)
+    malformed: dict[Path, str] = {}
+    runs, unfinished = read_runs(root, malformed), read_unfinished(root, malformed)
+    malformed |= unread_curves(runs)
     judged, compared = verdicts(config.table, runs), None
     if config.table == _FIGURE_11:
-        records = _figure11(runs, folder, judged)
+        records = _figure11(runs, folder, judged, malformed)
     else:
-        table, searches = TABLES[config.table], read_searches(root)
+        table, searches = TABLES[config.table], read_searches(root, malformed)
         resampled = resample(repeated(runs), table.metrics)
         if config.compare is not None:
             compared = comparisons(config.compare, config.equivalence, table, runs, resampled)
@@ -79,6 +86,7 @@ def collect(config: DictConfig) -> Path:
         say(f"what the paper says: {judged.summary}; verdicts.csv and results.md have the reasons")
     if compared is not None:
         _write_compared(compared, folder)
+    print_malformed(malformed)
     if unread := left_out([*runs, *unfinished]):
         named = ", ".join(map(str, unread[:_NAMED])) + ", ..." * (len(unread) > _NAMED)
         say(f"left out, since they lead out of their run folder or are no files: {named}")
@@ -101,7 +109,7 @@ def _table(
         return []
     table = filled.paper
     text = f"# {table.title}\n\n{filled.markdown()}\n{EXPLANATION}\n{table.note}\n"
-    if without := "".join(f"- {reason}\n" for reason in filled.without_interval):
+    if without := "".join(f"- {for_markdown(reason)}\n" for reason in filled.without_interval):
         text += f"\nRows without an interval:\n\n{without}"
         say(f"rows without an interval: {len(filled.without_interval)}; results.md says why")
     if compared is not None:
@@ -114,7 +122,7 @@ def _table(
         say(f"missing rows of the paper: {len(missing)}; results.md has their commands")
     if seeds := missing_seeds(runs):
         text += f"\nMissing runs of seeds that other rows have, {len(seeds)}; {TAKEN_UP}:\n\n"
-        text += "".join(f"- {run}\n" for run in seeds)
+        text += "".join(f"- {for_markdown(run)}\n" for run in seeds)
         say(f"missing runs of seeds: {len(seeds)}; results.md names them")
     write_atomic(folder / "results.md", text)
     write_atomic(folder / "results.tex", filled.latex())
@@ -135,14 +143,17 @@ def _write_compared(compared: Comparisons, folder: Path) -> None:
         write_csv(folder / "comparisons.csv", list(rows[0]), rows)
 
 
-def _figure11(runs: Sequence[Run], folder: Path, judged: Verdicts) -> list[dict[str, Any]]:
+def _figure11(
+    runs: Sequence[Run], folder: Path, judged: Verdicts, malformed: dict[Path, str]
+) -> list[dict[str, Any]]:
     """Draw the runs on their own test split and wherever they were evaluated; their scores.
 
     Runs that were evaluated nowhere else are left out, where others were; also those that do not
     predict affect.
     """
     across = [run for run in runs if len(run.evaluations) > 1] or runs
-    compared = read_affect([evaluation for run in across for evaluation in run.evaluations])
+    evaluations = [evaluation for run in across for evaluation in run.evaluations]
+    compared = read_affect(evaluations, malformed)
     if compared:
         files = {evaluation.source: predictions for evaluation, predictions in compared}
         save(folder, _FIGURE_11, *absolute_errors(files))

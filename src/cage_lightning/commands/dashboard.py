@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import wandb
@@ -14,6 +15,7 @@ from cage_lightning.report.resampling import resample
 from cage_lightning.report.rows import repeated
 from cage_lightning.report.run_tables import fill
 from cage_lightning.report.runs import Run, read_runs
+from cage_lightning.report.summary import print_malformed
 from cage_lightning.system.atomic import write_atomic
 from cage_lightning.system.output import say
 from cage_lightning.system.paths import local_path
@@ -36,7 +38,9 @@ def dashboard(config: DictConfig) -> None:
 
     if config.output is not None:
         check_writable(local_path("output", config.output), "output=DIR")
-    table, runs = TABLES[config.table], read_runs(local_path("runs", config.runs))
+    malformed: dict[Path, str] = {}
+    table, runs = TABLES[config.table], read_runs(local_path("runs", config.runs), malformed)
+    print_malformed(malformed)
     project, group = _place(runs, config.runs)
     filled = fill(table, runs, resample(repeated(runs), table.metrics))
     if not filled.lines:
@@ -60,17 +64,23 @@ def dashboard(config: DictConfig) -> None:
 def _place(runs: list[Run], root: str) -> tuple[str, str]:
     """Project and group of runs that were logged with W&B."""
     logged: list[Mapping[str, Any]] = [
-        logger for run in runs if (logger := run.config["logger"].get("wandb")) is not None
+        logger for run in runs if isinstance(logger := _wandb(run), Mapping)
     ]
     if not logged:
         raise ConfigError(f"no run below {root} was trained with logger=wandb")
-    places = {(logger["project"], logger["group"]) for logger in logged}
+    places = {(str(logger.get("project")), str(logger.get("group"))) for logger in logged}
     if len(places) > 1:
         names = ", ".join(sorted(f"{group} in {project}" for project, group in places))
         raise ConfigError(
             f"the runs below {root} are of several groups ({names}): choose one with runs=DIR"
         )
     return places.pop()
+
+
+def _wandb(run: Run) -> Any:
+    """The settings of W&B in the config of a run; None where it has none."""
+    loggers = run.config.get("logger")
+    return loggers.get("wandb") if isinstance(loggers, Mapping) else None
 
 
 def _default_entity() -> str:

@@ -20,6 +20,7 @@ from omegaconf import DictConfig
 from cage_lightning.app.cli import typed_settings
 from cage_lightning.app.nodes import build_source
 from cage_lightning.data.annotations import Annotations
+from cage_lightning.data.images import check_image_size
 from cage_lightning.data.preparation.checking import (
     FACTS,
     MISSING,
@@ -37,6 +38,7 @@ from cage_lightning.data.store_file import About, is_current, read_about, write_
 from cage_lightning.errors import ConfigError, DataError
 from cage_lightning.runs.log import start_logging
 from cage_lightning.system.atomic import locked, write_atomic, write_csv
+from cage_lightning.system.escaping import for_terminal
 from cage_lightning.system.machine import usable_cpus
 from cage_lightning.system.storage import check_writable
 
@@ -76,7 +78,7 @@ def prepare(config: DictConfig) -> dict[str, Any]:
         card = _prepare(config, source, source.store, image_size)
     else:
         log.info("%s is up to date", source.store.folder)
-    print(render(card))
+    print(for_terminal(render(card)))
     _refuse_faults(card, source.store.folder, source.on_error)
     return card
 
@@ -92,6 +94,7 @@ def _image_size(config: DictConfig) -> int | None:
         raise ConfigError(f"data.image_size={size}: a whole number is needed")
     if size < 1:
         raise ConfigError(f"data.image_size={size} is less than 1")
+    check_image_size(size)
     return size
 
 

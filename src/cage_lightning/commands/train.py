@@ -50,6 +50,8 @@ from cage_lightning.runs.slurm import one_decision, restarted
 from cage_lightning.runs.waiting import wait_for_run
 from cage_lightning.runs.wandb_agent import run_id
 from cage_lightning.system.atomic import write_atomic
+from cage_lightning.system.credentials import without_credentials
+from cage_lightning.system.escaping import for_terminal
 from cage_lightning.system.machine import process_age
 from cage_lightning.system.paths import local_path
 from cage_lightning.system.storage import check_writable, lost_loader, room_for
@@ -137,7 +139,8 @@ def train(config: DictConfig) -> dict[str, Any] | None:
             except Exception as error:
                 if first and not folder.finished:
                     with suppress(OutputError):  # the disk may be what failed
-                        write_atomic(folder.error_file, f"{str(error).strip() or repr(error)}\n")
+                        said = f"{str(error).strip() or repr(error)}\n"
+                        write_atomic(folder.error_file, for_terminal(without_credentials(said)))
                 raise
     except SIGTERMException:
         preemption.left()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 from cage_lightning.errors import DataError
+from cage_lightning.system.escaping import for_terminal
 
 Name = TypeVar("Name")
 Value = TypeVar("Value")
@@ -44,13 +45,14 @@ def map_files(read: Callable[[Name], Value], names: Sequence[Name], title: str) 
         order is raised and files not yet begun are not read.
     """
     from rich.console import Console
+    from rich.markup import escape
     from rich.progress import track
 
     chunks = [names[i : i + CHUNK] for i in range(0, len(names), CHUNK)]
     with ThreadPoolExecutor(THREADS) as pool:
         values = track(
             pool.map(lambda chunk: [read(name) for name in chunk], chunks),
-            description=title,
+            description=escape(for_terminal(title)),
             total=len(chunks),
             console=Console(stderr=True),
             disable=len(names) < SHOW_PROGRESS_FROM,

@@ -13,7 +13,23 @@ from PIL import Image, UnidentifiedImageError
 from cage_lightning.data.files import LEAVE_OUT, read_file
 from cage_lightning.data.formats import FORMATS, not_opened
 from cage_lightning.data.jpeg import Pixels, decode_jpeg
-from cage_lightning.errors import DataError
+from cage_lightning.errors import ConfigError, DataError
+
+LARGEST_IMAGE = 2048
+"""Pixels of a side of what a network sees: a batch of larger ones would fill the memory."""
+
+_SCANS, _PIXELS_OF_SCANS = 100, 2_000_000_000  # of a JPEG: some ten scans, each over all pixels
+
+
+def check_image_size(size: int) -> None:
+    """Refuse pictures that are larger than any network takes.
+
+    Raises:
+        ConfigError: They are.
+    """
+    if size > LARGEST_IMAGE:
+        raise ConfigError(f"data.image_size={size} is more than {LARGEST_IMAGE} pixels")
+
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -135,10 +151,23 @@ def open_picture(picture: Path | bytes) -> Image.Image:
     if limit is not None and opened.width * opened.height > limit:  # Pillow only warns
         opened.close()
         raise Image.DecompressionBombError(f"{opened.width}x{opened.height} pixels")
+    if opened.format in ("JPEG", "MPO") and (reason := _too_many_scans(content, opened)):
+        opened.close()
+        raise Image.DecompressionBombError(reason)
     if opened.format == "JPEG" and _ends_in_zeros(content):
         opened.close()
         raise OSError("truncated: zeros stand for the end of the file")
     return opened
+
+
+def _too_many_scans(jpeg: bytes, opened: Image.Image) -> str:
+    """Why a JPEG would take long to decode, however few bytes it has; empty if it would not.
+
+    Each scan of a progressive one goes over all pixels, and an empty one has a few bytes.
+    """
+    scans = jpeg.count(b"\xff\xda")
+    many = scans > _SCANS or scans * opened.width * opened.height > _PIXELS_OF_SCANS
+    return f"{scans} scans of {opened.width}x{opened.height} pixels" if many and scans > 1 else ""
 
 
 def _ends_in_zeros(jpeg: bytes) -> bool:

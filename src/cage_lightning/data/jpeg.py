@@ -21,6 +21,7 @@ AVAILABLE = simplejpeg is not None and features.check_feature("libjpeg_turbo")
 _JFIF, _COMMENT, _FRAMES = 0xE0, 0xFE, (0xC0, 0xC1, 0xC2)
 _TABLES = (0xC4, 0xDB, 0xDD)  # Huffman codes, quantisation, the restart interval
 _SCAN = 0xDA
+_SCAN_MARK, _MOST_SCANS = b"\xff\xda", 20  # a progressive file has some ten
 _JFIF_HEAD, _JFIF_LENGTH = b"JFIF\0", 16
 
 
@@ -37,7 +38,7 @@ def decode_jpeg(content: bytes, place: Pixels) -> Pixels | None:
         None: it is for Pillow to decode, or to refuse.
     """
     size = plain_size(content) if AVAILABLE else None
-    if size is None:
+    if size is None or content.count(_SCAN_MARK) > _MOST_SCANS:
         return None
     fits = place.shape == (size[1], size[0], 3)
     try:

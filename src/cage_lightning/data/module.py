@@ -14,6 +14,7 @@ from cage_lightning.augment import Augment, Mixing
 from cage_lightning.data.annotations import Annotations
 from cage_lightning.data.copies import Copies, acted_on, kept_together
 from cage_lightning.data.face_dataset import Batches, FaceDataset
+from cage_lightning.data.images import check_image_size
 from cage_lightning.data.loading import BatchLoader, loading
 from cage_lightning.data.sampling import EpochBatches, RankRows, ResumableLoader
 from cage_lightning.data.source import Source
@@ -103,6 +104,7 @@ class ExpressionData(pl.LightningDataModule):
         ):
             if value < least:
                 raise ConfigError(f"data.{name}={value} is less than {least}")
+        check_image_size(image_size)
         self.source = source
         self.label_space = source.label_space
         self.image_size = image_size

@@ -9,7 +9,7 @@ from typing import Any
 from cage_lightning.deploy.description import Description
 from cage_lightning.labels import LabelSpace
 from cage_lightning.scores.results import best_baseline
-from cage_lightning.system.markdown import markdown_table
+from cage_lightning.system.markdown import Markdown, markdown_table
 
 _MAIN = {
     "accuracy": "accuracy",
@@ -187,7 +187,7 @@ def _forms(forms: Mapping[str, Mapping[str, Any]]) -> str:
     if not forms:
         return ""
     rows = [
-        [name, f"`{form['file']}`", form["input"], form["precision"], _small(form)]
+        [name, Markdown(f"`{form['file']}`"), form["input"], form["precision"], _small(form)]
         for name, form in forms.items()
     ]
     heading = ["form", "file", "input", "precision", "largest difference of an output"]

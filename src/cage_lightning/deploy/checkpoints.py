@@ -21,6 +21,7 @@ from cage_lightning.deploy.preprocessing import Preprocessing
 from cage_lightning.errors import CheckpointError, first_line
 from cage_lightning.labels import LabelSpace
 from cage_lightning.models import build_network
+from cage_lightning.models.weight_files import check_unpacked_size
 from cage_lightning.modules import ExpressionModule
 from cage_lightning.system.archives import check_archive
 from cage_lightning.training_statistics import TrainingStatistics
@@ -42,6 +43,8 @@ _MODEL_KEYS: Mapping[str, tuple[type, ...]] = {
 
 # Where a config says what is done to a picture.
 _PARTS = {"image_size": "model", "mean": "augment", "std": "augment", "margin": "data"}
+
+_DEEPEST, _MOST_VALUES = 50, 100_000  # of a config; ours have some three hundred
 
 _T = TypeVar("_T")
 
@@ -67,6 +70,7 @@ def describe(file: Path) -> Described:
     Raises:
         CheckpointError: The file is damaged, no checkpoint of ours, or says what they do not.
     """
+    check_unpacked_size(file)
     try:
         check_archive(file, tensors=False)
     except Exception as error:
@@ -84,6 +88,7 @@ def describe(file: Path) -> Described:
             "needs model=... and loss=... beside checkpoint=..."
         ) from error
     try:
+        _check_extent(config)
         label_space = LabelSpace.from_dict(space)
         mode = _mode(_entry(config, "module"))
         model = _model(_entry(config, "model"))
@@ -101,6 +106,23 @@ def describe(file: Path) -> Described:
             f"{file} is refused: {error}; a network of your own needs model=... and loss=... "
             "beside checkpoint=..."
         ) from error
+
+
+def _check_extent(config: Any) -> None:
+    """Refuse a config whose parts are in each other without end, or stand in many places at once.
+
+    Raises:
+        ValueError: Whatever goes through it would not come to an end.
+    """
+    left, seen = [(config, 0)], 0
+    while left:
+        value, depth = left.pop()
+        inner = [*value.keys(), *value.values()] if isinstance(value, dict) else value
+        inner = inner if isinstance(inner, list | tuple | set) else ()
+        seen += 1 + len(inner)
+        if depth > _DEEPEST or seen > _MOST_VALUES:
+            raise ValueError(f"its config is more than {_DEEPEST} deep, or has too many values")
+        left += [(one, depth + 1) for one in inner]
 
 
 def _model(node: Any) -> dict[str, Any]:

@@ -15,8 +15,6 @@ from cage_lightning.deploy.forms.onnx_form import open_session
 from cage_lightning.errors import CheckpointError
 from cage_lightning.system.paths import refuse_outside
 
-_MOST_BYTES = 1 << 16
-
 Floats = npt.NDArray[np.float32]
 
 
@@ -83,14 +81,11 @@ def open_foreign(file: Path, yaml_file: Path) -> tuple[Description, ForeignOnnx]
         CheckpointError: A file cannot be read, or they contradict each other.
         ConfigError: A package is missing.
     """
-    from cage_lightning.system.plain_yaml import load_plain  # not needed for an export
+    from cage_lightning.system.plain_yaml import read_plain  # not needed for an export
 
     refuse_outside(yaml_file.parent, yaml_file)
     try:
-        content = yaml_file.read_bytes()
-        if len(content) > _MOST_BYTES:
-            raise ValueError(f"it is larger than {_MOST_BYTES} bytes")
-        meaning = meaning_of(load_plain(content), file.stem)
+        meaning = meaning_of(read_plain(yaml_file), file.stem)
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{yaml_file} does not describe a model: {error}") from error
     description = Description(meaning.layout, None, meaning.preprocessing)

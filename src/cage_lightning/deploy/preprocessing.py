@@ -12,10 +12,9 @@ from PIL import Image
 from torch import Tensor
 from torchvision.models import MaxVit_T_Weights
 
-from cage_lightning.data.images import square
+from cage_lightning.data.images import LARGEST_IMAGE, square
 from cage_lightning.errors import DataError
 
-LARGEST_IMAGE = 2048  # pixels; a batch of larger ones would fill the memory
 _IMAGENET = MaxVit_T_Weights.DEFAULT.transforms()  # the mean and deviation that all networks share
 
 

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from cage_lightning.errors import ConfigError, first_line
 from cage_lightning.system.atomic import replacing, write_atomic
+from cage_lightning.system.escaping import for_spreadsheet, from_spreadsheet
 
 _KEY = b"cage_lightning"
 ENDINGS = (".parquet", ".csv", ".jsonl")
@@ -43,7 +44,7 @@ def replacing_table(path: Path, schema: pa.Schema, about: dict[str, Any]) -> Ite
                 writer.add_key_value_metadata({_KEY: json.dumps(about)})
         elif path.suffix == ".csv":
             with pa.csv.CSVWriter(part, _flat(schema.empty_table()).schema) as writer:
-                yield lambda table: writer.write_table(_flat(table))
+                yield lambda table: writer.write_table(_without_formulas(_flat(table)))
         else:
             with part.open("w", encoding="utf-8") as file:
                 yield lambda table: file.writelines(_lines(table))
@@ -89,6 +90,15 @@ def _flat(table: pa.Table) -> pa.Table:
     return table
 
 
+def _without_formulas(table: pa.Table) -> pa.Table:
+    """The table with no text in it that a spreadsheet would run."""
+    for n, field in enumerate(table.schema):
+        if pa.types.is_string(field.type):
+            texts = [for_spreadsheet(text) for text in table[n].to_pylist()]
+            table = table.set_column(n, field.name, pa.array(texts, pa.string()))
+    return table
+
+
 def _lines(table: pa.Table) -> Iterator[str]:
     single = [field.name for field in table.schema if pa.types.is_float32(field.type)]
     for row in table.to_pylist():
@@ -119,7 +129,15 @@ def read_rows(path: Path, schema: pa.Schema) -> Iterator[dict[str, Any]]:
         parsing = pa.csv.ParseOptions(newlines_in_values=True)
         with pa.csv.open_csv(path, convert_options=options, parse_options=parsing) as reader:
             for batch in reader:
-                yield from batch.to_pylist()
+                yield from map(_as_written, batch.to_pylist())
     else:
         with path.open(encoding="utf-8") as lines:
             yield from map(json.loads, lines)
+
+
+def _as_written(row: dict[str, Any]) -> dict[str, Any]:
+    """A row of a CSV file with its texts as they were before `_without_formulas`."""
+    return {
+        key: from_spreadsheet(value) if isinstance(value, str) else value
+        for key, value in row.items()
+    }

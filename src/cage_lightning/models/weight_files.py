@@ -29,6 +29,7 @@ from cage_lightning.models.inert_pickle import Content, Described, Storage, read
 from cage_lightning.system.archives import check_archive
 
 _MAGIC = 0x1950A86A20F9469CFC6C  # of torch.save before PyTorch 1.6
+_UNPACKED = 1 << 24  # bytes: the code of TorchScript, which alone is compressed, has fewer
 
 # How files begin that are often taken for weights, and what they are.
 _NO_WEIGHTS: dict[bytes, str] = {
@@ -94,6 +95,20 @@ class FileContent:
             }
 
 
+def check_unpacked_size(path: Path) -> None:
+    """Refuse an archive with compressed parts that are far larger than it is; PyTorch writes none.
+
+    Raises:
+        CheckpointError: It is one.
+    """
+    if not path.is_file() or not zipfile.is_zipfile(path):
+        return
+    with _damage(path), zipfile.ZipFile(path) as archive:
+        unpacked, size = sum(one.file_size for one in archive.infolist()), path.stat().st_size
+    if unpacked > _UNPACKED + 2 * size:
+        raise CheckpointError(f"{path} is refused: its {size:,} bytes unpack to {unpacked:,}")
+
+
 def read_content(path: Path) -> FileContent:
     """Read a weight file: safetensors, or what `torch.save` or `torch.jit.save` wrote.
 
@@ -108,6 +123,7 @@ def read_content(path: Path) -> FileContent:
     for beginning, what in _NO_WEIGHTS.items():
         if start.startswith(beginning):
             raise CheckpointError(f"{path} {what}")
+    check_unpacked_size(path)
     with _damage(path):
         if _is_safetensors(start, path.stat().st_size):
             return FileContent(load_file(path), path)

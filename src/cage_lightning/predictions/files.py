@@ -28,6 +28,7 @@ from cage_lightning.predictions.columns import GROUP, Columns, is_known, recogni
 from cage_lightning.predictions.table import Categories, Predictions
 from cage_lightning.system.atomic import write_atomic
 from cage_lightning.system.delimited import read_delimited
+from cage_lightning.system.parquet import open_parquet, read_whole
 from cage_lightning.training_statistics import TrainingStatistics
 
 _LABEL_SPACE = b"label_space"
@@ -158,15 +159,22 @@ def _metadata(
 
 
 def has_finite_outputs(path: Path) -> bool:
-    """Whether every probability and predicted affect of one of our parquet files is a number."""
-    file = pq.ParquetFile(path)
-    outputs = [
-        name
-        for name in file.schema_arrow.names
-        if name.startswith("prob_") or (name.endswith("_pred") and name != "category_pred")
-    ]
-    columns = file.read(columns=outputs).itercolumns()
-    return all(np.isfinite(column.to_numpy()).all() for column in columns)
+    """Whether every probability and predicted affect of one of our parquet files is a number.
+
+    Raises:
+        DataError: It cannot be read.
+    """
+    try:
+        file = open_parquet(path)
+        outputs = [
+            name
+            for name in file.schema_arrow.names
+            if name.startswith("prob_") or (name.endswith("_pred") and name != "category_pred")
+        ]
+        columns = read_whole(path, file, outputs).itercolumns()
+        return all(np.isfinite(column.to_numpy()).all() for column in columns)
+    except (pa.ArrowException, OSError, ValueError, TypeError) as error:
+        raise DataError(f"{path} is unreadable: {first_line(error)}") from error
 
 
 def _digest(metadata: Mapping[bytes, bytes]) -> bytes:
@@ -211,7 +219,7 @@ def _check_columns(table: pa.Table, metadata: Mapping[bytes, bytes]) -> None:
 
 def _read_parquet(path: Path) -> tuple[_Found, dict[bytes, bytes]]:
     # Not `read_table`, which refuses a column that is there twice without saying where.
-    table = pq.ParquetFile(path, page_checksum_verification=True).read()
+    table = read_whole(path, open_parquet(path))
     table.validate(full=True)
     metadata = table.schema.metadata or {}
     _check_columns(table, metadata)

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from cage_lightning.errors import ConfigError, DataError, first_line
 from cage_lightning.predictions.columns import NOTHING, ids_of
 from cage_lightning.system.delimited import read_delimited
+from cage_lightning.system.parquet import open_parquet, read_whole
 
 log = logging.getLogger(__name__)
 
@@ -130,7 +130,7 @@ def read_groups(path: Path) -> GroupTable:
 
 
 def _parquet(path: Path) -> list[tuple[str, list[Any]]]:
-    table = pq.ParquetFile(path, page_checksum_verification=True).read()
+    table = read_whole(path, open_parquet(path))
     table.validate(full=True)
     columns = zip(table.column_names, table.columns, strict=True)
     return [(name, column.to_pylist()) for name, column in columns]

@@ -9,7 +9,7 @@ from typing import Any
 
 from cage_lightning.errors import ConfigError
 from cage_lightning.labels import LabelSpace, canonical_category
-from cage_lightning.system.plain_yaml import load_plain
+from cage_lightning.system.plain_yaml import read_plain
 
 Meaning = Mapping[str, str | None]
 """The category of the data that each category of a model is; None: the data have none like it."""
@@ -64,7 +64,7 @@ def read_mapping(value: Any) -> Mapping[Any, Any] | None:
     if not isinstance(value, str):
         raise ConfigError(f"mapping={value}: {{category of the model: category of the data}}")
     try:
-        content = load_plain(Path(value).expanduser().read_bytes())
+        content = read_plain(Path(value).expanduser())
     except (OSError, ValueError) as error:
         raise ConfigError(f"mapping={value} cannot be read: {error}") from error
     if not isinstance(content, dict):

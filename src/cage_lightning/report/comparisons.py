@@ -15,6 +15,7 @@ from cage_lightning.report.rows import TableRow, rows
 from cage_lightning.report.runs import Run
 from cage_lightning.report.settings import other_differences
 from cage_lightning.scores.groups import compare_groups, holm
+from cage_lightning.system.escaping import for_markdown
 from cage_lightning.system.markdown import markdown_table
 
 SYNTHETIC = "Synthetic: all of these runs are on drawn faces, which say nothing about photographs."
@@ -59,9 +60,10 @@ class Comparisons:
         text += f"\n**{SYNTHETIC}**\n" * self.drawn
         if self.made:
             text += f"\n{markdown_table(COLUMNS, [one.cells for one in self.made])}\n"
-            text += "".join(f"- {one.sentence}\n" for one in self.made)
+            text += "".join(f"- {for_markdown(one.sentence)}\n" for one in self.made)
         if self.not_made:
-            text += "\nNot compared:\n\n" + "".join(f"- {reason}\n" for reason in self.not_made)
+            text += "\nNot compared:\n\n"
+            text += "".join(f"- {for_markdown(reason)}\n" for reason in self.not_made)
         return text
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from cage_lightning.system.atomic import replacing, write_csv
 
@@ -52,8 +54,8 @@ def save(folder: Path, name: str, figure: Figure, rows: Sequence[Row]) -> None:
         figure: What to write.
         rows: The numbers, at least one row; all with the same columns.
     """
-    _lay_out(figure)
-    with matplotlib.rc_context({"svg.hashsalt": name}):
+    with without_formulas(figure), matplotlib.rc_context({"svg.hashsalt": name}):
+        _lay_out(figure)
         for ending in FORMATS:
             with replacing(folder / f"{name}.{ending}") as part:
                 figure.savefig(part, format=ending, dpi=_DPI, metadata=_METADATA[ending])
@@ -67,11 +69,23 @@ def as_svg(figure: Figure, name: str) -> str:
         figure: What to write.
         name: What the ids in the document depend on.
     """
-    _lay_out(figure)
     document = io.StringIO()
-    with matplotlib.rc_context({"svg.hashsalt": name, "svg.fonttype": "none"}):
+    with (
+        without_formulas(figure),
+        matplotlib.rc_context({"svg.hashsalt": name, "svg.fonttype": "none"}),
+    ):
+        _lay_out(figure)
         figure.savefig(document, format="svg", transparent=True, metadata=_METADATA["svg"])
     return document.getvalue()
+
+
+@contextmanager
+def without_formulas(figure: Figure) -> Iterator[None]:
+    """Draw and write a figure in which no text is a formula: a stranger may have named things."""
+    with matplotlib.rc_context({"text.parse_math": False}):
+        for text in figure.findobj(Text):
+            text.set_parse_math(False)  # it was made before
+        yield
 
 
 def _lay_out(figure: Figure) -> None:

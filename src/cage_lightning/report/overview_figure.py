@@ -120,7 +120,7 @@ def _draw(axes: Axes, panel: Panel, places: _Places, line_color: str) -> None:
     means = {y: row.score.seeds.mean for y, row in at.items()}
     _points(axes, means, "model", "o", MODEL_COLOR, ms=6)
     axes.set_ylim(places.height, 0)
-    axes.set_yticks(*zip(*places.labels, strict=True), parse_math=False, fontsize=9)
+    axes.set_yticks(*zip(*places.labels, strict=True), fontsize=9)
     for number, text in enumerate(axes.get_yticklabels()):
         text.set_fontweight("bold" if number in places.headings else "normal")
     axes.tick_params(axis="y", length=0)

@@ -13,16 +13,13 @@ from cage_lightning.report.runs import RowName, Run
 from cage_lightning.scores import Summary, summarise
 from cage_lightning.scores.headline import scale
 from cage_lightning.scores.nested import Group, estimate
-from cage_lightning.system.markdown import markdown_table
+from cage_lightning.system.escaping import for_latex, for_markdown
+from cage_lightning.system.markdown import Markdown, markdown_table
 
 MODEL = "model"
 """The predictor of a line that is no baseline."""
 
 _TEST, _BASELINE = "test", "baseline_"
-_LATEX = str.maketrans(
-    {character: f"\\{character}" for character in "_&%$#{}"}
-    | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-)
 
 EXPLANATION = """\
 Mean over the seeds ± standard deviation; in brackets the 95 % interval of the mean over both
@@ -147,7 +144,7 @@ class Line:
         """The same for the line of a model; of a baseline, only what it is."""
         if self.is_model:
             return self.runs_named
-        return ["", "", f"*{self.title}*", *("" for _ in self.settings)]
+        return ["", "", Markdown(f"*{for_markdown(self.title)}*"), *("" for _ in self.settings)]
 
     def records(self) -> Iterator[dict[str, Any]]:
         """The rows of results.csv, one for each score."""
@@ -196,7 +193,7 @@ class FilledTable:
             [
                 *line.names,
                 str(line.seeds),
-                *("<br>".join(line.scores[k].lines) if k in line.scores else "" for k in metrics),
+                *(_of_lines(line.scores[k].lines) if k in line.scores else "" for k in metrics),
             ]
             for line in self.lines
         ]
@@ -210,7 +207,7 @@ class FilledTable:
         names, metrics = self.columns, self.headings
         rows = [
             [
-                *map(_plain_latex, line.names),
+                *map(for_latex, line.names),
                 *(line.scores[k].latex if k in line.scores else "" for k in metrics),
             ]
             for line in self.lines
@@ -218,7 +215,7 @@ class FilledTable:
         ]
         head, *body = (
             f"{' & '.join(row)} \\\\"
-            for row in ([*map(_plain_latex, (*names, *metrics.values()))], *rows)
+            for row in ([*map(for_latex, (*names, *metrics.values()))], *rows)
         )
         lines = [
             rf"\begin{{tabular}}{{{'l' * len(names)}{'r' * len(metrics)}}}",
@@ -261,7 +258,7 @@ def _scores(
     return {
         metric: Score(
             seeds=summarise([run.metrics[key] for run in seeds]),
-            sample=_mean_interval([run.metrics["intervals"].get(key) for run in seeds]),
+            sample=_mean_interval([run.metrics.get("intervals", {}).get(key) for run in seeds]),
             joint=_joint(metric, resampled.group(seeds, metric)) if prefix == _TEST else None,
             published=published.get(metric),
             baseline=prefix != _TEST,
@@ -291,6 +288,6 @@ def _mean_interval(
     return low, high
 
 
-def _plain_latex(text: str) -> str:
-    """A text in which no character means anything to LaTeX."""
-    return text.translate(_LATEX)
+def _of_lines(lines: Sequence[str]) -> Markdown:
+    """Lines of numbers in one cell."""
+    return Markdown("<br>".join(lines))

@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from cage_lightning.errors import ConfigError, DataError
-from cage_lightning.predictions.files import has_finite_outputs, read_predictions
+from cage_lightning.errors import CageError, ConfigError, DataError, first_line
+from cage_lightning.predictions.files import read_predictions
 from cage_lightning.predictions.table import Predictions
 from cage_lightning.report.affect_figures import Source, compared_dimensions
-from cage_lightning.report.pairs import check_pair
+from cage_lightning.report.run_files import (
+    end_of_log,
+    is_diverged,
+    last_error,
+    read_scores,
+    read_settings,
+)
 from cage_lightning.runs.folder import FOREIGN, RunFolder
-from cage_lightning.runs.identity import network_name, read_config
+from cage_lightning.runs.identity import network_name
 from cage_lightning.runs.pruning import Pruned, read_pruned
-from cage_lightning.system.paths import is_inside, leading_out, leads_out, refuse_outside
+from cage_lightning.system.paths import leading_out, leads_out
 
 _DIVERGED = (
     "the outputs on the test split are not finite: the training diverged; delete the folder, and "
     "train the run with a lower optimizer.lr"
 )
 _DRAWN = ("cage_lightning.data.datasets.DemoFaces", "cage_lightning.data.datasets.DemoEmotic")
-_LOG_LINES, _LOG_BYTES = 20, 8192  # of the end of train.log, at most
+_EVALUATIONS = "evaluations/*/metrics.json"
 
 
 class RowName(NamedTuple):
@@ -54,11 +61,13 @@ class Run:
         folder: The run folder.
         config: Its config.yaml.
         metrics: Its metrics.json.
+        unread: The folders of those of its evaluations that cannot be read.
     """
 
     folder: Path
     config: Mapping[str, Any]
     metrics: Mapping[str, Any]
+    unread: frozenset[Path] = frozenset()
 
     @property
     def row(self) -> RowName:
@@ -81,13 +90,13 @@ class Run:
     def evaluations(self) -> list[Evaluation]:
         """The evaluation on its own test split, and those on other datasets.
 
-        Those whose files are links that lead out of the run folder are left out.
+        Those that cannot be read are left out, as are links that lead out of the run folder.
         """
         name = self.folder.name
         found = [Evaluation(self, Source(name), self.folder)]
-        for scores in sorted(self.folder.glob("evaluations/*/metrics.json")):
+        for scores in sorted(self.folder.glob(_EVALUATIONS)):
             found.append(Evaluation(self, Source(name, scores.parent.name), scores.parent))
-        return [evaluation for evaluation in found if not evaluation.leads_out]
+        return [one for one in found if not one.leads_out and one.folder not in self.unread]
 
 
 @dataclass(frozen=True)
@@ -116,7 +125,7 @@ class Evaluation:
         Raises:
             DataError: It cannot be read.
         """
-        return self.run.metrics if self.folder == self.run.folder else _metrics(self.folder)
+        return self.run.metrics if self.folder == self.run.folder else read_scores(self.folder)
 
     @property
     def leads_out(self) -> bool:
@@ -144,48 +153,82 @@ class UnfinishedRun:
     pruned: Pruned | None = None
 
 
-def read_runs(root: Path) -> list[Run]:
+def read_runs(root: Path, malformed: dict[Path, str]) -> list[Run]:
     """Every finished run below `root` that is a result, in the order of their paths.
+
+    Args:
+        root: The folder.
+        malformed: Gets an entry for each folder with a file that cannot be read, which says why.
+            Such a run, or evaluation of a run, is left out.
 
     Raises:
         ConfigError: There is none.
-        DataError: A file of a run cannot be read.
     """
     runs = []
     for file in sorted(root.glob("**/metrics.json")):
-        config = file.with_name("config.yaml")
+        config, folder = file.with_name("config.yaml"), file.parent
         if not config.is_file():
             continue  # an evaluation of a run, not a run
-        if _diverged(file.parent):
-            continue
-        runs.append(Run(file.parent, _settings(config), _metrics(file.parent)))
+        with _noted(folder, malformed):
+            if not is_diverged(folder):
+                unread = _unread_evaluations(folder, malformed)
+                runs.append(Run(folder, read_settings(config), read_scores(folder), unread))
     if not runs:
-        raise ConfigError(f"{root} holds no finished run (a metrics.json beside a config.yaml)")
+        left = next(iter(malformed.values()), "")
+        raise ConfigError(
+            f"{root} holds no finished run (a metrics.json beside a config.yaml)"
+            + f"; left out: {left}" * bool(left)
+        )
     return runs
 
 
-def read_unfinished(root: Path) -> list[UnfinishedRun]:
+def _unread_evaluations(folder: Path, malformed: dict[Path, str]) -> frozenset[Path]:
+    """The evaluations of a run whose scores cannot be read."""
+    unread = []
+    for file in sorted(folder.glob(_EVALUATIONS)):
+        if not leads_out(folder, file):
+            try:
+                read_scores(file.parent)
+            except DataError as error:
+                malformed[file.parent] = str(error)
+                unread.append(file.parent)
+    return frozenset(unread)
+
+
+def read_unfinished(root: Path, malformed: dict[Path, str]) -> list[UnfinishedRun]:
     """Every run below `root` that has no results, in the order of their paths.
 
     A run that ended although its model had diverged, as older versions let it, has none either.
 
-    Raises:
-        DataError: A file of a run cannot be read.
+    Args:
+        root: The folder.
+        malformed: As in `read_runs`.
     """
     folders = {file.parent for file in root.glob("**/config.yaml")}
-    return [
-        UnfinishedRun(
-            folder=folder,
-            config=_settings(folder / "config.yaml"),
-            log=_end(RunFolder(folder)),
-            error=_DIVERGED if _diverged(folder) else _text(RunFolder(folder)),
-            pruned=read_pruned(RunFolder(folder)),
-        )
-        for folder in sorted(folders)
+    runs = []
+    for folder in sorted(folders):
         # Loggers keep a config.yaml of their own inside a run folder.
-        if folders.isdisjoint(folder.parents)
-        and (not (folder / "metrics.json").is_file() or _diverged(folder))
-    ]
+        if folder in malformed or not folders.isdisjoint(folder.parents):
+            continue
+        with _noted(folder, malformed):
+            diverged = is_diverged(folder)
+            if diverged or not (folder / "metrics.json").is_file():
+                run = RunFolder(folder)
+                settings = read_settings(folder / "config.yaml")
+                error = _DIVERGED if diverged else last_error(run)
+                runs.append(
+                    UnfinishedRun(folder, settings, end_of_log(run), error, read_pruned(run))
+                )
+    return runs
+
+
+@contextmanager
+def _noted(folder: Path, malformed: dict[Path, str]) -> Iterator[None]:
+    """Note why the files of a run cannot be read, and go on."""
+    try:
+        yield
+    except (DataError, OSError) as error:
+        malformed[folder] = first_line(error)
 
 
 def left_out(runs: Iterable[Run | UnfinishedRun]) -> list[Path]:
@@ -193,72 +236,22 @@ def left_out(runs: Iterable[Run | UnfinishedRun]) -> list[Path]:
     return [path for run in runs for path in leading_out(run.folder, FOREIGN)]
 
 
-def read_affect(evaluations: Iterable[Evaluation]) -> list[tuple[Evaluation, Predictions]]:
+def read_affect(
+    evaluations: Iterable[Evaluation], malformed: dict[Path, str]
+) -> list[tuple[Evaluation, Predictions]]:
     """The evaluations in which affect can be compared, with what they predict.
 
-    Raises:
-        ConfigError: A file is missing.
-        DataError: A file cannot be read.
+    Args:
+        evaluations: Those with files that cannot be read are left out.
+        malformed: As in `read_runs`.
     """
-    files = [(evaluation, read_predictions(evaluation.predictions)) for evaluation in evaluations]
-    return [(evaluation, file) for evaluation, file in files if compared_dimensions(file)]
-
-
-def _metrics(folder: Path) -> dict[str, Any]:
-    """The scores in a folder of results.
-
-    Raises:
-        DataError: They cannot be read, are a link that leads out of the folder, or are not those of
-            the predictions there.
-    """
-    run = RunFolder(folder)
-    refuse_outside(folder, run.metrics_file)
-    try:
-        metrics = run.read_metrics()
-    except (OSError, ValueError) as error:
-        raise DataError(f"{run.metrics_file} is unreadable: {error}") from error
-    check_pair(folder, metrics)
-    return metrics
-
-
-def _settings(file: Path) -> dict[str, Any]:
-    """The config.yaml of a run, with what the rows of a table are named by."""
-    settings = read_config(file)
-    choices = settings.get("choices")
-    if not isinstance(choices, dict) or not {"data", "model", "loss"} <= choices.keys():
-        raise DataError(f"{file} is no config of a run: it lacks choices.data, .model or .loss")
-    if not isinstance(settings.get("seed"), int):
-        raise DataError(f"{file} is no config of a run: it lacks a seed")
-    return settings
-
-
-def _diverged(folder: Path) -> bool:
-    """Whether the outputs of a run are not finite.
-
-    Raises:
-        DataError: They cannot be read.
-    """
-    predictions = folder / "predictions.parquet"
-    if not is_inside(folder, predictions):
-        return False
-    try:
-        return not has_finite_outputs(predictions)
-    except (OSError, ValueError) as error:
-        raise DataError(f"{predictions} is unreadable: {error}") from error
-
-
-def _text(run: RunFolder) -> str | None:
-    """Why the last start failed; None also where a link leads out of the run folder."""
-    file = run.error_file
-    if not is_inside(run.path, file):
-        return None
-    return file.read_text(encoding="utf-8", errors="replace").strip()
-
-
-def _end(run: RunFolder) -> str:
-    """The last lines of the log, which may be long and in the middle of a write."""
-    log = run.log_file
-    if not is_inside(run.path, log):
-        return ""
-    lines = log.read_bytes()[-_LOG_BYTES:].decode(errors="replace").splitlines()
-    return "\n".join(lines[-_LOG_LINES:])
+    found = []
+    for evaluation in evaluations:
+        try:
+            predictions = read_predictions(evaluation.predictions)
+        except CageError as error:
+            malformed[evaluation.folder] = first_line(error)
+            continue
+        if compared_dimensions(predictions):
+            found.append((evaluation, predictions))
+    return found

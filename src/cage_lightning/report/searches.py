@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cage_lightning.errors import DataError
+from cage_lightning.system.escaping import from_spreadsheet
 from cage_lightning.system.paths import is_inside
 
 OBJECTIVE = "objective."
@@ -72,14 +73,21 @@ class Search:
         return [trial["state"] == "pruned" for trial in self.trials]
 
 
-def read_searches(root: Path) -> list[Search]:
+def read_searches(root: Path, malformed: dict[Path, str]) -> list[Search]:
     """Every search below `root`, in the order of their paths; links that lead out are left out.
 
-    Raises:
-        DataError: A table is none of a search.
+    Args:
+        root: The folder.
+        malformed: Gets an entry for each table that is none of a search, which is left out: why.
     """
-    files = [file for file in sorted(root.glob(_PATTERN)) if is_inside(root, file)]
-    return [read_search(root, file) for file in files]
+    searches = []
+    for file in sorted(root.glob(_PATTERN)):
+        if is_inside(root, file):
+            try:
+                searches.append(read_search(root, file))
+            except DataError as error:
+                malformed[file] = str(error)
+    return searches
 
 
 def read_search(root: Path, file: Path) -> Search:
@@ -91,7 +99,9 @@ def read_search(root: Path, file: Path) -> Search:
     try:
         with file.open(encoding="utf-8", newline="") as opened:
             reader = csv.DictReader(opened, strict=True)
-            header, rows = list(reader.fieldnames or ()), list(reader)
+            header = [from_spreadsheet(name) for name in reader.fieldnames or ()]
+            reader.fieldnames = header
+            rows = list(reader)
     except (OSError, ValueError, csv.Error) as error:
         raise DataError(f"{file} is unreadable: {error}") from error
     whole = all(None not in row and None not in row.values() for row in rows)

@@ -9,8 +9,9 @@ from typing import Any
 from matplotlib.axes import Axes
 
 from cage_lightning.report.figures import PALETTE, Drawing, Row, new_figure, save
-from cage_lightning.report.subgroups import NAME, plain
+from cage_lightning.report.subgroups import NAME
 from cage_lightning.scores.headline import main_scores
+from cage_lightning.system.escaping import on_one_line
 
 _SHOWN = ("f1_macro", "map", "ccc_mean", "rmse_pooled")
 _LONGEST = 30  # characters of a value
@@ -46,7 +47,7 @@ def subgroups(groups: Mapping[str, Any]) -> Drawing:
     )
     rows: list[Row] = []
     for line, (name, group) in zip(panels, groups.items(), strict=True):
-        line[0].set_ylabel(plain(name)[:_LONGEST], parse_math=False)
+        line[0].set_ylabel(on_one_line(name)[:_LONGEST])
         _name_values(line[0], group["values"])
         for axes, key in zip(line, keys, strict=True):
             rows += _points(axes, name, group["values"], key)
@@ -56,11 +57,9 @@ def subgroups(groups: Mapping[str, Any]) -> Drawing:
 
 
 def _name_values(axes: Axes, values: Mapping[str, Any]) -> None:
-    names = [f"{plain(value)[:_LONGEST]} ({found['n']:,})" for value, found in values.items()]
+    names = [f"{on_one_line(value)[:_LONGEST]} ({found['n']:,})" for value, found in values.items()]
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.5, -0.5)
-    for label in axes.get_yticklabels():
-        label.set_parse_math(False)  # a stranger's text is none of Matplotlib's formulas
 
 
 def _points(axes: Axes, group: str, values: Mapping[str, Any], key: str) -> list[Row]:

@@ -11,6 +11,7 @@ from rich.table import Table
 from cage_lightning.scores.headline import main_scores
 from cage_lightning.scores.subgroups import LEAST
 from cage_lightning.system.atomic import write_csv
+from cage_lightning.system.escaping import on_one_line
 from cage_lightning.system.output import console, say
 
 NAME = "subgroups"
@@ -64,7 +65,7 @@ def _table(group: Mapping[str, Any]) -> Table:
     values, gaps = group["values"], group["gaps"]
     table = Table("")
     for value, found in values.items():
-        table.add_column(f"{plain(value)}\nn = {found['n']}", justify="right")
+        table.add_column(f"{on_one_line(value)}\nn = {found['n']}", justify="right")
     for heading in ("gap", "by chance", "p") if gaps else ():
         table.add_column(heading, justify="right")
     keys = dict.fromkeys(key for found in values.values() for key in found["scores"])
@@ -92,13 +93,8 @@ def _score(score: float | None, limits: Sequence[float] | None) -> str:
 
 
 def _left_out(group: Mapping[str, Any]) -> str:
-    few = ", ".join(f"{plain(value)} ({n})" for value, n in group["few"].items())
+    few = ", ".join(f"{on_one_line(value)} ({n})" for value, n in group["few"].items())
     parts = [f"fewer than {LEAST} samples: {few}"] if few else []
     if group["unknown"]:
         parts.append(f"not known of {group['unknown']} samples")
     return "; ".join(parts)
-
-
-def plain(value: str) -> str:
-    """A value of a stranger's file without what would steer a terminal."""
-    return "".join(letter if letter.isprintable() else "?" for letter in value)

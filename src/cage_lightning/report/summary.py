@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 
 from cage_lightning.scores.headline import main_scores
 from cage_lightning.scores.results import best_baseline
+from cage_lightning.system.escaping import on_one_line
 from cage_lightning.system.output import console, say
 
 _OF_TEST = "test/"
@@ -59,6 +61,12 @@ def print_seeds(content: Mapping[str, Any], title: str) -> None:
         interval = "" if s["low"] is None else _interval(s["low"], s["high"])
         table.add_row(label, str(s["n"]), _number(s["mean"]), _number(s["sd"]), interval)
     _show(title, table)
+
+
+def print_malformed(malformed: Mapping[Path, str]) -> None:
+    """Print what is left out of a table because it cannot be read, and why: a line each."""
+    for place, reason in malformed.items():
+        say(on_one_line(f"left out: {place}: {reason}"))
 
 
 def _best_baseline(content: Mapping[str, Any], metric: str) -> str:

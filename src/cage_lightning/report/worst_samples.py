@@ -53,10 +53,7 @@ def worst_samples(predictions: Predictions, picture: Picture) -> Drawing:
         square = ImageOps.pad(image.convert("RGB"), (_PIXELS, _PIXELS), color="white")
         axes.imshow(np.asarray(square))
         axes.set(xticks=[], yticks=[], frame_on=False)
-        # An id may hold a dollar sign, which is not a formula.
-        axes.set_xlabel(
-            caption, loc="left", family="monospace", fontsize=7, parse_math=False, linespacing=1.2
-        )
+        axes.set_xlabel(caption, loc="left", family="monospace", fontsize=7, linespacing=1.2)
     return figure, rows
 
 

@@ -11,6 +11,7 @@ The same command finds the same folder again: it resumes an unfinished run and s
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -20,7 +21,7 @@ from typing import Any, Literal
 
 from omegaconf import DictConfig, OmegaConf
 
-from cage_lightning.errors import ConfigError
+from cage_lightning.errors import ConfigError, DataError, first_line
 from cage_lightning.runs.identity import TIMM, essence, read_config
 from cage_lightning.runs.naming import name_of, run_name
 from cage_lightning.system.atomic import Held, NoLocks, locked, write_atomic
@@ -31,6 +32,9 @@ Stage = Literal["new", "begun", "finished"]
 
 # W&B keeps links to its own logs elsewhere in this folder, of which nothing is read.
 FOREIGN = ("wandb",)
+_LARGEST_METRICS = 1 << 25  # bytes; ours have a thousandth of it
+_BLANKS = 64  # bytes at an end of a file, of which some may be blanks
+_LONGEST_NAME = 255  # bytes, of all usual file systems
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,12 @@ class RunFolder:
                     f"'{name}' cannot be part of a folder's name; choose another group or tag"
                 )
         name = run_name(data, model, loss, config.seed, tag)
+        for part in (name, str(config.group)):
+            if len(os.fsencode(part)) > _LONGEST_NAME:
+                raise ConfigError(
+                    f"{part[:40]}... has more than {_LONGEST_NAME} bytes, too many for the name "
+                    "of a folder: choose a shorter group or tag"
+                )
         return cls(local_path("runs", config.runs) / config.group / name)
 
     def _holds(self, config: DictConfig) -> bool:
@@ -131,8 +141,11 @@ class RunFolder:
 
     @property
     def finished(self) -> bool:
-        """Whether the run has results of its own; a link to those of another run does not count."""
-        return is_inside(self.path, self.metrics_file)
+        """Whether the run has results of its own.
+
+        A link to those of another run does not count, nor a file with something else in it.
+        """
+        return is_inside(self.path, self.metrics_file) and _is_mapping(self.metrics_file)
 
     @property
     def ended(self) -> bool:
@@ -140,8 +153,22 @@ class RunFolder:
         return self.finished or is_inside(self.path, self.pruned_file)
 
     def read_metrics(self) -> dict[str, Any]:
-        """The results of a finished run."""
-        metrics: dict[str, Any] = json.loads(self.metrics_file.read_text(encoding="utf-8"))
+        """The results of a finished run.
+
+        Raises:
+            DataError: They cannot be read.
+        """
+        try:
+            if self.metrics_file.stat().st_size > _LARGEST_METRICS:
+                raise ValueError(f"it has more than {_LARGEST_METRICS:,} bytes")
+            metrics = json.loads(self.metrics_file.read_text(encoding="utf-8"))
+            if not isinstance(metrics, dict):
+                raise ValueError("it holds no scores by name")
+        except (OSError, ValueError, RecursionError) as error:
+            raise DataError(
+                f"{self.metrics_file} is unreadable: {first_line(error)}; delete it, and the "
+                "command that made it makes it again"
+            ) from error
         return metrics
 
     def claim(self, config: DictConfig) -> None:
@@ -216,6 +243,18 @@ class RunFolder:
                 print(f"waiting for another process that holds {self.path}", flush=True)
                 held.enter_context(locked(self.lock_file))
             yield
+
+
+def _is_mapping(file: Path) -> bool:
+    """Whether a file begins and ends as a mapping in JSON, and so was not cut."""
+    try:
+        with file.open("rb") as opened:
+            start = opened.read(_BLANKS)
+            opened.seek(max(0, os.fstat(opened.fileno()).st_size - _BLANKS))
+            end = opened.read()
+    except OSError:
+        return False
+    return start.lstrip().startswith(b"{") and end.rstrip().endswith(b"}")
 
 
 def _not_locked(folder: Path, error: OSError) -> ConfigError:

@@ -9,7 +9,7 @@ from typing import Any
 
 from cage_lightning.errors import DataError
 from cage_lightning.system.paths import refuse_outside
-from cage_lightning.system.plain_yaml import load_plain
+from cage_lightning.system.plain_yaml import read_plain
 
 # These settings decide where and how fast a run is computed, but not its result, so they may differ
 # when a run is resumed. The number of devices is among them: they share one batch, and every
@@ -109,7 +109,7 @@ def read_config(file: Path) -> dict[str, Any]:
     """
     refuse_outside(file.parent, file)
     try:
-        settings = load_plain(file.read_bytes())
+        settings = read_plain(file)
     except (OSError, ValueError) as error:
         raise DataError(f"{file} is unreadable: {' '.join(str(error).split())}") from error
     if not isinstance(settings, dict):

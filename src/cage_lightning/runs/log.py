@@ -10,6 +10,8 @@ from io import TextIOWrapper
 from pathlib import Path
 
 from cage_lightning.system.atomic import open_log
+from cage_lightning.system.credentials import without_credentials
+from cage_lightning.system.escaping import for_terminal
 
 # Warnings of Lightning and torch that concern no user of this suite.
 _NO_CONCERN = (
@@ -54,6 +56,13 @@ class _LogFile(logging.FileHandler):
             super().handleError(record)
 
 
+class _Plain(logging.Formatter):
+    """Lines without passwords, in which nothing steers a terminal: a stranger may name things."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return for_terminal(without_credentials(super().format(record)))
+
+
 def start_logging(file: Path | None) -> None:
     """Send the log records of rank 0 to the terminal and to a file; other ranks log nothing.
 
@@ -80,14 +89,12 @@ def start_logging(file: Path | None) -> None:
         root.addHandler(logging.NullHandler())
         return
     handlers: list[logging.Handler] = [logging.StreamHandler()]
-    handlers[0].setFormatter(logging.Formatter("%(message)s"))
+    handlers[0].setFormatter(_Plain("%(message)s"))
     handlers[0].addFilter(lambda record: not record.exc_info)  # Python prints tracebacks anyway
     if file is not None:
         file.parent.mkdir(parents=True, exist_ok=True)
         handlers.append(_LogFile(file))
-        handlers[1].setFormatter(
-            logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s")
-        )
+        handlers[1].setFormatter(_Plain("%(asctime)s %(levelname)s %(name)s %(message)s"))
     root.setLevel(logging.INFO)
     for handler in handlers:
         root.addHandler(handler)

@@ -23,6 +23,8 @@ from cage_lightning.system.paths import is_inside, local_path, refuse_outside
 PRUNING = "pruning"
 """The setting of `train` that names the file."""
 
+_DIGITS = 10  # of the number of a validation
+
 Mode = Literal["min", "max"]
 Compared = Literal["best", "latest"]
 
@@ -156,7 +158,8 @@ def _pruning(file: Path, content: Mapping[str, Any]) -> Pruning:
     if compared not in ("best", "latest"):
         raise _none(file, "compared")
     if not isinstance(bounds, dict) or not all(
-        number.isdecimal() and _is_number(bound) for number, bound in bounds.items()
+        number.isdecimal() and len(number) < _DIGITS and _is_number(bound)
+        for number, bound in bounds.items()
     ):
         raise _none(file, "bounds")
     return Pruning(
@@ -181,4 +184,7 @@ def _none(file: Path, key: str) -> DataError:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    """Whether it is a number that a float can hold."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return isinstance(value, float) or abs(value) < 2**63

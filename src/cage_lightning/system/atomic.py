@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from cage_lightning.errors import CageError, ConfigError
+from cage_lightning.system.escaping import for_spreadsheet
 from cage_lightning.system.paths import open_regular
 from cage_lightning.system.storage import room_for
 
@@ -125,6 +126,8 @@ def write_atomic(path: Path, content: str | bytes) -> None:
 def write_csv(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
     """Write a CSV table with a header as `write_atomic` does; None becomes an empty field.
 
+    No text in it is a formula to a spreadsheet (`escaping.for_spreadsheet`).
+
     Args:
         path: The file.
         columns: The header.
@@ -136,8 +139,9 @@ def write_csv(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, An
     """
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
+    header = dict(zip(columns, columns, strict=True))
+    for row in (header, *rows):
+        writer.writerow({column: for_spreadsheet(cell) for column, cell in row.items()})
     write_atomic(path, buffer.getvalue())
 
 

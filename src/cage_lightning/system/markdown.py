@@ -4,6 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+from cage_lightning.system.escaping import for_markdown, on_one_line
+
+
+class Markdown(str):
+    """A text that is Markdown already, and in which nothing of a stranger's is markup."""
+
+    __slots__ = ()
+
 
 def markdown_table(
     header: Sequence[str],
@@ -11,7 +19,7 @@ def markdown_table(
     right: Collection[int] = (),
     even: bool = False,
 ) -> str:
-    r"""A table in Markdown; a ``|`` in a text is no border, and a line break in it no new row.
+    r"""A table in Markdown; a text is no markup, a ``|`` no border, and a line break no new row.
 
     >>> print(markdown_table(["class", "n"], [["a|b", "7"]], right=[1]), end="")
     | class | n |
@@ -20,7 +28,7 @@ def markdown_table(
 
     Args:
         header: The headings.
-        rows: As many texts each as there are headings.
+        rows: As many texts each as there are headings; what is `Markdown` is not escaped.
         right: Numbers of the columns that are aligned to the right.
         even: Fill up with spaces, so that the columns are also even as plain text.
     """
@@ -41,4 +49,4 @@ def markdown_table(
 
 
 def _cell(text: str) -> str:
-    return " ".join(text.splitlines()).replace("|", r"\|")
+    return on_one_line(text) if isinstance(text, Markdown) else for_markdown(text)

@@ -9,6 +9,8 @@ import sys
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TextIO
 
+from cage_lightning.system.escaping import for_terminal
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -56,14 +58,22 @@ def is_lost() -> bool:
     return isinstance(raw, _Steady) and raw.lost is not None and raw.lost.errno != errno.EPIPE
 
 
-def console() -> Console:
-    """Return a console of Rich on standard output that takes no text for markup or an emoji.
+def console(stderr: bool = False) -> Console:
+    """Return a console of Rich that takes no text for markup, an emoji or what steers a terminal.
 
     What is printed may come from a stranger's file.
+
+    Args:
+        stderr: Print to standard error instead of standard output.
     """
     from rich.console import Console  # imported here, because `--help` does not need it
+    from rich.text import Text
 
-    return Console(markup=False, emoji=False, highlight=False)
+    class Plain(Console):
+        def render_str(self, text: str, **arguments: Any) -> Text:
+            return super().render_str(for_terminal(text), **arguments)
+
+    return Plain(stderr=stderr, markup=False, emoji=False, highlight=False)
 
 
 def say(text: str) -> None:

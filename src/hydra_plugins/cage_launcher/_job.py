@@ -13,6 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from cage_lightning.runs.folder import RunFolder
+from cage_lightning.system.credentials import without_credentials
 from cage_lightning.system.storage import room_for
 from hydra_plugins.cage_launcher._slots import CPU
 
@@ -93,7 +94,7 @@ class Job:
         self.devices, self.state, self._began = list(devices), State.RUNNING, time.monotonic()
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with room_for(self.log), self.log.open("w", encoding="utf-8") as log:
-            print("$", shlex.join(self.command), file=log, flush=True)
+            print("$", without_credentials(shlex.join(self.command)), file=log, flush=True)
             self._process = subprocess.Popen(
                 [sys.executable, "-IS", str(_GUARD), _GRACE, *self.command],
                 env=env,

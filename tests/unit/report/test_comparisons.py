@@ -214,7 +214,7 @@ def grid(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_files_of_the_same_samples_share_their_resamples(grid: Path, tmp_path: Path) -> None:
-    runs = read_runs(grid)
+    runs = read_runs(grid, {})
     found = resample(runs, ["accuracy", "ccc_valence"])
     group = found.group(runs[:2], "accuracy")
     assert group is not None

@@ -35,12 +35,12 @@ HOSTILE = "<script>alert(1)</script>"
 
 
 def rendered(root: Path, photographs: bool = False) -> str:
-    runs = read_runs(root)
+    runs = read_runs(root, {})
     return page(
         fill(PAPER_TABLES["table6"], runs),
         runs,
-        read_unfinished(root),
-        read_searches(root),
+        read_unfinished(root, {}),
+        read_searches(root, {}),
         photographs,
     )
 
@@ -125,7 +125,7 @@ def test_unfinished_runs_are_listed_with_the_end_of_their_logs(tmp_path: Path) -
     # A logger's own config is no run.
     (finished / "wandb/run/files").mkdir(parents=True)
     (finished / "wandb/run/files/config.yaml").write_text("{}")
-    (run,) = read_unfinished(tmp_path)
+    (run,) = read_unfinished(tmp_path, {})
     assert run.folder == failed
     assert run.log.splitlines() == [*(f"line {i}" for i in range(981, 1000)), "RuntimeError: x"]
     document = Document(rendered(tmp_path))
@@ -283,7 +283,7 @@ def write_search(root: Path, text: str) -> Path:
 def test_settings_have_few_digits(tmp_path: Path) -> None:
     for rate in ("0.0004333280300555292", "3.0345776686562106e-05"):
         write_run(tmp_path, *MODEL, f"optimizer.lr={rate}", f"tag=lr{rate}")
-    runs = read_runs(tmp_path)
+    runs = read_runs(tmp_path, {})
     text = " ".join(Document(page(fill(TABLES["runs"], runs), runs, [])).text.split())
     assert "combined 0.0004333 model 1" in text
     assert "combined 3.035e-05 model 1" in text
@@ -310,7 +310,7 @@ def test_a_search_that_prunes_is_shown(tmp_path: Path) -> None:
     header = "trial,state,best,objective.monitor,validations,model.depth,x,run"
     file = write_search(tmp_path / "runs", "\n".join([header, *rows]))
     file.with_suffix(".settings.json").write_text(ABOUT)
-    (search,) = read_searches(tmp_path / "runs")
+    (search,) = read_searches(tmp_path / "runs", {})
     assert (search.settings, search.pruned) == (["model.depth", "x"], [False, True, False])
     text = " ".join(Document(rendered(tmp_path / "runs")).text.split())
     assert "default/lr 3 trials: 1 finished, 1 pruned, 1 failed" in text
@@ -339,7 +339,7 @@ def test_what_is_pruned_far_beyond_does_not_press_the_others_together(
     rows = [(0, "finished", "1"), (1, "finished", "3"), (2, "pruned", "99"), (3, "pruned", "2.5")]
     table = [f"{n},{state},,{value},{value},runs/{n}" for n, state, value in rows]
     write_search(tmp_path, "\n".join(["trial,state,best,objective.monitor,lr,run", *table]))
-    (search,) = read_searches(tmp_path)
+    (search,) = read_searches(tmp_path, {})
     chart = ElementTree.fromstring(parallel_coordinates(search)[0])
     lines = [element.get("points", "").split() for element in chart.iter(f"{SVG}polyline")]
     ends = [float(line[-1].partition(",")[2]) for line in lines]
@@ -356,7 +356,7 @@ def test_what_is_pruned_far_beyond_does_not_press_the_others_together(
 def test_parallel_axes_have_few_digits(tmp_path: Path) -> None:
     rows = [f"{n},finished,,{value},{value},runs/{n}" for n, value in enumerate((0.1 / 3, -2e-9))]
     write_search(tmp_path, "\n".join(["trial,state,best,objective.monitor,lr,run", *rows]))
-    (search,) = read_searches(tmp_path)
+    (search,) = read_searches(tmp_path, {})
     document, (width, height) = parallel_coordinates(search)
     chart = ElementTree.fromstring(document)
     texts = [element.text for element in chart.iter(f"{SVG}text")]
@@ -374,10 +374,12 @@ def test_parallel_axes_have_few_digits(tmp_path: Path) -> None:
     ],
 )
 def test_what_says_nothing_of_the_settings_is_named(tmp_path: Path, about: str) -> None:
-    file = write_search(tmp_path, SEARCH).with_suffix(".settings.json")
+    table = write_search(tmp_path, SEARCH)
+    file = table.with_suffix(".settings.json")
     file.write_text(about)
-    with pytest.raises(DataError, match=re.escape(str(file))):
-        read_searches(tmp_path)
+    malformed: dict[Path, str] = {}
+    assert read_searches(tmp_path, malformed) == []
+    assert str(file) in malformed[table]
 
 
 @pytest.mark.parametrize(("best", "so_far"), [("2", [3, 3, 2]), ("5", [3, 5, 5])])
@@ -387,7 +389,7 @@ def test_the_course_of_a_search(
     rows = [(0, "3"), (1, ""), (2, "5"), (3, "2")]
     table = [f"{n},finished,{'best' * (value == best)},{value},runs/{n}" for n, value in rows]
     write_search(tmp_path, "\n".join(["trial,state,best,objective.monitor,run", *table]))
-    (search,) = read_searches(tmp_path)
+    (search,) = read_searches(tmp_path, {})
     assert "best so far" in search_history(search)
     monkeypatch.setattr(
         "cage_lightning.report.page.searching.line_chart", lambda lines, *_, **__: lines
@@ -398,7 +400,7 @@ def test_the_course_of_a_search(
 
 def test_a_search_without_a_result_has_an_empty_course(tmp_path: Path) -> None:
     write_search(tmp_path, "trial,state,best,objective.monitor,run\n0,failed,,,\n")
-    (search,) = read_searches(tmp_path)
+    (search,) = read_searches(tmp_path, {})
     assert "<svg" in search_history(search)
 
 
@@ -415,8 +417,9 @@ def test_several_objectives_have_no_common_course(tmp_path: Path) -> None:
 )
 def test_a_table_that_is_none_of_a_search_is_named(tmp_path: Path, text: str) -> None:
     file = write_search(tmp_path, text)
-    with pytest.raises(DataError, match=re.escape(str(file))):
-        read_searches(tmp_path)
+    malformed: dict[Path, str] = {}
+    assert read_searches(tmp_path, malformed) == []
+    assert str(file) in malformed[file]
 
 
 def test_the_search_of_another_folder_is_left_out(tmp_path: Path) -> None:
@@ -424,4 +427,4 @@ def test_the_search_of_another_folder_is_left_out(tmp_path: Path) -> None:
     link = tmp_path / "runs/default/.search/lr.csv"
     link.parent.mkdir(parents=True)
     link.symlink_to(file)
-    assert read_searches(tmp_path / "runs") == []
+    assert read_searches(tmp_path / "runs", {}) == []

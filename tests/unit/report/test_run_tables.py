@@ -125,7 +125,7 @@ def test_missing_seeds_are_named() -> None:
 
 def test_what_counts_as_a_run(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no finished run"):
-        read_runs(tmp_path)
+        read_runs(tmp_path, {})
     for name in ("a/one", "a/one/evaluations/emotic", "b/unfinished"):
         (tmp_path / name).mkdir(parents=True)
     config = yaml.safe_dump({"choices": {"data": "d", "model": "m", "loss": "l"}, "seed": 3})
@@ -133,7 +133,7 @@ def test_what_counts_as_a_run(tmp_path: Path) -> None:
     (tmp_path / "b/unfinished/config.yaml").write_text(config)
     for name in ("a/one", "a/one/evaluations/emotic"):
         (tmp_path / name / "metrics.json").write_text(json.dumps({"test/n": 1}))
-    (run,) = read_runs(tmp_path)
+    (run,) = read_runs(tmp_path, {})
     assert run.folder == tmp_path / "a/one"
     assert run.seed == 3
     own, other = run.evaluations
@@ -144,8 +144,8 @@ def test_what_counts_as_a_run(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="evaluations/emotic"):
         _ = other.metrics
     (tmp_path / "a/one/metrics.json").write_text("{")
-    with pytest.raises(DataError, match="a/one"):
-        read_runs(tmp_path)
+    with pytest.raises(ConfigError, match=r"no finished run.*a/one"):
+        read_runs(tmp_path, {})
 
 
 @pytest.mark.parametrize("name", PAPER_TABLES)

@@ -17,7 +17,7 @@ from cage_lightning.commands.collect import collect
 from cage_lightning.commands.evaluate import evaluate
 from cage_lightning.commands.score import score
 from cage_lightning.commands.train import train
-from cage_lightning.errors import CageError, DataError, OutputError
+from cage_lightning.errors import CageError, ConfigError, DataError, OutputError
 from cage_lightning.report.page.pictures import embed
 from cage_lightning.runs.folder import RunFolder
 from cage_lightning.system.atomic import locked, open_log, write_atomic
@@ -245,7 +245,7 @@ def test_no_result_is_that_of_a_link(
     (outside / name).write_text((run / name).read_text())
     (run / name).unlink()
     (run / name).symlink_to(outside / name)
-    with pytest.raises(DataError, match=rf"{name} leads to"):
+    with pytest.raises(ConfigError, match=rf"no finished run .*{name} leads to"):
         collected(tmp_path, capsys)
 
 

@@ -23,7 +23,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_finished_run_and_a_file_need_no_waiting(tmp_path: Path) -> None:
-    (tmp_path / "metrics.json").touch()
+    (tmp_path / "metrics.json").write_text("{}")
     for limit in (0, 10):
         waiting.wait_for_run(tmp_path, limit)
         waiting.wait_for_run(tmp_path / "metrics.json", limit)
@@ -52,7 +52,7 @@ def test_a_checkpoint_of_an_unfinished_run_is_waited_for_or_taken_as_it_is(tmp_p
 
 
 def test_it_waits_while_the_run_is_trained(tmp_path: Path) -> None:
-    finish = threading.Timer(0.6, (tmp_path / "metrics.json").touch)
+    finish = threading.Timer(0.6, (tmp_path / "metrics.json").write_text, ["{}"])
     with locked_elsewhere(tmp_path / ".lock"):
         finish.start()
         waiting.wait_for_run(tmp_path, 10)

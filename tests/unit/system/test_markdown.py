@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cage_lightning.system.markdown import markdown_table
+from cage_lightning.system.markdown import Markdown, markdown_table
 
 
 def test_an_even_table_is_even_as_plain_text() -> None:
@@ -16,8 +16,8 @@ def test_an_even_table_is_even_as_plain_text() -> None:
 
 
 def test_text_makes_no_row_and_no_column() -> None:
-    text = markdown_table(["a\nb"], [["c\r\nd|e"]])
-    assert text == "| a b |\n|---|\n| c d\\|e |\n"
+    text = markdown_table(["a\nb"], [["c\r\nd|e"], [Markdown("*f*<br>g\n")]])
+    assert text == "| a b |\n|---|\n| c d\\|e |\n| *f*<br>g |\n"
 
 
 def test_a_table_may_have_no_rows() -> None:

@@ -19,6 +19,7 @@ from cage_lightning.data.preparation.coarse import SIZE
 from cage_lightning.data.preparation.duplicates import GREY_LEVELS
 from cage_lightning.data.preparation.leakage import ALTERED_UP_TO, Duplicates
 from cage_lightning.labels import LABEL_SPACES
+from cage_lightning.system.escaping import for_markdown
 from cage_lightning.system.markdown import markdown_table
 
 _TRAIN = tuple(row.samples for row in AFFECTNET_TRAINING.values())
@@ -182,7 +183,7 @@ def render(card: Mapping[str, Any]) -> str:
         ],
     )
     converted = [
-        f"- {name}, {mode}: {', '.join(paths)}"
+        f"- {name}, {mode}: {', '.join(map(for_markdown, paths))}"
         for name, s in splits.items()
         for mode, paths in s["examples"].items()
     ]

@@ -7,7 +7,11 @@ from collections import Counter
 from pathlib import Path
 
 from cage_lightning.data.formats import advised
-from cage_lightning.data.readers.picture_folders import pictures_in, visible_folders
+from cage_lightning.data.readers.picture_folders import (
+    pictures_in,
+    refuse_outside,
+    visible_folders,
+)
 from cage_lightning.data.readers.samples import SPLIT_NAMES, Samples, in_order
 from cage_lightning.errors import DataError
 
@@ -24,10 +28,12 @@ def read_folders(root: Path) -> Samples:
     """Read all pictures below a folder; the name of the folder that each lies in is its category.
 
     Raises:
-        DataError: There are no such folders, two of them are the same split, or one of pictures
-            has folders in it.
+        DataError: There are no such folders, two of them are the same split, one of pictures has
+            folders in it, or one is a link that leads out of the folder.
     """
     splits = _splits(root)
+    for _, parent in splits:
+        refuse_outside(root, [parent, *visible_folders(parent)])
     found = [
         (split, folder.name, picture)
         for split, parent in splits

@@ -10,15 +10,14 @@ import base64
 import hashlib
 import json
 import os
-import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup, escape
-from rich.console import Console
+from markupsafe import Markup
 from rich.progress import track
 
 from cage_lightning.errors import DataError
@@ -28,6 +27,7 @@ from cage_lightning.report.missing import TAKEN_UP, missing_rows, missing_seeds
 from cage_lightning.report.overview import left_out as left_out_of_overview
 from cage_lightning.report.page.comparing import comparing
 from cage_lightning.report.page.curves import learning_curves, read_curves
+from cage_lightning.report.page.filters import FILTERS
 from cage_lightning.report.page.forest_plots import forest_plots, marks
 from cage_lightning.report.page.line_chart import SIZE
 from cage_lightning.report.page.parallel import parallel_coordinates
@@ -38,7 +38,8 @@ from cage_lightning.report.runs import Run, UnfinishedRun, left_out, read_affect
 from cage_lightning.report.searches import OBJECTIVE, VALIDATIONS, Search
 from cage_lightning.report.verdicts import COLUMNS, PROXY_NOTE, SETTLING, Verdicts
 from cage_lightning.runs.identity import flat
-from cage_lightning.system.output import clock
+from cage_lightning.system.escaping import for_terminal
+from cage_lightning.system.output import console
 from cage_lightning.system.paths import is_inside
 
 _HERE = Path(__file__).parent
@@ -74,6 +75,13 @@ class _Section:
     figures_left_out: bool
     not_shown: Sequence[str]
 
+    @property
+    def drawing(self) -> str:
+        """The command that draws the figures."""
+        folder = for_terminal(str(self.run.folder))
+        paths = (f"predictions={folder}/predictions.parquet", f"figures={folder}/figures")
+        return shlex.join(["python", "-m", "cage_lightning.score", *paths])
+
 
 def page(
     table: FilledTable,
@@ -96,11 +104,8 @@ def page(
         judged: The verdicts on what the paper says there.
         compared: Rows that were compared with each other.
 
-    Files that are no figures, and links that lead out of their run folder, are named instead of
-    shown.
-
-    Raises:
-        CageError: A file of a run cannot be read.
+    What cannot be read, files that are no figures, and links that lead out of their run folder are
+    named instead of shown.
     """
     everything: list[Run | UnfinishedRun] = [*runs, *unfinished]
     names = _names([run.folder for run in everything])
@@ -114,13 +119,7 @@ def page(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {
-        "emphasised": _emphasised,
-        "duration": _duration,
-        "short": _short,
-        "plain": _plain,
-        "rounded": _rounded,
-    }
+    environment.filters |= FILTERS
     return environment.get_template("page.html").render(
         table=table,
         plots=plots,
@@ -175,13 +174,13 @@ def page(
 
 def _with_progress(runs: Sequence[Run]) -> Iterator[Run]:
     """The runs one by one, and the progress on stderr: a bar on a terminal, else lines."""
-    console = Console(stderr=True)
-    if console.is_terminal:
-        yield from track(runs, description="Drawing the page", console=console)
+    bar = console(stderr=True)
+    if bar.is_terminal:
+        yield from track(runs, description="Drawing the page", console=bar)
         return
     for number, run in enumerate(runs):
         if number % _LINE_EVERY == 0 and len(runs) > _LINE_EVERY:
-            console.print(f"drawing the page: {number} of {len(runs)} runs", highlight=False)
+            bar.print(f"drawing the page: {number} of {len(runs)} runs")
         yield run
 
 
@@ -212,14 +211,21 @@ def _section(name: str, run: Run, budget: float | None, figures: Sequence[str]) 
             for key, fact in flat(run.metrics.get("meta", {})).items()
             if key != _IN_THE_CURVES
         },
-        curves=[
-            embed_svg(title, chart, SIZE)
-            for title, chart in learning_curves(read_curves(run.folder)).items()
-        ],
+        curves=_curves(run, not_shown),
         figures=[] if budget is None else list(_figures(run, figures, budget, not_shown)),
         figures_left_out=budget is None,
         not_shown=not_shown,
     )
+
+
+def _curves(run: Run, not_shown: list[str]) -> list[Embedded]:
+    """The learning curves of a run; adds to `not_shown` why it has none."""
+    try:
+        charts = learning_curves(read_curves(run.folder))
+    except DataError as error:
+        not_shown.append(str(error))
+        return []
+    return [embed_svg(title, chart, SIZE) for title, chart in charts.items()]
 
 
 def _history(search: Search) -> Embedded | None:
@@ -251,9 +257,11 @@ def _figures(
 
     Adds to `not_shown` why a file cannot be shown.
     """
-    if len(run.evaluations) > 1 and (compared := read_affect(run.evaluations)):
+    unread: dict[Path, str] = {}
+    if len(run.evaluations) > 1 and (compared := read_affect(run.evaluations, unread)):
         figure, _ = absolute_errors({evaluation.source: file for evaluation, file in compared})
         yield embed("Absolute error across datasets (Figure 11)", figure, budget * _SHARE)
+    not_shown += unread.values()
     for key in names:
         file, title = _figure(run, key), _FIGURES[key]
         if is_inside(run.folder, file):
@@ -262,31 +270,3 @@ def _figures(
                 yield embed(title, file, budget * (_SHARE_OF_SHEET if sheet else _SHARE), sheet)
             except DataError as error:
                 not_shown.append(str(error))
-
-
-def _emphasised(text: str) -> Markup:
-    """Text with ``*words*`` in italics."""
-    return Markup(re.sub(r"\*([^*]+)\*", r"<em>\1</em>", str(escape(text))))
-
-
-def _duration(seconds: float | None) -> str:
-    """Seconds as h:mm:ss."""
-    return "" if seconds is None else clock(seconds)
-
-
-def _short(revision: str | None) -> str:
-    """A commit as people name it, with ``+`` when there were changes."""
-    return "" if revision is None else revision[:7] + "+" * revision.endswith("+")
-
-
-def _plain(value: Any) -> str:
-    """A value as people read it."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _rounded(text: str) -> str:
-    """A number to four digits; a whole number, and another text, as it is."""
-    try:
-        return f"{float(text):.4g}" if re.search(r"[.e]", text) else text
-    except ValueError:
-        return text

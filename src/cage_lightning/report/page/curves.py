@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
 
 from cage_lightning.errors import DataError
+from cage_lightning.report.logged import logged_rows, no_log
 from cage_lightning.report.page.line_chart import Points, line_chart
-from cage_lightning.system.paths import is_inside
+from cage_lightning.report.runs import Run
 
 # A panel each: which keys it shows.
 PANELS: Mapping[str, tuple[str, ...]] = {
@@ -41,28 +41,33 @@ def read_curves(folder: Path) -> dict[str, Curve]:
         folder: The run folder.
 
     Raises:
-        DataError: A file holds something that is no number.
+        DataError: A file cannot be read, or holds something that is no number.
     """
     curves: dict[str, dict[int, float]] = {k: {} for keys in PANELS.values() for k in keys}
-    logs = folder.glob("csv/version_*/metrics.csv")
-    starts = [log for log in logs if is_inside(folder, log)]
-    for file in sorted(starts, key=lambda file: int(file.parent.name.removeprefix("version_"))):
-        with file.open(encoding="utf-8", newline="") as opened:
-            # A row without its end was being written when the run was killed.
-            rows = [row for row in csv.DictReader(opened) if None not in row.values()]
+    for file, rows in logged_rows(folder):
         try:
             logged = {
-                key: {int(row["step"]): float(row[key]) for row in rows if row.get(key)}
-                for key in curves
+                key: {_step(row): float(row[key]) for row in rows if row.get(key)} for key in curves
             }
-        except (KeyError, ValueError) as error:
-            raise DataError(f"{file} is no log of a training: {error}") from error
+        except (KeyError, ValueError, OverflowError) as error:
+            raise no_log(file, error) from error
         first = min((step for curve in logged.values() for step in curve), default=None)
         if first is not None:
             for key, curve in logged.items():
                 before = {step: value for step, value in curves[key].items() if step < first}
                 curves[key] = before | curve
     return {key: curve for key, curve in curves.items() if curve}
+
+
+def unread_curves(runs: Iterable[Run]) -> dict[Path, str]:
+    """Why the learning curves of runs cannot be read, by run folder."""
+    unread = {}
+    for run in runs:
+        try:
+            read_curves(run.folder)
+        except DataError as error:
+            unread[run.folder] = str(error)
+    return unread
 
 
 def learning_curves(curves: Mapping[str, Curve]) -> dict[str, str]:
@@ -74,6 +79,13 @@ def learning_curves(curves: Mapping[str, Curve]) -> dict[str, str]:
         for title, keys in PANELS.items()
         if any(key in curves for key in keys)
     }
+
+
+def _step(row: Mapping[str, str]) -> int:
+    step = int(row["step"])
+    if not 0 <= step < 2**53:
+        raise ValueError("a step is none")
+    return step
 
 
 def _thinned(curve: Curve) -> Points:

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from cage_lightning.errors import DataError
+from cage_lightning.report.figures import without_formulas
 
 _NARROWEST = 200  # pixels: no picture is made smaller
 _COLORS = 64  # of a drawing: half the size of what a lossy format makes of it, and clear lines
@@ -89,7 +90,8 @@ def _pixels(picture: Path | Figure) -> Image.Image:
         return _read(picture)
     buffer = io.BytesIO()
     # Read again at once: not worth compressing.
-    picture.savefig(buffer, format="png", dpi=180, pil_kwargs={"compress_level": 0})
+    with without_formulas(picture):
+        picture.savefig(buffer, format="png", dpi=180, pil_kwargs={"compress_level": 0})
     return Image.open(buffer).convert("RGB")
 
 

@@ -17,7 +17,7 @@ from cage_lightning.report.runs import Run
 from cage_lightning.report.verdicts.commands import settling
 from cage_lightning.report.verdicts.evidence import Evidence
 from cage_lightning.report.verdicts.rules import Finding, Verdict, combine, judge
-from cage_lightning.system.markdown import markdown_table
+from cage_lightning.system.markdown import Markdown, markdown_table
 
 COLUMNS = ("the paper", "verdict", "why", "printed", "tolerance", "protocol", "runs", "settled by")
 PROXY_NOTE = (
@@ -162,7 +162,7 @@ class Verdicts:
         """What stands in `COLUMNS` for a verdict."""
         numbers = [str(self.commands.index(command) + 1) for command in judged.commands]
         return [
-            judged.said,
+            Markdown(judged.said),  # of claims.yaml
             judged.verdict,
             judged.reason,
             judged.printed,
@@ -194,8 +194,7 @@ def verdicts(table: str, runs: Sequence[Run]) -> Verdicts:
         table: ``table6``, ``table7``, ``table8`` or ``figure11``; of others the paper says nothing.
         runs: All finished runs, at least one.
 
-    Raises:
-        DataError: A file of a run that counts cannot be read.
+    A file of a run that cannot be read counts as one that is not there.
     """
     evidence = Evidence(runs)
     return Verdicts([_judged(claim, evidence) for claim in claims(table)])

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from math import isfinite
@@ -12,15 +12,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from cage_lightning.errors import DataError
+from cage_lightning.errors import CageError
 from cage_lightning.predictions.files import read_predictions
 from cage_lightning.report.affect_figures import compared_dimensions, share_within
+from cage_lightning.report.logged import logged_rows, no_log
 from cage_lightning.report.published import WITHIN, Part, Protocol, Row, required, test_samples
 from cage_lightning.report.runs import Evaluation, Run
 from cage_lightning.report.settings import computed_settings
 from cage_lightning.report.verdicts.rules import Measured
 from cage_lightning.runs.identity import essence
-from cage_lightning.system.paths import is_inside
 
 _WITHIN_PREFIX = "within_"
 _ANY = "set"
@@ -78,8 +78,7 @@ class Evidence:
     def of(self, part: Part, protocol: Protocol) -> Measured:
         """The values of a part of a claim, seed by seed.
 
-        Raises:
-            DataError: A file of a run that counts cannot be read.
+        A file that cannot be read counts as one that is not there.
         """
         if self.drawn:
             return Measured(proxy=True)
@@ -144,17 +143,11 @@ def kept_epoch(run: Run) -> int | None:
     selection = _recorded(run.metrics, "selection")
     metric, best = selection.get("metric"), _BEST.get(str(selection.get("mode")))
     values: dict[int, float] = {}
-    logs = [
-        log for log in run.folder.glob("csv/version_*/metrics.csv") if is_inside(run.folder, log)
-    ]
-    for file in sorted(logs, key=lambda file: int(file.parent.name.removeprefix("version_"))):
-        with file.open(encoding="utf-8", newline="") as opened:
-            # A row without its end was being written when the run was killed.
-            rows = [row for row in csv.DictReader(opened) if None not in row.values()]
+    for file, rows in logged_rows(run.folder):
         try:
             values |= {int(row["epoch"]): float(row[metric]) for row in rows if row.get(metric)}
-        except (KeyError, ValueError) as error:
-            raise DataError(f"{file} is no log of a training: {error}") from error
+        except (KeyError, TypeError, ValueError) as error:
+            raise no_log(file, error) from error
     finite = {epoch: value for epoch, value in values.items() if isfinite(value)}
     if best is None or not finite:
         return None
@@ -203,12 +196,14 @@ def _by_seed(group: _Group, part: Part) -> dict[int, float]:
 
 
 def _value(evaluation: Evaluation, key: str) -> float | None:
-    """What an evaluation has of a key of `published.Part`; None where it has nothing."""
-    if key == "epoch":
-        return kept_epoch(evaluation.run)
-    if key.startswith(_WITHIN_PREFIX):
-        return _share_within(evaluation, key.removeprefix(_WITHIN_PREFIX))
-    return _number(evaluation.metrics, key)
+    """What an evaluation has of a key of `published.Part`; None where it has nothing to be read."""
+    with suppress(CageError):
+        if key == "epoch":
+            return kept_epoch(evaluation.run)
+        if key.startswith(_WITHIN_PREFIX):
+            return _share_within(evaluation, key.removeprefix(_WITHIN_PREFIX))
+        return _number(evaluation.metrics, key)
+    return None
 
 
 def _share_within(evaluation: Evaluation, dimension: str) -> float | None:

@@ -121,6 +121,8 @@ def test_the_root_may_be_a_link_and_so_may_its_folders(tmp_path, layout):
     table = read_affectnet(tmp_path / "root", "train", AFFECTNET_8)
     assert len(table) == len(ROWS)
 
+    if layout == "folders":  # see below: what is in them is named by nothing else
+        return
     for folder in {(tmp_path / "disk" / path).parent for path in table.path.tolist()}:
         moved = tmp_path / "elsewhere" / folder.relative_to(tmp_path)
         moved.parent.mkdir(parents=True, exist_ok=True)

@@ -13,8 +13,8 @@ import numpy.typing as npt
 from cage_lightning.data.formats import PICTURE_SUFFIXES, other_files
 from cage_lightning.data.readers.affectnet.release import CODES, Release
 from cage_lightning.data.readers.picture_folders import pictures_in as _pictures
+from cage_lightning.data.readers.picture_folders import refuse_outside, visible_pictures
 from cage_lightning.data.readers.picture_folders import visible_folders as _folders
-from cage_lightning.data.readers.picture_folders import visible_pictures
 from cage_lightning.data.readers.single_label import Rows
 from cage_lightning.errors import DataError
 from cage_lightning.labels import AFFECTNET_8, SYNONYMS
@@ -63,6 +63,7 @@ def _read(root: Path, source: Path) -> Rows:
         raise DataError(_yolo(source))
     _tell_unread(root, source)
     classes = _folders(source)
+    refuse_outside(root, [source, *classes])
     codes = _codes(source, [folder.name for folder in classes])
     pictured = [_pictures(folder) for folder in classes]
     found = sorted(

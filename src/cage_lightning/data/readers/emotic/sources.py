@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.io import loadmat
 
+from cage_lightning.data.readers.emotic.nesting import check_nesting
 from cage_lightning.errors import DataError
 from cage_lightning.labels import EMOTIC
 
@@ -57,6 +58,7 @@ class Release(NamedTuple):
 
 def _read_mat(source: Path, split: str) -> Iterator[Person]:
     try:
+        check_nesting(source, split)
         content = loadmat(source, squeeze_me=True, struct_as_record=False, variable_names=(split,))
         pictures = np.atleast_1d(content[split])
     except Exception as error:  # scipy's reader lets all kinds of errors through.

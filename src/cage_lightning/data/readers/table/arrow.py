@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from cage_lightning.data.readers.table.raw import RawTable, as_text
+from cage_lightning.system.parquet import check_values, open_parquet, read_whole
 
 _AT_ONCE = 64
 """Rows whose pictures are in memory at a time."""
@@ -21,7 +21,7 @@ _Slices = Iterator[pa.ChunkedArray | pa.Array]
 
 def read_parquet(file: Path, _: Callable[[str], bool]) -> RawTable:
     """Read a Parquet file; see `formats.open_table`."""
-    parquet = pq.ParquetFile(file, page_checksum_verification=True)
+    parquet = open_parquet(file)
 
     def slices(name: str) -> _Slices:
         for batch in parquet.iter_batches(_AT_ONCE, columns=[name]):
@@ -31,7 +31,7 @@ def read_parquet(file: Path, _: Callable[[str], bool]) -> RawTable:
         file,
         parquet.schema_arrow,
         parquet.metadata.num_rows,
-        lambda name: parquet.read(columns=[name]).column(0),
+        lambda name: read_whole(file, parquet, [name]).column(0),
         slices,
     )
 
@@ -44,6 +44,7 @@ def read_arrow(file: Path, _: Callable[[str], bool]) -> RawTable:
         except pa.ArrowInvalid:
             source.seek(0)
             table = pa.ipc.open_stream(source).read_all()
+    check_values(file.stat().st_size, table.num_rows * table.num_columns)
     table.validate(full=True)
 
     def slices(name: str) -> _Slices:
