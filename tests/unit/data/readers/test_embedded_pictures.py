@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from cage_lightning.data.images import decode_image
 from cage_lightning.data.readers import unpacking
 from cage_lightning.data.readers.table import embedded
 from cage_lightning.errors import CageError, DataError
@@ -98,6 +99,17 @@ def test_a_column_of_bytes_and_rows_without_a_picture(tmp_path: Path) -> None:
     assert kept.path.tolist() == [".pictures/faces.parquet/00000001"]
 
 
+def test_a_broken_picture_is_named_by_table_and_row_or_left_out(tmp_path: Path) -> None:
+    rows = [picture(COLOURS[0]), b"no picture", picture(COLOURS[2])]
+    pq.write_table(pa.table({"image": rows, "label": ["a", "b", "b"]}), tmp_path / "f.parquet")
+    table = opened(tmp_path, test_fraction=1).own_split("test")
+    with pytest.raises(DataError, match=r"\.pictures/f\.parquet/00000002: .*on_error=skip"):
+        decode_image(table.root / table.path[1], 20)
+    kept = opened(tmp_path, test_fraction=1, on_error="skip").own_split("test")
+    assert colours(kept) == [COLOURS[0], COLOURS[2]]
+    assert kept.left_out == {"broken picture": 1}
+
+
 def test_a_row_that_only_names_its_picture(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(picture(COLOURS[0]))
     rows = [{"bytes": None, "path": "a.png"}, {"bytes": None, "path": "../../secret.png"}]
@@ -130,64 +142,6 @@ def test_what_datasets_saved(parts: int, tmp_path: Path) -> None:
         assert table.category.tolist() == [1, 0, 1, 0]
 
 
-def write_tables(root: Path, *names: str) -> None:
-    for name in names:
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(hub_table(["tense", "calm"]), root / f"{name}.parquet")
-
-
-@pytest.mark.parametrize(
-    ("names", "settings", "splits"),
-    [
-        (
-            ["data/train-00000-of-00002", "data/train-00001-of-00002", "data/test-0-of-1-0123abcd"],
-            {},
-            {"train": 8, "test": 4},
-        ),
-        (
-            ["train/0000", "train/0001", "valid/0000", "test/a"],
-            {},
-            {"train": 8, "val": 4, "test": 4},
-        ),
-        (["data/train/0000", "data/test/0000"], {}, {"train": 4, "test": 4}),
-        (
-            ["Training/x", "test/x"],
-            {"table": {"train": "Training", "test": "test"}},
-            {"train": 4, "test": 4},
-        ),
-        (["train"], {"test_fraction": 0.5}, {"train": 2, "test": 2}),
-        (["faces-0-of-2", "faces-1-of-2"], {"test_fraction": 0.5}, {"train": 4, "test": 4}),
-        (["parts/a", "parts/b"], {"table": "parts", "test_fraction": 1}, {"test": 8}),
-    ],
-)
-def test_tables_by_the_names_of_files_and_folders(
-    names: list[str], settings: dict[str, Any], splits: dict[str, int], tmp_path: Path
-) -> None:
-    write_tables(tmp_path, *names)
-    source = opened(tmp_path, **settings)
-    assert {split: len(source.own_split(split)) for split in source.own_splits} == splits
-
-
-@pytest.mark.parametrize(
-    "names", [["a", "b"], ["train/a", "val/a", "valid/a"], ["a-0-of-2", "b-1-of-2"]]
-)
-def test_tables_that_could_be_anything(names: list[str], tmp_path: Path) -> None:
-    write_tables(tmp_path, *names)
-    with pytest.raises(DataError, match=r"which table\?"):
-        opened(tmp_path)
-
-
-def test_tables_of_other_columns_are_no_parts_of_one(tmp_path: Path) -> None:
-    write_tables(tmp_path, "train")
-    other = hub_table(["tense", "calm"], valence=[1.0, 2, 3, 4], age=[1, 2, 3, 4])
-    pq.write_table(other, tmp_path / "test.parquet")
-    with pytest.raises(
-        DataError, match=r"train\.parquet: data\.affect finds nothing, and .*valence"
-    ):
-        opened(tmp_path)
-    assert len(opened(tmp_path, affect=[]).own_split("test")) == 4
-
-
 def test_a_class_may_be_called_none(tmp_path: Path) -> None:
     pq.write_table(hub_table(["none", "calm"]), tmp_path / "f.parquet")
     table = opened(tmp_path, test_fraction=1).own_split("test")
@@ -199,32 +153,6 @@ def test_the_only_column_of_pictures_needs_no_name(tmp_path: Path) -> None:
     table = hub_table().rename_columns(["scan", "label"])
     pq.write_table(table, tmp_path / "f.parquet")
     assert colours(opened(tmp_path, test_fraction=1).own_split("test")) == COLOURS
-
-
-def write_image_folder(root: Path, table: str, *pictures: str) -> None:
-    """As `datasets` reads with `imagefolder`: pictures, and a table of what they are."""
-    for place in pictures:
-        (root / place).parent.mkdir(parents=True, exist_ok=True)
-        (root / place).write_bytes(picture(COLOURS[0]))
-    folder = (root / table).parent
-    rows = [f"{(root / p).relative_to(folder)},{'ab'[k % 2]}" for k, p in enumerate(pictures)]
-    (root / table).write_text("\n".join(["file_name,label", *rows]))
-
-
-def test_an_image_folder_with_a_table_for_each_split(tmp_path: Path) -> None:
-    write_image_folder(tmp_path, "train/metadata.csv", "train/1.png", "train/deep/2.png")
-    write_image_folder(tmp_path, "test/metadata.csv", "test/1.png", "test/2.png")
-    source = opened(tmp_path)
-    assert source.own_split("train").path.tolist() == ["train/1.png", "train/deep/2.png"]
-    assert source.own_split("test").path.tolist() == ["test/1.png", "test/2.png"]
-
-
-def test_an_image_folder_with_one_table(tmp_path: Path) -> None:
-    places = ["train/1.png", "train/2.png", "test/1.png", "test/2.png"]
-    write_image_folder(tmp_path, "metadata.csv", *places)
-    assert opened(tmp_path).own_split("train").path.tolist() == places[:2]
-    ignored = opened(tmp_path, columns={"split": ""}, test_fraction=1)
-    assert len(ignored.own_split("test")) == 4
 
 
 def test_several_classes_and_no_class(tmp_path: Path) -> None:
