@@ -218,3 +218,15 @@ def test_a_damaged_state_without_one_before_is_named(
         train_here(*few)
     assert str(last) in str(one.value)
     assert (last.parents[1] / "error.txt").read_text() == f"{one.value}\n"
+
+
+def test_a_damaged_best_epoch_says_how_to_train_it_again(
+    train_here: Train, few_faces: Path, tmp_path: Path
+) -> None:
+    few = to_kill(few_faces, tmp_path / "killed", -1)
+    with pytest.raises(Killed):
+        train_here(*few, "trainer.max_epochs=1")
+    [best] = tmp_path.rglob("best.ckpt")
+    best.write_bytes(best.read_bytes()[:-1_000])
+    with pytest.raises(CheckpointError, match=r"best\.ckpt, .* delete .*last\.ckpt, and the same"):
+        train_here(*few, "trainer.max_epochs=1")
