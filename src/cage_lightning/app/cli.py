@@ -27,7 +27,7 @@ from cage_lightning.app.arguments import as_choices, check_overrides, parse_opti
 from cage_lightning.app.command import Command
 from cage_lightning.app.explanations import explain, refused_override
 from cage_lightning.app.schema import CONF_DIR, CommandName, name_choices, register
-from cage_lightning.errors import CageError, ConfigError
+from cage_lightning.errors import CageError, ConfigError, OutputError
 from cage_lightning.runs.wandb_agent import hydra_overrides
 from cage_lightning.system.credentials import refuse_credentials, without_credentials
 from cage_lightning.system.escaping import for_terminal
@@ -155,6 +155,12 @@ def _collecting(task: _Task, refused: list[Exception]) -> _Task:
             if _process() != home:
                 raise
             refused.append(error)
+            return None
+        except (OSError, RuntimeError) as error:
+            message = shortage(error, Path.cwd())
+            if message is None or _process() != home:
+                raise
+            refused.append(OutputError(message))
             return None
         finally:
             os.environ[FULL_ERROR] = "1"

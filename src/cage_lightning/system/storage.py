@@ -20,7 +20,7 @@ from cage_lightning.errors import CageError, ConfigError, OutputError
 SHARED_MEMORY = Path("/dev/shm")
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _FORBIDDEN = (errno.EROFS, errno.EACCES, errno.EPERM)
-_REFUSED = (*_FORBIDDEN, errno.ENOTDIR, errno.EISDIR, errno.EEXIST)
+_REFUSED = (*_FORBIDDEN, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG)
 _NO_SHARED_MEMORY = re.compile(
     r"killed by signal: Bus error|shared memory\s?\(shm\)|out of shared memory"
 )

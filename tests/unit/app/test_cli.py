@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import shlex
 import subprocess
 import sys
@@ -316,3 +317,15 @@ def test_a_fault_of_ours_keeps_its_traceback(
     monkeypatch.setenv(cli.FULL_ERROR, "1")
     with pytest.raises(ConfigError):
         _door(monkeypatch, ConfigError("lower it"))()
+
+
+@pytest.mark.parametrize(
+    ("door", "setting"),
+    [("train", "tag"), ("train", "group"), ("train", "runs"), ("score", "predictions")],
+)
+def test_a_name_that_is_too_long_is_one_line(called: Called, door: str, setting: str) -> None:
+    needed = TINY if door == "train" else ()
+    code, _, said = called(door, *needed, f"{setting}={'a' * 300}.csv")
+    assert code == 1
+    (line,) = said.splitlines()
+    assert re.match(r"error: .*aaaa.*(File name too long|more than 255 bytes)", line)
