@@ -233,7 +233,8 @@ def scans(times: int) -> bytes:
     return content[:last] + times * content[last:-2] + b"\xff\xd9"
 
 
-def test_a_jpeg_with_scans_without_end(tmp_path: Path) -> None:
+def test_a_jpeg_with_scans_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cage_lightning.data.jpeg._FEW_PIXELS", 0)  # else so small a one is decoded
     (tmp_path / "face.jpg").write_bytes(scans(200))
     with pytest.raises(DataError, match=r"face\.jpg: DecompressionBombError: 2\d\d scans of 32x32"):
         decode_image(tmp_path / "face.jpg", 16)
@@ -242,6 +243,7 @@ def test_a_jpeg_with_scans_without_end(tmp_path: Path) -> None:
 
 
 def test_fewer_scans_of_more_pixels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cage_lightning.data.jpeg._FEW_PIXELS", 0)
     monkeypatch.setattr("cage_lightning.data.images._PIXELS_OF_SCANS", 20 * 32 * 32)
     (tmp_path / "face.jpg").write_bytes(scans(30))
     with pytest.raises(DataError, match=r"\d\d scans of 32x32 pixels"):

@@ -21,7 +21,9 @@ AVAILABLE = simplejpeg is not None and features.check_feature("libjpeg_turbo")
 _JFIF, _COMMENT, _FRAMES = 0xE0, 0xFE, (0xC0, 0xC1, 0xC2)
 _TABLES = (0xC4, 0xDB, 0xDD)  # Huffman codes, quantisation, the restart interval
 _SCAN = 0xDA
-_SCAN_MARK, _MOST_SCANS = b"\xff\xda", 20  # a progressive file has some ten
+# A progressive file has some ten scans. To count them takes a twentieth of the time of decoding, so
+# it is only done where scans as short as can be might go over many pixels.
+_SCAN_MARK, _MOST_SCANS, _SHORTEST_SCAN, _FEW_PIXELS = b"\xff\xda", 20, 10, 200_000_000
 _JFIF_HEAD, _JFIF_LENGTH = b"JFIF\0", 16
 
 
@@ -38,7 +40,7 @@ def decode_jpeg(content: bytes, place: Pixels) -> Pixels | None:
         None: it is for Pillow to decode, or to refuse.
     """
     size = plain_size(content) if AVAILABLE else None
-    if size is None or content.count(_SCAN_MARK) > _MOST_SCANS:
+    if size is None or _may_take_long(content, size):
         return None
     fits = place.shape == (size[1], size[0], 3)
     try:
@@ -47,6 +49,12 @@ def decode_jpeg(content: bytes, place: Pixels) -> Pixels | None:
     except ValueError:
         return None
     return place if fits else pixels
+
+
+def _may_take_long(content: bytes, size: tuple[int, int]) -> bool:
+    """Whether a file may have so many scans that `images.open_picture` has to judge it."""
+    most = len(content) // _SHORTEST_SCAN * size[0] * size[1]
+    return most > _FEW_PIXELS and content.count(_SCAN_MARK) > _MOST_SCANS
 
 
 def plain_size(content: bytes) -> tuple[int, int] | None:
