@@ -52,7 +52,7 @@ class ElasticTransform(Step):
     def __init__(self, alpha: float = 50.0, sigma: float = 5.0) -> None:
         self.alpha = alpha
         self.sigma = sigma
-        self._uniform = NoiseBank(lambda rng, count: rng.uniform(-1, 1, count))
+        self._uniform = NoiseBank(_uniform)
 
     def draw(self, rng: np.random.Generator, height: int, width: int) -> Draw:
         """Where the horizontal and the vertical field begin in the bank."""
@@ -111,6 +111,10 @@ def blur(image: Tensor, across: Tensor, down: Tensor) -> Tensor:
         for tap, weight in enumerate(weights.unsqueeze(-1)):
             image.addcmul_(padded.narrow(dim, tap, length), weight)
     return image
+
+
+def _uniform(rng: np.random.Generator, count: int) -> np.ndarray:
+    return rng.uniform(-1, 1, count)
 
 
 def _centres(size: int, device: torch.device) -> Tensor:

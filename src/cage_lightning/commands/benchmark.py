@@ -16,12 +16,15 @@ import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Callback
 from omegaconf import DictConfig, OmegaConf, open_dict
+from torch import Tensor
 
 from cage_lightning.app import build
 from cage_lightning.app.cli import multirun
 from cage_lightning.callbacks import Timing
 from cage_lightning.commands.results import draw_figures, gather, results
 from cage_lightning.commands.stopwatch import Same, Stopwatch, Watch
+from cage_lightning.data.face_dataset import FaceDataset
+from cage_lightning.data.loading import Blocks
 from cage_lightning.data.module import ExpressionData
 from cage_lightning.errors import ConfigError, check_between
 from cage_lightning.labels import Batch
@@ -41,6 +44,11 @@ _LOADER, _WHOLE, _EVALUATION, _AUGMENTATION, _STEP = 0.2, 0.4, 0.15, 0.05, 0.2
 # Of the rate of the network alone: from there on nothing else holds a training up.
 _NEARLY = 0.9
 
+_LESS = (
+    "a shorter list of augment.steps or smaller pictures (data.image_size) would help, the packed "
+    "store not."
+)
+
 
 @dataclass(frozen=True)
 class Parts:
@@ -48,7 +56,7 @@ class Parts:
 
     Attributes:
         loader: Reading and decoding, by the processes of the loader.
-        augmentation: The augmentation on the device.
+        augmentation: The augmentation on the device, also where the loader augments.
         step: A step on a batch that is on the device and augmented already.
         whole: The training as it is.
         evaluation: A test.
@@ -59,11 +67,6 @@ class Parts:
     step: float
     whole: float
     evaluation: float
-
-    @property
-    def computing(self) -> float:
-        """Augmentation and step after each other, as a training does them."""
-        return 1 / (1 / self.augmentation + 1 / self.step)
 
 
 def benchmark(config: DictConfig) -> Measured:
@@ -139,7 +142,7 @@ def _measure(
     limit = max(1, int(seconds * _EVALUATION * whole.rate / data.batch_size))
     evaluation, scores = _evaluate(config, data, module, limit)
     device = whole.batch.image.device
-    augmentation = _augment(data, batch, device, seconds * _AUGMENTATION)
+    augmentation = _augment(data, batch.index, device, seconds * _AUGMENTATION)
     step = Stopwatch(seconds * _STEP)
     _trainer(config, step).fit(module, train_dataloaders=Same(whole.batch))
     return Parts(loader, augmentation, step.rate, whole.rate, evaluation), scores, trainer
@@ -160,12 +163,14 @@ def _load(data: ExpressionData, seconds: float) -> tuple[float, Batch]:
                 return watch.rate, batch
 
 
-def _augment(data: ExpressionData, batch: Batch, device: torch.device, seconds: float) -> float:
-    """Pictures per second of the augmentation alone."""
-    image, watch = batch.image.to(device), Watch(seconds)
+def _augment(data: ExpressionData, index: Tensor, device: torch.device, seconds: float) -> float:
+    """Pictures per second of the augmentation alone, on the device."""
+    samples = FaceDataset(data.train, data.image_size, data.margin)
+    batch, watch = samples.batch(index.tolist(), Blocks()), Watch(seconds)
+    image = batch.image.to(device)
     with torch.no_grad():
-        while watch.goes_on(len(batch.index)):
-            data.augment(image, batch.index, 0)
+        while watch.goes_on(len(index)):
+            data.augment(image, index, 0)
     return watch.rate
 
 
@@ -206,7 +211,10 @@ def verdict_of(parts: Parts, device: str, workers: int, cpus: int) -> str:
     """
     # Without processes of its own the loader reads between the steps.
     reading = 0.0 if workers else 1 / parts.loader
-    took = reading + 1 / parts.computing
+    # On a CPU they augment as well, see `ExpressionData.augmented_by_workers`.
+    augmenting = 0.0 if workers and device == "cpu" else 1 / parts.augmentation
+    computing = augmenting + 1 / parts.step
+    took = reading + computing
     if reading / took > 1 / 3:
         free = ", if a CPU is free" if device == "cpu" else ""
         return (
@@ -214,18 +222,17 @@ def verdict_of(parts: Parts, device: str, workers: int, cpus: int) -> str:
             f"between the steps; data.num_workers=1 or more read meanwhile{free}."
         )
     if workers == 0 or parts.whole * took >= _NEARLY:
-        share = 1 / parts.augmentation / took
+        share = augmenting / took
         if share > 0.5:
-            return (
-                f"The augmentation binds: it takes {share:.0%} of the time; a shorter list of "
-                "augment.steps or smaller pictures (data.image_size) would help, the loader not."
-            )
+            return f"The augmentation binds: it takes {share:.0%} of the time; {_LESS}"
         more = "a GPU" if device == "cpu" else "trainer.precision=bf16-mixed or a larger batch"
         return (
             f"The network binds: its steps take {1 / parts.step / took:.0%} of the time; {more} or "
             "smaller pictures would help, the loader not."
         )
-    if parts.loader < parts.computing:
+    if parts.loader < 1 / computing:
+        if not augmenting and parts.augmentation < 2 * parts.loader:
+            return f"The augmentation binds, in the processes of the loader; {_LESS}"
         if workers < cpus and device != "cpu":
             advice = f"raise data.num_workers={workers}, of {cpus} CPUs"
         else:

@@ -7,10 +7,12 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch.utils.data import Dataset
 
+from cage_lightning.augment import Augment
 from cage_lightning.data.annotations import Annotations
 from cage_lightning.data.images import broken, decode_into
 from cage_lightning.data.jpeg import Pixels
 from cage_lightning.data.loading import Blocks
+from cage_lightning.data.sampling import Numbers
 from cage_lightning.labels import Batch
 
 
@@ -85,10 +87,11 @@ class Batches(Dataset[Batch]):
 
     Args:
         samples: The data set.
+        augment: Applied to a batch by the process that reads it, where `Numbers` ask for it.
     """
 
-    def __init__(self, samples: FaceDataset) -> None:
-        self.samples = samples
+    def __init__(self, samples: FaceDataset, augment: Augment | None = None) -> None:
+        self.samples, self.augment = samples, augment
         self.blocks = Blocks()
 
     def __len__(self) -> int:
@@ -98,5 +101,10 @@ class Batches(Dataset[Batch]):
         return iter(self.samples)
 
     def __getitems__(self, numbers: Sequence[int]) -> Batch:
-        """A batch; see `FaceDataset.batch`."""
-        return self.samples.batch(numbers, self.blocks)
+        """A batch; see `FaceDataset.batch`. Augmented, its image is float32 and normalised."""
+        if self.augment is None:
+            return self.samples.batch(numbers, self.blocks)
+        assert isinstance(numbers, Numbers), "they tell the epoch"
+        batch = self.samples.batch(numbers, Blocks())
+        image = self.augment(batch.image, batch.index, numbers.epoch)
+        return batch._replace(image=self.blocks.next(image.shape, image.dtype).copy_(image))

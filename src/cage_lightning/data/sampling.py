@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,12 +19,27 @@ if TYPE_CHECKING:
     from cage_lightning.labels import Batch
 
 
+class Numbers(list[int]):
+    """The numbers of the samples of a batch.
+
+    Attributes:
+        epoch: The pass over the data, on which their augmentation depends.
+    """
+
+    def __init__(self, numbers: Iterable[int], epoch: int) -> None:
+        super().__init__(numbers)
+        self.epoch = epoch
+
+
 class EpochBatches(Sampler[list[int]]):
     """One rank's share of the shuffled batches of an epoch.
 
     A batch is `batch_size` samples over all ranks; the last one holds what is left over, as in the
     published scripts, unless some rank would get nothing of it. Any number of ranks sees the same
     batches in the same order.
+
+    Attributes:
+        augmented_as: The epoch that its batches tell; it may be another one than that of the order.
 
     Args:
         length: Number of samples.
@@ -50,7 +65,7 @@ class EpochBatches(Sampler[list[int]]):
         self.batch_size, self.seed, self.category = batch_size, seed, category
         self.rank, self.world_size = rank, world_size
         self.same_in_every_epoch = same_in_every_epoch
-        self.epoch = self.start = 0
+        self.epoch = self.start = self.augmented_as = 0
 
     @property
     def sampler(self) -> EpochBatches:
@@ -70,7 +85,8 @@ class EpochBatches(Sampler[list[int]]):
         first, self.start = self.start, 0
         for number in range(first, len(self)):
             batch = order[number * self.batch_size : (number + 1) * self.batch_size]
-            yield np.array_split(batch, self.world_size)[self.rank].tolist()
+            share = np.array_split(batch, self.world_size)[self.rank]
+            yield Numbers(share.tolist(), self.augmented_as)
 
     def _order(self) -> Rows:
         if self.category is not None:
@@ -105,6 +121,7 @@ class ResumableLoader(BatchLoader):
     def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
         batches = self.batch_sampler
         assert isinstance(batches, EpochBatches)
+        batches.augmented_as = self.trainer.current_epoch
         batches.start = self.trainer.fit_loop.epoch_loop.batch_progress.current.ready
         yield from super().__iter__()
 

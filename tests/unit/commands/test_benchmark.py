@@ -63,6 +63,8 @@ def test_it_measures_five_minutes_at_most(command: Command, seconds: str) -> Non
         (Parts(300, 9_000, 500, 290, 300), "cuda", 4, "raise data.num_workers=4, of 8 CPUs"),
         (Parts(300, 9_000, 500, 290, 300), "cuda", 8, "pack the pictures"),
         (Parts(900, 9_000, 500, 300, 900), "cpu", 4, "share the CPU"),
+        (Parts(300, 400, 900, 280, 1_500), "cpu", 4, "binds, in the processes of the loader"),
+        (Parts(300, 9_000, 900, 280, 1_500), "cpu", 4, "pack the pictures"),
         (Parts(900, 9_000, 500, 300, 900), "cuda", 4, "Neither the loader nor the device"),
     ],
     ids=str,
