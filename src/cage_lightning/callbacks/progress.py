@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import sys
 import time
 from datetime import timedelta
@@ -51,7 +52,8 @@ class ProgressLog(Callback):
         now = time.monotonic()
         if now - self._written >= self.every_seconds:
             self._written = now
-            loss = trainer.callback_metrics["train/loss"].item()
+            loss = getattr(pl_module, "step_loss", None)
+            loss = math.nan if loss is None else loss  # no step so far was finite
             of = f"step {batch_idx + 1}/{trainer.num_training_batches}"
             line = f"{_epoch(trainer)}, {of}: train/loss {loss:.4f}"
             log.info("%s, %s, %s", line, self._pace(), self._left(trainer))

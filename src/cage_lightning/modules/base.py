@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import lightning.pytorch as pl
@@ -18,6 +18,7 @@ from cage_lightning.metrics import ExpressionMetrics
 from cage_lightning.modules.divergence import LossWatch, check_skipping
 from cage_lightning.modules.parameter_groups import grouped
 from cage_lightning.modules.sharpness import check_sharpness, sharpness_aware
+from cage_lightning.modules.step_log import EpochLosses, StepLog
 from cage_lightning.schedules import with_warmup
 from cage_lightning.system.paths import without_places
 from cage_lightning.training_statistics import TrainingStatistics
@@ -92,13 +93,18 @@ class ExpressionModule(pl.LightningModule):
         self._validated: list[tuple[Prediction, Batch]] = []
         samples = None if training is None else training.n
         self._watch = LossWatch(network, samples, skip_not_finite)
-        self._epoch_losses = _Losses()
+        self._step_log = StepLog()
+        self._epoch_losses = EpochLosses()
 
     @property
     def epoch_loss(self) -> float | None:
         """The mean loss of the steps of this epoch so far; None before the first one."""
-        losses = self._epoch_losses
-        return losses.sum / losses.steps if losses.steps else None
+        return self._epoch_losses.mean
+
+    @property
+    def step_loss(self) -> float | None:
+        """The loss of the last step of the training; None before the first one."""
+        return self._step_log.loss
 
     @classmethod
     def layout(cls, space: LabelSpace) -> OutputLayout:
@@ -135,16 +141,17 @@ class ExpressionModule(pl.LightningModule):
         if loss is None:
             return None
         if not self._second_pass:
-            self._keep(loss, parts)
+            self._epoch_losses = self._epoch_losses.after(self.current_epoch, loss)
+            self._step_log.keep(self, loss, parts)
         return parts["loss"]  # type: ignore[no-any-return]
 
-    def _keep(self, loss: float, parts: dict[str, Tensor]) -> None:
-        if self._epoch_losses.epoch != self.current_epoch:
-            self._epoch_losses = _Losses(self.current_epoch)
-        self._epoch_losses.sum += loss
-        self._epoch_losses.steps += 1
-        self.log("train/loss", parts["loss"], prog_bar=True)
-        self.log_dict({f"train/{name}": v for name, v in parts.items() if name != "loss"})
+    def on_train_start(self) -> None:
+        """See who reads the losses of the steps."""
+        self._step_log.begin(self.trainer)
+
+    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
+        """Log the losses of the step, where they are looked at."""
+        self._step_log.end(self)
 
     def optimizer_step(
         self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Any = None
@@ -228,7 +235,7 @@ class ExpressionModule(pl.LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Go on with the mean loss of the epoch; checkpoints of older versions do not know it."""
-        self._epoch_losses = _Losses(**checkpoint.get("epoch_losses", {}))
+        self._epoch_losses = EpochLosses(**checkpoint.get("epoch_losses", {}))
         self._watch.skipped = int(checkpoint.get("skipped_steps", 0))
 
     def score_names(self) -> tuple[list[str], list[str]]:
@@ -278,15 +285,6 @@ class ExpressionModule(pl.LightningModule):
             index=torch.zeros(0, dtype=torch.long),
         )
         return prediction, batch
-
-
-@dataclass
-class _Losses:
-    """The losses of the steps of an epoch."""
-
-    epoch: int = -1
-    steps: int = 0
-    sum: float = 0.0
 
 
 def _as_float32(prediction: Prediction) -> Prediction:
