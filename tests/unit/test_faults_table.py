@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from tests.faults import record
 from tests.faults.record import Row, page
+
+PAGE = Path(__file__).parents[1] / "faults/README.md"
 
 
 def table(text: str) -> list[list[str]]:
@@ -34,3 +39,10 @@ def test_every_try_is_counted_and_what_went_wrong_is_kept() -> None:
             assert number != 1
     assert row.texts() == ["A", "train", "equal", "3", "2"]
     assert [lost.partition(":")[0] for lost in row.lost] == ["moment 1"]
+
+
+def test_the_committed_page_has_numbers_and_names_no_machine() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    assert len(rows := table(text)) > 30
+    assert all(int(row[3].replace(",", "")) <= int(row[2].replace(",", "")) for row in rows)
+    assert not re.search(r"/(tmp|home|root|work)/", text)

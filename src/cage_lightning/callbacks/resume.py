@@ -43,7 +43,12 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             OutputError: The disk is full, or the file may not be written.
         """
         with replacing(Path(path)) as part, part.open("wb") as file:
-            torch.save(checkpoint, file)
+            try:
+                torch.save(checkpoint, file)
+            except RuntimeError as error:
+                if isinstance(error.__context__, KeyboardInterrupt):  # torch raises its own then
+                    raise error.__context__ from None
+                raise
 
     def load_checkpoint(
         self, path: str | Path, map_location: Any = "cpu", weights_only: bool | None = None

@@ -105,7 +105,12 @@ def evaluate(config: DictConfig) -> dict[str, Any] | None:
         config, callbacks=[progress_bar()], logger=False, enable_checkpointing=False
     )
     module.flip = config.flip
-    trainer.test(module, datamodule=data, verbose=False)
+    try:
+        trainer.test(module, datamodule=data, verbose=False)
+    except SystemExit as left:  # as Lightning leaves after Ctrl-C, with exit code 1
+        if isinstance(left.__context__, KeyboardInterrupt):
+            raise left.__context__ from None
+        raise
     predictions = gather(module, data.test, config.clip, mapping)
     if not trainer.is_global_zero:
         return None

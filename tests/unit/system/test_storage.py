@@ -6,6 +6,7 @@ import errno
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -181,3 +182,18 @@ def test_a_batch_that_finds_no_room_is_refused_before_the_work(
         check_shared_memory(2**10 + 1)
     monkeypatch.setattr(storage, "SHARED_MEMORY", Path("/nowhere"))  # as on a Mac
     check_shared_memory(2**30)
+
+
+def test_ctrl_c_inside_a_save_stays_ctrl_c(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unexpected() -> None:
+        raise RuntimeError("unexpected pos 704 vs 598")
+
+    def save(*_: object) -> None:
+        with ExitStack() as archive:
+            archive.callback(unexpected)  # as torch does where it closes the file
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(torch, "save", save)
+    with pytest.raises(KeyboardInterrupt):
+        AtomicCheckpointIO().save_checkpoint({}, tmp_path / "last.ckpt")
+    assert list(tmp_path.iterdir()) == []
