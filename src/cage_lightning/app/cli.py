@@ -113,6 +113,7 @@ def _run(task: _Task, config_name: str) -> list[str]:
     try:
         main(_collecting(task, refused))()
     except _REFUSALS as error:
+        _check_interruption(error)
         refused.append(error)
     except (TypeError, ValueError) as error:
         if (override := refused_override(error)) is None:
@@ -152,6 +153,7 @@ def _collecting(task: _Task, refused: list[Exception]) -> _Task:
         try:
             return task(config)
         except _REFUSALS as error:
+            _check_interruption(error)
             if _process() != home:
                 raise
             refused.append(error)
@@ -166,6 +168,15 @@ def _collecting(task: _Task, refused: list[Exception]) -> _Task:
             os.environ[FULL_ERROR] = "1"
 
     return job
+
+
+def _check_interruption(error: BaseException) -> None:
+    """Raise what an error comes from if that is Ctrl-C, of which OmegaConf makes an error."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, KeyboardInterrupt):
+            raise KeyboardInterrupt from error
+        cause = cause.__cause__ or cause.__context__
 
 
 def _process() -> tuple[str, int]:

@@ -294,6 +294,18 @@ def test_what_a_job_refuses_is_the_only_message(
     assert capsys.readouterr().err == "error: lower it\n"
 
 
+def test_an_error_that_comes_from_ctrl_c_is_an_interruption(
+    called: Called, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """OmegaConf makes errors of its own of all that happens while it reads a value."""
+    error = ConfigError("augment.steps: there is no attribute")
+    error.__cause__ = AttributeError("no attribute")
+    error.__cause__.__context__ = KeyboardInterrupt()
+    with pytest.raises(SystemExit, match="130"):
+        _door(monkeypatch, error)()
+    assert capsys.readouterr().err == "interrupted\n"
+
+
 def test_a_job_in_the_process_of_a_launcher_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     """As in SLURM: what is only noted there, nobody would hear of."""
 
