@@ -96,10 +96,8 @@ def stack() -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize(
-    "loss",
-    ["combined", *(pytest.param(loss, marks=pytest.mark.slow) for loss in ("discrete", "va"))],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("loss", LOSSES)
 def test_the_losses_are_the_stored_ones(loss: str, demo_root: Path) -> None:
     golden = json.loads(GOLDEN.read_text())
     found, expected = curve(loss, demo_root / "demo_faces" / "tiny"), golden["losses"][loss]

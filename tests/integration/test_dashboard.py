@@ -46,6 +46,7 @@ def found(node: Any, key: str) -> Iterator[Any]:
 BY_ROW = [{"section": "run", "name": "jobType"}]
 
 
+@pytest.mark.slow
 def test_both_show_the_rows_of_the_table(command: Command, runs: Path, tmp_path: Path) -> None:
     command("dashboard", "table=table6", "runs=runs/table6", "entity=me", "output=out")
     workspace, report = (read(tmp_path / f"out/{name}.json") for name in ("workspace", "report"))
@@ -91,6 +92,7 @@ def test_both_are_saved_in_the_project_of_the_runs(command: Command, runs: Path)
     assert told == ["workspace:", "report:"]
 
 
+@pytest.mark.slow
 def test_what_is_missing_is_named(command: Command, runs: Path) -> None:
     done = command("dashboard", "table=table6", "runs=runs", check=False)
     assert "wandb login" in done.stderr

@@ -103,6 +103,7 @@ def test_the_validation_finds_what_the_last_step_broke(train_here: Train, tmp_pa
     assert not list(tmp_path.rglob("*.ckpt"))
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.training_step. returned .None.")
 def test_so_many_steps_are_left_out_as_are_allowed(
     train_here: Train, tmp_path: Path, few_faces: Path

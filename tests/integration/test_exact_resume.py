@@ -203,6 +203,7 @@ def test_a_damaged_latest_state_costs_time_and_nothing_else(
     assert state(folder) == undisturbed[case]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", [b"", bytes(5_000)], ids=["empty", "zeros"])
 def test_a_damaged_state_without_one_before_is_named(
     train_here: Train, few_faces: Path, tmp_path: Path, content: bytes

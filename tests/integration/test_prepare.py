@@ -74,7 +74,8 @@ def pictures(root: Path, split: str) -> list[Path]:
 
 
 @pytest.mark.parametrize(
-    "name", ["demo8", pytest.param("demo7", marks=pytest.mark.slow), "demo_emotic"]
+    "name",
+    ["demo8", *(pytest.param(n, marks=pytest.mark.slow) for n in ("demo7", "demo_emotic"))],
 )
 def test_samples_from_the_store_are_those_of_the_release(
     name: str, demo_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -106,6 +107,7 @@ def test_samples_from_the_store_are_those_of_the_release(
     assert packed.class_weights() == loose.class_weights()
 
 
+@pytest.mark.slow
 def test_the_same_bytes_with_any_number_of_workers_and_after_an_interruption(
     prepare: Prepare, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -121,6 +121,7 @@ def survey(name: str, count: int, seed: int) -> Counter[str]:
     return found
 
 
+@pytest.mark.slow
 def test_wrong_overrides_end_in_one_line_or_run() -> None:
     assert survey("train", 40, seed=0).total() == 40
 

@@ -111,7 +111,7 @@ def dying(monkeypatch: pytest.MonkeyPatch, after: int) -> Iterator[None]:
 @pytest.mark.parametrize(
     ("sampler", "overrides", "objectives"),
     [
-        ("tpe", MIXED, 1),
+        pytest.param("tpe", MIXED, 1, marks=pytest.mark.slow),
         pytest.param("tpe", NUMBERS, 2, marks=pytest.mark.slow),
         pytest.param("cmaes", NUMBERS, 1, marks=pytest.mark.slow),
         pytest.param("random", MIXED, 1, marks=pytest.mark.slow),

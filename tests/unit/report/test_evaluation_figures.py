@@ -379,10 +379,11 @@ def test_what_the_predictions_do_not_allow_is_left_out_and_logged(
 @pytest.mark.parametrize(
     "file",
     [
-        faces().select(np.array([0])),
-        faces().select(np.array([3])),
+        pytest.param(faces().select(np.array([0])), marks=pytest.mark.slow),
+        pytest.param(faces().select(np.array([3])), marks=pytest.mark.slow),
         persons().select(np.array([1])),
-        replace(faces(), affect_pred=np.full((4, 2), 7.0)),  # outside the picture
+        # Outside the picture.
+        pytest.param(replace(faces(), affect_pred=np.full((4, 2), 7.0)), marks=pytest.mark.slow),
     ],
     ids=["one face", "one face without affect", "one person", "far off"],
 )

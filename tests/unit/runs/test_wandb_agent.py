@@ -72,6 +72,7 @@ def test_its_command_line_means_what_it_chose(
     assert run_id() == "r1"
 
 
+@pytest.mark.slow
 def test_what_it_chose_becomes_the_tag(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     chosen = {"optimizer__lr": 0.003, "augment": "none", "loss": "va", "seed": 1, "group": "g"}
     arguments, env = started_by_agent(tmp_path, "r1", **chosen)

@@ -39,6 +39,7 @@ def test_the_truth_is_what_large_samples_show(monkeypatch: pytest.MonkeyPatch) -
             assert values.mean() == pytest.approx(truth[metric], abs=4 * error + 0.005), metric
 
 
+@pytest.mark.slow
 def test_a_few_experiments_tell_the_intervals_apart() -> None:
     rows = coverage.study(25, 100, (3,))
     shares = {

@@ -49,7 +49,9 @@ def test_one_stratum_and_several_chunks():
     )
 
 
-@pytest.mark.parametrize("space", [AFFECTNET_8, EMOTIC], ids=lambda s: s.name)
+@pytest.mark.parametrize(
+    "space", [AFFECTNET_8, pytest.param(EMOTIC, marks=pytest.mark.slow)], ids=lambda s: s.name
+)
 def test_intervals_are_those_of_drawn_samples(space):
     p = random_predictions(space, 60)
     found = intervals(p, resamples=200, confidence=0.9, seed=3)
