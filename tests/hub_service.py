@@ -9,7 +9,9 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from tempfile import TemporaryDirectory
 from typing import Any
+from unittest.mock import patch
 from urllib.parse import unquote
 
 TOKEN = "hf_" + "a" * 30
@@ -28,10 +30,15 @@ class Hub(BaseHTTPRequestHandler):
     @classmethod
     @contextmanager
     def running(cls) -> Iterator[dict[str, str]]:
-        """Run it, and yield the environment for its clients."""
+        """Run it with an empty cache, and yield the environment for its clients."""
         Hub.files, Hub.private, Hub.got = {}, {}, []
         Hub.cards, Hub.converted, Hub.lost = {}, {}, set()
-        with ThreadingHTTPServer(("127.0.0.1", 0), cls) as server:
+        with (
+            TemporaryDirectory() as cache,
+            # Chosen where the library is imported, which may have been before.
+            patch("huggingface_hub.constants.HF_HUB_CACHE", cache),
+            ThreadingHTTPServer(("127.0.0.1", 0), cls) as server,
+        ):
             threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
             address = f"http://127.0.0.1:{server.server_address[1]}"
             yield {"HF_ENDPOINT": address, "HF_TOKEN": TOKEN}

@@ -143,7 +143,7 @@ def test_an_interval_of_95_percent_contains_the_truth_in_95_percent_of_all_sampl
     expected = truth()
     inside = dict.fromkeys(expected, 0)
     for seed in range(repetitions):
-        found = intervals(drawn(rng), resamples=1000, seed=seed)
+        found = intervals(drawn(rng), resamples=500, seed=seed)
         for key, value in expected.items():
             inside[key] += found[key].low <= value <= found[key].high
     coverage = {key: hits / repetitions for key, hits in inside.items()}

@@ -26,8 +26,6 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[type[Hub]]:
     with Hub.running() as service:
         for key, value in (service | {"HF_HOME": str(tmp_path / "hf")}).items():
             monkeypatch.setenv(key, value)
-        # Chosen where the library is imported, which may have been before.
-        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hf/hub"))
         Hub.files[FACES] = repository("data/train-00000-of-00001", "data/test-00000-of-00001")
         yield Hub
 
