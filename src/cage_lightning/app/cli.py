@@ -172,11 +172,15 @@ def _collecting(task: _Task, refused: list[Exception]) -> _Task:
 
 def _check_interruption(error: BaseException) -> None:
     """Raise what an error comes from if that is Ctrl-C, of which OmegaConf makes an error."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, KeyboardInterrupt):
+    seen: list[BaseException] = []  # errors can come from each other in a circle
+    left: list[BaseException | None] = [error]
+    while left:
+        one = left.pop()
+        if isinstance(one, KeyboardInterrupt):
             raise KeyboardInterrupt from error
-        cause = cause.__cause__ or cause.__context__
+        if one is not None and one not in seen:
+            seen.append(one)
+            left += [one.__cause__, one.__context__]
 
 
 def _process() -> tuple[str, int]:

@@ -306,6 +306,17 @@ def test_an_error_that_comes_from_ctrl_c_is_an_interruption(
     assert capsys.readouterr().err == "interrupted\n"
 
 
+def test_errors_that_come_from_each_other_are_one_line(
+    called: Called, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    error = ConfigError("lower it")
+    error.__cause__ = ValueError("too high")
+    error.__cause__.__context__ = error
+    with pytest.raises(SystemExit, match="1"):
+        _door(monkeypatch, error)()
+    assert capsys.readouterr().err == "error: lower it\n"
+
+
 def test_a_job_in_the_process_of_a_launcher_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     """As in SLURM: what is only noted there, nobody would hear of."""
 
