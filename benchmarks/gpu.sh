@@ -1,6 +1,6 @@
 #!/bin/sh
-# How fast this GPU trains the paper's networks: six and a half minutes and five starts. Then the table of README.md is
-# written anew. Further arguments go to each measurement, for example data=affectnet8 data.root=DIR
+# How fast this GPU trains the paper's networks: five measurements of 75 seconds and their starts. Then the
+# table of README.md is written anew. Further arguments go to each measurement, for example data=affectnet8 data.root=DIR
 # instead of drawn faces; SECONDS_EACH is for how long each of them measures.
 set -eu
 cd "$(dirname "$0")/.."

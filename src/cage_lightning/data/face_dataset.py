@@ -39,7 +39,6 @@ class FaceDataset(Dataset[Batch]):
         self.image_size = image_size
         self.margin = margin
         self.labels = annotations.soft if soft_labels else annotations.category
-        self.blocks = Blocks()
 
     def __len__(self) -> int:
         return len(self.annotations)
