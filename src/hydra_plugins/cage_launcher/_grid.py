@@ -14,7 +14,7 @@ from cage_lightning.errors import ConfigError
 from cage_lightning.runs.folder import RunFolder
 from hydra_plugins.cage_launcher._job import Job, State
 from hydra_plugins.cage_launcher._overview import Overview
-from hydra_plugins.cage_launcher._plan import SHORT_WAIT, Planned
+from hydra_plugins.cage_launcher._plan import SHORT_WAIT, Planned, interpreter
 from hydra_plugins.cage_launcher._returns import Failure
 from hydra_plugins.cage_launcher._slots import Slots, devices_needed
 
@@ -111,8 +111,6 @@ def _command(config: DictConfig, job: Planned, more: Sequence[str]) -> list[str]
     """The command line of a single run, with the Hydra settings of this process."""
     sources = {source.provider: source.path for source in config.hydra.runtime.config_sources}
     module = sys.modules["__main__"].__spec__  # None for a console script
-    # Where this process does not search the current folder for code, none of its jobs does.
-    safe = ["-P"] if module is None or sys.flags.safe_path else []
     name = f"cage_lightning.{config.hydra.job.config_name}" if module is None else module.name
     where = [f"--config-path={sources['main']}", f"--config-name={config.hydra.job.config_name}"]
     if "command-line" in sources:
@@ -121,4 +119,4 @@ def _command(config: DictConfig, job: Planned, more: Sequence[str]) -> list[str]
     # The number marks it as a job of a sweep, for `cli.in_sweep`.
     own = ["hydra.mode=RUN", f"hydra.job.num={job.number}"]
     run = [*where, *job.overrides, *more, *hydra, *own]
-    return [sys.executable, *safe, "-m", name, *run]
+    return [*interpreter(), "-m", name, *run]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,6 +20,12 @@ from cage_lightning.system.paths import local_path
 
 # For a job that comes after the one it starts from: that has ended, well or not.
 SHORT_WAIT = "init_wait_s=1"
+
+
+def interpreter() -> list[str]:
+    """Python for the jobs, which search the current folder for code only if this process does."""
+    by_console_script = sys.modules["__main__"].__spec__ is None
+    return [sys.executable, *["-P"] * (by_console_script or sys.flags.safe_path)]
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import getpass
 import math
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -33,7 +34,7 @@ from cage_lightning.errors import ConfigError
 from cage_lightning.runs.folder import RunFolder
 from cage_lightning.runs.slurm import requeue
 from cage_lightning.system.machine import MOST_WORKERS
-from hydra_plugins.cage_launcher._plan import SHORT_WAIT, Planned, plan
+from hydra_plugins.cage_launcher._plan import SHORT_WAIT, Planned, interpreter, plan
 from hydra_plugins.cage_launcher._returns import Failure, returns
 
 _POLL_S = 2
@@ -177,7 +178,9 @@ def _submit(task: Task, job: Planned, settings: dict[str, Any], there: dict[str,
     if start := there.get(_run(job.starts_from)):
         settings["additional_parameters"] |= {"dependency": f"afterany:{start}"}
         overrides.append(SHORT_WAIT)
-    executor = submitit.AutoExecutor(settings.pop("submitit_folder"), cluster="slurm")
+    executor = submitit.AutoExecutor(
+        settings.pop("submitit_folder"), cluster="slurm", slurm_python=shlex.join(interpreter())
+    )
     executor.update_parameters(
         **{
             key if key in BaseQueueConf.__dataclass_fields__ else f"slurm_{key}": value
