@@ -29,7 +29,7 @@ from cage_lightning.report.runs import (
     read_unfinished,
 )
 from cage_lightning.report.searches import Search, read_searches
-from cage_lightning.report.summary import print_malformed
+from cage_lightning.report.summary import print_malformed, unread_lines
 from cage_lightning.report.verdicts import Verdicts, verdicts
 from cage_lightning.system.atomic import write_atomic, write_csv
 from cage_lightning.system.escaping import for_markdown
@@ -75,7 +75,15 @@ def collect(config: DictConfig) -> Path:
             compared = comparisons(config.compare, config.equivalence, table, runs, resampled)
         filled = fill(table, runs, resampled)
         records = _table(
-            filled, runs, unfinished, searches, judged, compared, folder, config.pictures
+            filled,
+            runs,
+            unfinished,
+            searches,
+            judged,
+            compared,
+            unread_lines(malformed),
+            folder,
+            config.pictures,
         )
     if not records:
         raise ConfigError(f"no run below {config.runs} has a score of {config.table}")
@@ -101,6 +109,7 @@ def _table(
     searches: Sequence[Search],
     judged: Verdicts,
     compared: Comparisons | None,
+    unread: Sequence[str],
     folder: Path,
     photographs: bool,
 ) -> list[dict[str, Any]]:
@@ -128,7 +137,7 @@ def _table(
     write_atomic(folder / "results.tex", filled.latex())
     if drawing := overview(filled):
         save(folder, _OVERVIEW, *drawing)
-    html = page(filled, runs, unfinished, searches, photographs, judged, compared)
+    html = page(filled, runs, unfinished, searches, photographs, judged, compared, unread)
     write_atomic(folder / "page.html", html)
     return filled.records()
 

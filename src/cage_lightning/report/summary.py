@@ -64,9 +64,14 @@ def print_seeds(content: Mapping[str, Any], title: str) -> None:
 
 
 def print_malformed(malformed: Mapping[Path, str]) -> None:
-    """Print what is left out of a table because it cannot be read, and why: a line each."""
-    for place, reason in malformed.items():
-        say(on_one_line(f"left out: {place}: {reason}"))
+    """Print what is left out of a table because it cannot be read."""
+    for line in unread_lines(malformed):
+        say(f"left out: {line}")
+
+
+def unread_lines(malformed: Mapping[Path, str]) -> list[str]:
+    """What is left out of a table because it cannot be read, and why: a line each."""
+    return [on_one_line(f"{place}: {reason}") for place, reason in malformed.items()]
 
 
 def _best_baseline(content: Mapping[str, Any], metric: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import html
 import io
 import json
 import shutil
@@ -187,6 +188,11 @@ def test_a_table_is_made_of_the_others(
     assert {row["seeds"] for row in rows} == {str(1 + len(NAMED))}
     page = (tmp_path / "out/page.html").read_text(encoding="utf-8")
     assert "is no log of a training" in page
+    shown = page.partition('aria-label="What cannot be read">')[2].partition("</pre>")[0]
+    assert html.unescape(shown).splitlines() == [
+        line.removeprefix("left out: ") for line in printed if line.startswith("left out: ")
+    ]
+    assert "<" not in shown
 
 
 def test_nothing_but_damaged_runs_is_an_error_that_names_one(sound: Path, tmp_path: Path) -> None:

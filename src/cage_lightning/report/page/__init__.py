@@ -91,6 +91,7 @@ def page(
     photographs: bool = False,
     judged: Verdicts | None = None,
     compared: Comparisons | None = None,
+    unread: Sequence[str] = (),
 ) -> str:
     """The page of an experiment as HTML; the same input gives the same bytes.
 
@@ -103,6 +104,7 @@ def page(
         photographs: Show the pictures of samples also where they are not drawn.
         judged: The verdicts on what the paper says there.
         compared: Rows that were compared with each other.
+        unread: A line for each run, evaluation or search that cannot be read: why.
 
     What cannot be read, files that are no figures, and links that lead out of their run folder are
     named instead of shown.
@@ -145,6 +147,7 @@ def page(
         without_photographs=any(
             not (photographs or run.drawn) and _figure(run, _SHEET).is_file() for run in shown
         ),
+        unread=unread,
         left_out=[
             f"{names[run.folder]}/{path.relative_to(run.folder)}"
             for run in everything
