@@ -6,6 +6,31 @@ import os
 from pathlib import Path
 from typing import Any
 
+from cage_lightning.labels import AFFECTNET_8
+
+SOUND_CHECKPOINT: dict[str, Any] = {
+    "config": {
+        "model": {
+            "_target_": "cage_lightning.models.build_network",
+            "_partial_": True,
+            "name": "tiny",
+            "weights": "none",
+            "image_size": 64,
+        },
+        "module": {"_target_": "cage_lightning.modules.CombinedModule"},
+        "init_from": None,
+    },
+    "label_space": AFFECTNET_8.to_dict(),
+    "training": {
+        "source": "the model's training split",
+        "n": 8,
+        "counts": [1] * 8,
+        "affect": [0.5, None],
+        "affect_by_category": [[0.5, None]] * 8,
+    },
+}
+"""What one of ours says of its network; there are no weights in it."""
+
 
 def replace_part(content: Any, where: tuple[Any, ...], by: Any) -> None:
     """Put `by` in the place of a part, which the keys `where` lead to."""

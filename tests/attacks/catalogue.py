@@ -189,8 +189,28 @@ ATTACKS += [
             "test_parquet_that_grows[long lists]",
         ),
         (
+            *("Parquet, a picture in many rows", "fill the disk", "prepare, train", REFUSED),
+            "test_a_picture_in_many_rows_of_parquet",
+        ),
+        (
             *("Arrow, millions of rows of nothing", "fill the memory", "prepare, train", REFUSED),
-            "test_arrow_that_grows",
+            "test_arrow_that_grows[rows of nothing]",
+        ),
+        (
+            *("Arrow, compressed zeros", "fill the memory", "prepare, train", REFUSED),
+            "test_arrow_that_grows[compressed]",
+        ),
+        (
+            *("Arrow, a word in many rows", "fill the memory", "prepare, train", REFUSED),
+            "test_arrow_that_grows[a word in many rows]",
+        ),
+        (
+            *("Arrow, a view in many rows", "fill the memory", "prepare, train", REFUSED),
+            "test_arrow_that_grows[a view in many rows]",
+        ),
+        (
+            *("Arrow, batches that lie in each other", "fill the memory", "prepare, train"),
+            *(REFUSED, "test_arrow_whose_batches_lie_in_each_other"),
         ),
         (
             *(

@@ -6,6 +6,7 @@ import io
 import struct
 import zipfile
 import zlib
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -30,8 +31,9 @@ from cage_lightning.errors import CheckpointError, ConfigError, DataError
 from cage_lightning.models import read_state_dict
 from cage_lightning.predictions.files import read_predictions
 from cage_lightning.runs.identity import read_config
+from cage_lightning.system.arrow import _of_file
 from tests.conftest import composed
-from tests.unit.deploy.test_hostile_checkpoints import SOUND
+from tests.hostile_content import SOUND_CHECKPOINT
 
 # --- YAML ----------------------------------------------------------------------------------------
 
@@ -78,7 +80,10 @@ CONFIGS: dict[str, Callable[[], Any]] = {
 
 @pytest.mark.parametrize("kind", CONFIGS)
 def test_a_config_in_a_checkpoint_that_grows(kind: str, tmp_path: Path) -> None:
-    content = SOUND | {"config": SOUND["config"] | {"more": CONFIGS[kind]()}, "state_dict": {}}
+    content = SOUND_CHECKPOINT | {
+        "config": SOUND_CHECKPOINT["config"] | {"more": CONFIGS[kind]()},
+        "state_dict": {},
+    }
     torch.save(content, tmp_path / "best.ckpt")
     with pytest.raises(CheckpointError, match=r"best\.ckpt is refused: its config is more than"):
         describe(tmp_path / "best.ckpt")
@@ -213,12 +218,72 @@ def test_parquet_that_grows(kind: str, tmp_path: Path) -> None:
         open_table(file, lambda name: True).texts("id")
 
 
-def test_arrow_that_grows(tmp_path: Path) -> None:
-    table = pa.table({"picture": pa.nulls(2_500_000)})
-    with pa.ipc.new_file(tmp_path / "t.arrow", table.schema) as file:
-        file.write_table(table)
-    with pytest.raises(DataError, match=r"t\.arrow: not a readable \.arrow file: its .* stand for"):
-        open_table(tmp_path / "t.arrow", lambda name: True)
+def nothing(rows: int) -> pa.Table:
+    return pa.table({"picture": pa.nulls(rows)})
+
+
+def zeros() -> pa.Table:
+    """Half a gigabyte, of which little is left when it is compressed."""
+    return pa.table({"picture": pa.array([bytes(1 << 29)], pa.large_binary())})
+
+
+def a_word_in_many_rows() -> pa.Table:
+    words = pa.DictionaryArray.from_arrays(pa.array(np.zeros(400, np.int32)), ["x" * 900_000])
+    return pa.table({"picture": words})
+
+
+def a_view_in_many_rows() -> pa.Table:
+    word = b"x" * 900_000
+    views = 400 * struct.pack("<i4sii", len(word), word[:4], 0, 0)
+    buffers = [None, pa.py_buffer(views), pa.py_buffer(word)]
+    return pa.table({"picture": pa.Array.from_buffers(pa.string_view(), 400, buffers)})
+
+
+ARROWS: dict[str, Callable[[], pa.Table]] = {
+    "rows of nothing": lambda: nothing(2_500_000),
+    "compressed": zeros,
+    "a word in many rows": a_word_in_many_rows,
+    "a view in many rows": a_view_in_many_rows,
+}
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["file", "stream"])
+@pytest.mark.parametrize("kind", ARROWS)
+def test_arrow_that_grows(kind: str, stream: bool, tmp_path: Path) -> None:
+    table, file = ARROWS[kind](), tmp_path / "t.arrow"
+    options = pa.ipc.IpcWriteOptions(compression="zstd")
+    new = pa.ipc.new_stream if stream else pa.ipc.new_file
+    with new(str(file), table.schema, options=options) as writer:
+        writer.write_table(table)
+    assert file.stat().st_size < 1_000_000
+    with pytest.raises((DataError, ValueError), match=r"its .* bytes stand for"):
+        open_table(file, lambda name: True).texts("picture")
+
+
+def test_arrow_whose_batches_lie_in_each_other(tmp_path: Path) -> None:
+    file = tmp_path / "t.arrow"
+    batches = [pa.table({"picture": np.arange(rows)}) for rows in (1000, *[1] * 20)]
+    with pa.ipc.new_file(str(file), batches[0].schema) as writer:
+        for batch in batches:
+            writer.write_table(batch)
+    with file.open("rb") as opened:
+        starts = [start - len(message.content) - 8 for message, start in _of_file(opened)]
+    content = file.read_bytes()
+    for start in starts[1:]:
+        before, _, after = content.rpartition(struct.pack("<q", start))
+        content = before + struct.pack("<q", starts[0]) + after
+    file.write_bytes(content)
+    with pytest.raises(DataError, match="its messages lie in each other"):
+        open_table(file, lambda name: True)
+
+
+def test_a_picture_in_many_rows_of_parquet(tmp_path: Path) -> None:
+    pictures = pa.DictionaryArray.from_arrays(pa.array(np.zeros(400, np.int32)), [b"x" * 900_000])
+    pq.write_table(pa.table({"picture": pictures}), tmp_path / "t.parquet", store_schema=False)
+    assert (tmp_path / "t.parquet").stat().st_size < 500_000
+    table = open_table(tmp_path / "t.parquet", lambda name: True)
+    with pytest.raises(ValueError, match=r"its .* bytes stand for"):
+        deque(table.embedded["picture"](), maxlen=0)
 
 
 # --- pictures ------------------------------------------------------------------------------------

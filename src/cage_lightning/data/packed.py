@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from cage_lightning.data.files import LEAVE_OUT, map_files
 from cage_lightning.errors import DataError, first_line
+from cage_lightning.system.arrow import check_unpacked
 
 METADATA_KEY = b"cage_lightning"
 IMAGE, CHECKSUM = "image", "image_crc32"
@@ -123,6 +124,7 @@ def map_table(file: Path) -> pa.Table:
 
 def _mapped(file: Path) -> tuple[pa.Table, pa.MemoryMappedFile]:
     try:
+        check_unpacked(file)
         memory = pa.memory_map(str(file))
         table = pa.ipc.open_file(memory).read_all()
         table.validate(full=True)
@@ -130,7 +132,7 @@ def _mapped(file: Path) -> tuple[pa.Table, pa.MemoryMappedFile]:
         if not pa.ipc.open_stream(memory).schema.equals(table.schema, check_metadata=True):
             raise pa.ArrowInvalid("two schemas")
         return table, memory
-    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
+    except (OSError, ValueError, pa.ArrowException) as error:
         what = first_line(error)
         raise DataError(f"{file} is no packed store or damaged ({what}): {REMEDY}") from error
 

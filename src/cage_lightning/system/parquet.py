@@ -32,7 +32,7 @@ def open_parquet(file: Path) -> pq.ParquetFile:
     pieces = list(_pieces(metadata))
     cells = metadata.num_rows * metadata.num_columns
     check_values(size, max(cells, sum(piece.num_values for piece in pieces)))
-    _check_bytes(size, sum(piece.total_uncompressed_size for piece in pieces))
+    check_bytes(size, sum(piece.total_uncompressed_size for piece in pieces))
     return parquet
 
 
@@ -59,8 +59,26 @@ def read_whole(
         and piece.num_values * piece.total_uncompressed_size > _most_bytes(size)
     }
     if repeated:
-        _check_bytes(size, sum(_lengths(file, sorted(repeated))))
+        check_bytes(size, sum(_lengths(file, sorted(repeated))))
     return parquet.read(columns=columns)
+
+
+def in_slices(file: Path, parquet: pq.ParquetFile, column: str, rows: int) -> Iterator[pa.Array]:
+    """A column of a file that `open_parquet` opened, in parts.
+
+    Args:
+        file: The same file.
+        parquet: What was opened.
+        column: Its name.
+        rows: Of a part; fewer where a value that is written once might stand in many of them.
+    """
+    pieces = (
+        piece for piece in _pieces(parquet.metadata) if _is_of(piece.path_in_schema, [column])
+    )
+    largest = max((piece.total_uncompressed_size for piece in pieces), default=0)
+    rows = min(rows, max(1, _most_bytes(file.stat().st_size) // max(1, largest)))
+    for batch in parquet.iter_batches(rows, columns=[column]):
+        yield batch.column(0)
 
 
 def check_values(size: int, values: int) -> None:
@@ -73,6 +91,36 @@ def check_values(size: int, values: int) -> None:
         raise ValueError(f"its {size:,} bytes stand for {values:,} values")
 
 
+def check_bytes(size: int, unpacked: int) -> None:
+    """Refuse a file of `size` bytes that stands for so many bytes.
+
+    Raises:
+        ValueError: They are out of all proportion.
+    """
+    if unpacked > _most_bytes(size):
+        raise ValueError(f"its {size:,} bytes stand for {unpacked:,} bytes")
+
+
+class Allowance:
+    """What the rows of a file may stand for together, in bytes.
+
+    Args:
+        size: The bytes of the file.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size, self._taken = size, 0
+
+    def take(self, count: int) -> None:
+        """Count some bytes.
+
+        Raises:
+            ValueError: With them, all are out of proportion.
+        """
+        self._taken += count
+        check_bytes(self._size, self._taken)
+
+
 def _is_of(path: str, columns: Sequence[str]) -> bool:
     """Whether the path of a piece is that of one of some columns, or of something inside it."""
     return any(path == name or path.startswith(f"{name}.") for name in columns)
@@ -80,11 +128,6 @@ def _is_of(path: str, columns: Sequence[str]) -> bool:
 
 def _most_bytes(size: int) -> int:
     return max(_BYTES, _BYTES_PER_BYTE * size)
-
-
-def _check_bytes(size: int, unpacked: int) -> None:
-    if unpacked > _most_bytes(size):
-        raise ValueError(f"its {size:,} bytes stand for {unpacked:,} bytes")
 
 
 def _pieces(metadata: Any) -> Iterator[Any]:

@@ -14,35 +14,12 @@ from cage_lightning.app.build import load_module
 from cage_lightning.app.schema import CONF_DIR
 from cage_lightning.deploy.checkpoints import BUILDERS, MODES
 from cage_lightning.errors import CheckpointError
-from cage_lightning.labels import AFFECTNET_8
 from cage_lightning.models import build_network
 from cage_lightning.runs.identity import read_config
-from tests.hostile_content import Payload, replace_part
+from tests.hostile_content import SOUND_CHECKPOINT, Payload, replace_part
 from tests.untouched import untouched
 
 Content = dict[str, Any]
-
-SOUND: Content = {
-    "config": {
-        "model": {
-            "_target_": "cage_lightning.models.build_network",
-            "_partial_": True,
-            "name": "tiny",
-            "weights": "none",
-            "image_size": 64,
-        },
-        "module": {"_target_": "cage_lightning.modules.CombinedModule"},
-        "init_from": None,
-    },
-    "label_space": AFFECTNET_8.to_dict(),
-    "training": {
-        "source": "the model's training split",
-        "n": 8,
-        "counts": [1] * 8,
-        "affect": [0.5, None],
-        "affect_by_category": [[0.5, None]] * 8,
-    },
-}
 
 
 @pytest.fixture
@@ -175,13 +152,13 @@ def refused(file: Path) -> str:
 def test_hostile_checkpoint_is_refused(
     change: Callable[[Content, Path], None], tmp_path: Path, outside: Path
 ) -> None:
-    content = copy.deepcopy(SOUND)
+    content = copy.deepcopy(SOUND_CHECKPOINT)
     change(content, outside)
     refused(written(tmp_path / "best.ckpt", content))
 
 
 def test_pickled_code_is_refused(tmp_path: Path, outside: Path) -> None:
-    content = copy.deepcopy(SOUND) | {"more": Payload(outside / "ran")}
+    content = copy.deepcopy(SOUND_CHECKPOINT) | {"more": Payload(outside / "ran")}
     assert "UnpicklingError" in refused(written(tmp_path / "best.ckpt", content))
 
 
@@ -189,7 +166,7 @@ def test_pickled_code_is_refused(tmp_path: Path, outside: Path) -> None:
 def test_the_weights_that_a_training_began_with_are_not_read(
     weights: str | None, tmp_path: Path, outside: Path
 ) -> None:
-    content = copy.deepcopy(SOUND)
+    content = copy.deepcopy(SOUND_CHECKPOINT)
     model(weights=weights)(content, outside)
     replaced("config.init_from", str(outside / "secret.pt"))(content, outside)
     replaced("config.trainer", {"_target_": "os.system", "command": "${oc.env:HOME}"})(
@@ -199,7 +176,7 @@ def test_the_weights_that_a_training_began_with_are_not_read(
 
 
 def test_tensors_without_content_are_refused(tmp_path: Path) -> None:
-    file = written(tmp_path / "best.ckpt", copy.deepcopy(SOUND))
+    file = written(tmp_path / "best.ckpt", copy.deepcopy(SOUND_CHECKPOINT))
     content = torch.load(file, weights_only=True)
     empty = torch.empty(16, 3, 3, 3, device="meta")
     content["state_dict"]["network.features.0.0.weight"] = empty

@@ -11,7 +11,8 @@ from typing import Any
 import pyarrow as pa
 
 from cage_lightning.data.readers.table.raw import RawTable, as_text
-from cage_lightning.system.parquet import check_values, open_parquet, read_whole
+from cage_lightning.system import arrow
+from cage_lightning.system.parquet import Allowance, in_slices, open_parquet, read_whole
 
 _AT_ONCE = 64
 """Rows whose pictures are in memory at a time."""
@@ -23,29 +24,18 @@ def read_parquet(file: Path, _: Callable[[str], bool]) -> RawTable:
     """Read a Parquet file; see `formats.open_table`."""
     parquet = open_parquet(file)
 
-    def slices(name: str) -> _Slices:
-        for batch in parquet.iter_batches(_AT_ONCE, columns=[name]):
-            yield batch.column(0)
-
     return _table(
         file,
         parquet.schema_arrow,
         parquet.metadata.num_rows,
         lambda name: read_whole(file, parquet, [name]).column(0),
-        slices,
+        lambda name: in_slices(file, parquet, name, _AT_ONCE),
     )
 
 
 def read_arrow(file: Path, _: Callable[[str], bool]) -> RawTable:
     """Read an Arrow file or stream; see `formats.open_table`."""
-    with pa.OSFile(str(file)) as source:
-        try:
-            table = pa.ipc.open_file(source).read_all()
-        except pa.ArrowInvalid:
-            source.seek(0)
-            table = pa.ipc.open_stream(source).read_all()
-    check_values(file.stat().st_size, table.num_rows * table.num_columns)
-    table.validate(full=True)
+    table = arrow.read_arrow(file)
 
     def slices(name: str) -> _Slices:
         column = table.column(name)
@@ -69,7 +59,11 @@ def _table(
             raise ValueError(f"holds {kind}: write pictures as files, or as the bytes of files")
         values = column(name)
         values.validate(full=True)
-        return [as_text(_named(value, classes.get(name, ()))) for value in values.to_pylist()]
+        allowance, found = Allowance(file.stat().st_size), []
+        for value in values:
+            found.append(as_text(_named(value.as_py(), classes.get(name, ()))))
+            allowance.take(len(found[-1]))
+        return found
 
     return RawTable(
         file,
@@ -77,7 +71,7 @@ def _table(
         texts,
         [f"row {row}" for row in range(1, rows + 1)],
         embedded={
-            name: partial(_pictures, slices, name)
+            name: partial(_pictures, file, slices, name)
             for name in dict.fromkeys(schema.names)
             if _holds_pictures(schema, name)
         },
@@ -85,11 +79,16 @@ def _table(
     )
 
 
-def _pictures(slices: Callable[[str], _Slices], name: str) -> Iterator[tuple[str, bytes | None]]:
+def _pictures(
+    file: Path, slices: Callable[[str], _Slices], name: str
+) -> Iterator[tuple[str, bytes | None]]:
+    allowance = Allowance(file.stat().st_size)
     for values in slices(name):
         values.validate(full=True)
-        for value in values.to_pylist():
-            row = value if isinstance(value, Mapping) else {"bytes": value}
+        for value in values:
+            content = value.as_py()
+            row = content if isinstance(content, Mapping) else {"bytes": content}
+            allowance.take(len(row["bytes"] or b""))
             yield row.get("path") or "", row["bytes"]
 
 
