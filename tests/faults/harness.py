@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cage_lightning.callbacks.step_timeout import EXIT_CODE
 from tests.conftest import environment, forks
 from tests.faults.commands import Case
 from tests.in_process import run_in_process
@@ -45,7 +46,7 @@ class Ended:
         """Fail unless it has ended with one of these exit codes, and with one line of error."""
         assert self.code in codes, f"exit code {self.code}, not {codes}: {self.error}"
         errors = [line for line in self.error.splitlines() if line.startswith("error: ")]
-        assert len(errors) == (self.code == 1), self.error
+        assert len(errors) == (self.code in (1, EXIT_CODE)), self.error
         # Before the command itself begins, Python tells in its own way of Ctrl-C.
         assert "Traceback" not in self.error or self.code == -signal.SIGINT, self.error
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from cage_lightning.callbacks.step_timeout import EXIT_CODE
 from tests.faults.commands import NAMES, Name, case
 from tests.faults.harness import Bench, at_another_time
 from tests.faults.record import NewRow
@@ -139,6 +140,29 @@ def test_a_rank_is_killed(
                     while process.poll() is None or alive(process.pid):
                         assert time.monotonic() < until, "a rank lives on"
                         time.sleep(0.05)
+                bench.typed_again(place)
+
+
+def test_a_rank_is_stopped(
+    tmp_path: Path, few_faces: Path, trained: Path, new_row: NewRow, tries: int
+) -> None:
+    """Not before its first step: until then torch waits for it, with a bound of its own."""
+    two = ("trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2")
+    bound = "callbacks.step_timeout.seconds=5"
+    bench = training(few_faces, trained, tmp_path, *two, bound, here=False)
+    end = f"exit code 75, no rank lives on; then {EQUAL['train']}"
+    with new_row("SIGSTOP of rank 1 of two", "train", end) as row:
+        for _ in range(max(1, tries // 4)):
+            place = bench.place()
+            with row.one(place.name):
+                with bench.process(place) as process:
+                    while process.poll() is None and not [*place.rglob("last.ckpt")]:
+                        time.sleep(0.005)
+                    time.sleep(bench.random.uniform(0, 0.2))
+                    strike(next(iter(children(process)), None), signal.SIGSTOP)
+                    bench.ended(process, place).check(0, EXIT_CODE)
+                    time.sleep(1)
+                    assert not alive(process.pid)
                 bench.typed_again(place)
 
 

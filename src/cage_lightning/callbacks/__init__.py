@@ -9,6 +9,7 @@ from cage_lightning.callbacks.resume import (
     StepSeed,
     state_to_resume_from,
 )
+from cage_lightning.callbacks.step_timeout import StepTimeout
 from cage_lightning.callbacks.timing import Timing
 from cage_lightning.callbacks.unfreezing import GradualUnfreezing
 from cage_lightning.callbacks.validations import Validations
@@ -21,6 +22,7 @@ __all__ = [
     "Preemption",
     "ProgressLog",
     "StepSeed",
+    "StepTimeout",
     "Timing",
     "Validations",
     "progress_bar",

@@ -8,7 +8,7 @@ import os
 import signal
 import time
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
@@ -67,10 +67,7 @@ class Preemption(Callback):
             self._first_sigterm = now
         elif now - self._first_sigterm > _ONE_SIGNAL_S:
             log.warning("stopped by a second SIGTERM; the same command resumes from the last save")
-            self._end_ranks(signal.SIGKILL)
-            for worker in multiprocessing.active_children():
-                worker.kill()
-            os._exit(143)
+            end_at_once(self._trainer, 143)
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Keep the trainer, which knows the ranks that this process has started."""
@@ -122,13 +119,27 @@ class Preemption(Callback):
         It ends the ranks that this process has started, which could otherwise wait for it for ever.
         After SIGUSR1 it has SLURM queue the job again, and does not return.
         """
-        self._end_ranks(signal.SIGTERM)
+        _end_ranks(self._trainer, signal.SIGTERM)
         if self._asked is signal.SIGUSR1:
             log.info("near the time limit: the job goes back into the queue")
             requeue()
 
-    def _end_ranks(self, number: signal.Signals) -> None:
-        """Send a signal to the ranks that this process has started."""
-        launcher = self._trainer.strategy.launcher if self._trainer else None
-        if launcher is not None:
-            launcher.kill(number)
+
+def end_at_once(trainer: Trainer | None, code: int) -> NoReturn:
+    """End this process, those of its loaders and the ranks that it has started; nothing is saved.
+
+    Args:
+        trainer: It knows these ranks.
+        code: The exit code.
+    """
+    _end_ranks(trainer, signal.SIGKILL)
+    for worker in multiprocessing.active_children():
+        worker.kill()
+    os._exit(code)
+
+
+def _end_ranks(trainer: Trainer | None, number: signal.Signals) -> None:
+    """Send a signal to the ranks that this process has started."""
+    launcher = trainer.strategy.launcher if trainer else None
+    if launcher is not None:
+        launcher.kill(number)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import faulthandler
+import signal
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -13,6 +15,9 @@ from cage_lightning.labels import Batch
 
 AHEAD = 2
 """How many batches a process makes before they are asked for."""
+
+SHOW_STACKS = signal.SIGUSR2
+"""On this signal a process of a loader writes the stacks of its threads to stderr."""
 
 
 class Blocks:
@@ -65,7 +70,7 @@ def loading(workers: int) -> dict[str, Any]:
         "num_workers": workers,
         "persistent_workers": True,
         "prefetch_factor": AHEAD,
-        "worker_init_fn": _share,
+        "worker_init_fn": _begin,
     }
     common = {"pin_memory": torch.cuda.is_available(), "collate_fn": _as_it_is}
     return common | (of_processes if workers else {})
@@ -76,8 +81,9 @@ def _as_it_is(batch: Any) -> Any:
     return batch
 
 
-def _share(worker: int) -> None:
-    """Let the data set of a process use its memory again."""
+def _begin(worker: int) -> None:
+    """Let the data set of a process use its memory again, and the process show where it hangs."""
+    faulthandler.register(SHOW_STACKS, file=2)
     info = get_worker_info()
     assert info is not None, "a process of a loader"
     info.dataset.blocks.share()  # type: ignore[attr-defined]

@@ -29,6 +29,7 @@ EXECUTION = (
     "starts",
     "callbacks.progress",
     "callbacks.progress_log",
+    "callbacks.step_timeout",
     "callbacks.last",
     "callbacks.best.dirpath",
     "data.root",
