@@ -228,6 +228,12 @@ class ExpressionData(pl.LightningDataModule):
             same_in_every_epoch=trainer.overfit_batches > 0,  # type: ignore[attr-defined]
             category=self.train.category if self.balance == "each_epoch" else None,
         )
+        if left_out := batches.left_out:
+            log.warning(
+                "an epoch leaves out its last %d samples, fewer than %d devices: on other numbers "
+                "of devices it has a step more",
+                *(left_out, trainer.world_size),
+            )
         samples = FaceDataset(self.train, self.image_size, self.margin, self.soft_labels)
         augment = self.augment if self.augmented_by_workers else None
         loader = ResumableLoader(

@@ -36,7 +36,7 @@ class EpochBatches(Sampler[list[int]]):
 
     A batch is `batch_size` samples over all ranks; the last one holds what is left over, as in the
     published scripts, unless some rank would get nothing of it. Any number of ranks sees the same
-    batches in the same order.
+    batches in the same order, apart from that one.
 
     Attributes:
         augmented_as: The epoch that its batches tell; it may be another one than that of the order.
@@ -76,9 +76,14 @@ class EpochBatches(Sampler[list[int]]):
         """Choose the epoch whose order is given next."""
         self.epoch = 0 if self.same_in_every_epoch else epoch
 
+    @property
+    def left_out(self) -> int:
+        """How many samples an epoch leaves out: those of a last batch of fewer than the ranks."""
+        left_over = self.length % self.batch_size
+        return left_over if left_over < self.world_size else 0
+
     def __len__(self) -> int:
-        whole, left_over = divmod(self.length, self.batch_size)
-        return whole + (left_over >= self.world_size)
+        return -(-(self.length - self.left_out) // self.batch_size)
 
     def __iter__(self) -> Iterator[list[int]]:
         order = self._order()
