@@ -27,7 +27,7 @@ class DivergedError(CageError):
 
 
 class OutputError(CageError):
-    """A file that cannot be written, or too little room on a disk or in the shared memory."""
+    """A file that cannot be written, or too little room on a disk or in a memory."""
 
 
 def check_choice(key: str, value: str, allowed: Iterable[str]) -> None:

@@ -54,7 +54,7 @@ from cage_lightning.system.credentials import without_credentials
 from cage_lightning.system.escaping import for_terminal
 from cage_lightning.system.machine import process_age
 from cage_lightning.system.paths import local_path
-from cage_lightning.system.storage import check_writable, lost_loader, room_for
+from cage_lightning.system.storage import check_writable, lost_loader, out_of_memory, room_for
 
 log = logging.getLogger(__name__)
 
@@ -205,6 +205,14 @@ def _train_and_test(
         if preemption.asked and lost_loader(error):  # the signal was sent to all processes
             raise SIGTERMException(143) from error
         log.exception("%s failed", folder.path)
+        if (said := out_of_memory(error)) is not None:
+            raise OutputError(
+                f"data.batch_size={config.data.batch_size} needs more memory than the device has "
+                f"({said}). Where it is free again, or with the batch shared out among more "
+                "devices (trainer.devices=N), the same command goes on; less is needed by a "
+                "smaller data.batch_size, with trainer.accumulate_grad_batches=N for steps as "
+                "large, or model.image_size, under another tag=NAME"
+            ) from error
         raise
 
 

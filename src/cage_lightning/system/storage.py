@@ -27,6 +27,11 @@ _NO_SHARED_MEMORY = re.compile(
 # Of torch, about a loader process that is gone, and about one that crashed.
 _LOST_LOADER = re.compile(r"DataLoader worker \(pid.*?\) (is killed by|exited unexpectedly)")
 _CRASHED_LOADER = re.compile(r"is killed by signal: (?!Killed|Terminated)")
+# Of torch, about the memory of a device; its `OutOfMemoryError` is for GPUs alone.
+_NO_MEMORY = re.compile(
+    r"\w+ out of memory(\. Tried to allocate [\d.]+ \w+)?|CUDA error: out of memory"
+    r"|DefaultCPUAllocator: .*?you tried to allocate \d+ bytes"
+)
 _MEBIBYTE = 2**20
 
 
@@ -118,6 +123,8 @@ def shortage(error: BaseException, place: Path) -> str | None:
             "a process that decodes pictures was ended from outside: where the memory ran out, "
             "lower data.num_workers or data.batch_size; the same command goes on"
         )
+    if (said := out_of_memory(error)) is not None:
+        return f"the memory of the device is too small ({said}): lower the batch size"
     for one in chain:
         if not isinstance(one, OSError):
             continue
@@ -131,6 +138,12 @@ def shortage(error: BaseException, place: Path) -> str | None:
         if one is error and one.errno in _REFUSED and one.filename:
             return f"{file}: {one.strerror}"
     return None
+
+
+def out_of_memory(error: BaseException) -> str | None:
+    """What an error, its causes or its contexts say of too little memory of a device."""
+    said = (str(one) for one in _chain(error) if isinstance(one, RuntimeError))
+    return next((found.group() for text in said if (found := _NO_MEMORY.search(text))), None)
 
 
 def lost_loader(error: BaseException) -> bool:

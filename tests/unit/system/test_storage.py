@@ -102,6 +102,13 @@ def test_the_first_error_is_told_not_that_of_the_clean_up(
         write_atomic(tmp_path / "file", "content")
 
 
+def test_what_torch_says_of_too_little_memory() -> None:
+    size = 2**50
+    told = rf"tried to allocate {size} bytes\): lower the batch size"
+    with pytest.raises(OutputError, match=told), room_for(PLACE):
+        torch.empty(size, dtype=torch.uint8)
+
+
 def test_a_read_only_place_and_an_error_of_another_kind(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match=r"^a/b: Read-only file system$"), room_for(PLACE):
         raise OSError(errno.EROFS, "Read-only file system", "a/b")
