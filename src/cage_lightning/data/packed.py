@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from cage_lightning.data.files import LEAVE_OUT, map_files
+from cage_lightning.data.files import LEAVE_OUT, MAX_BYTES, map_files
 from cage_lightning.errors import DataError, first_line
 from cage_lightning.system.arrow import check_unpacked
 
@@ -29,13 +29,13 @@ class PackedPictures:
 
     Args:
         file: The file.
-        rows: int64 ``[N]``.
+        rows: int32 ``[N]``.
         metadata: Of the file's schema: tells whether another file has taken its place since.
         checked: Whether the file has the checksums of its pictures, which older ones lack.
     """
 
     def __init__(
-        self, file: Path, rows: npt.NDArray[np.int64], metadata: bytes, checked: bool
+        self, file: Path, rows: npt.NDArray[np.int32], metadata: bytes, checked: bool
     ) -> None:
         self.file, self.rows, self.metadata, self.checked = file, rows, metadata, checked
         self._opened: _Opened | None = None
@@ -90,13 +90,13 @@ class _Opened:
         memory: The file. Nothing is read through the map: a page of it that is gone, because the
             file was cut off or a network failed, would end the process.
         start: First byte of each picture, int64 ``[N]``.
-        length: Bytes of each picture, int64 ``[N]``.
+        length: Bytes of each picture, uint32 ``[N]``: `MAX_BYTES` fits in there.
         checksum: CRC-32 of each picture, uint32 ``[N]``; None in an older file.
     """
 
     memory: pa.MemoryMappedFile
     start: npt.NDArray[np.int64]
-    length: npt.NDArray[np.int64]
+    length: npt.NDArray[np.uint32]
     checksum: npt.NDArray[np.uint32] | None
 
     def read(self, file: Path, row: int) -> tuple[bytes, bool]:
@@ -142,10 +142,12 @@ def _opened(file: Path, metadata: bytes) -> _Opened:
     if table.schema.metadata[METADATA_KEY] != metadata:
         raise DataError(f"{file} was replaced while it was in use; start again")
     start, length = _places(table[IMAGE], memory)
-    if (start < 0).any() or (start + length > memory.size()).any():  # compressed, for example
+    beyond = (start + length > memory.size()) | (length > MAX_BYTES)
+    if (start < 0).any() or beyond.any():  # compressed, for example
         raise DataError(f"{file} does not hold its pictures as they are: {REMEDY}")
     known = table[CHECKSUM].to_numpy() if CHECKSUM in table.column_names else None
-    return _Opened(memory, start, length, None if known is None else np.array(known))
+    known = None if known is None else np.array(known)
+    return _Opened(memory, start, length.astype(np.uint32), known)
 
 
 def _places(

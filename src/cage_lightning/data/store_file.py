@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+from numpy.dtypes import StringDType
 
 from cage_lightning.data.annotations import Annotations
 from cage_lightning.data.packed import (
@@ -30,6 +31,7 @@ from cage_lightning.data.packed import (
     PackedPictures,
     map_table,
 )
+from cage_lightning.data.picture_paths import TEXTS, PicturePaths
 from cage_lightning.errors import DataError
 from cage_lightning.labels import LabelSpace
 from cage_lightning.system.atomic import replacing
@@ -186,15 +188,15 @@ def _annotations(file: Path, root: Path, stored: pa.Table, about: About) -> Anno
     return Annotations(
         space=space,
         root=root / about.pictures,
-        id=_values(stored["id"]),
-        path=_values(stored["path"]),
+        id=_texts(stored["id"]),
+        path=_texts(stored["path"]),
         category=category.reshape(n, k) if space.multi_label else category,
         affect=_values(stored["affect"]).reshape(n, d) if d else nothing,
         left_out=about.left_out,
         box=_values(stored["box"]).reshape(-1, 4) if "box" in names else None,
         extra=extra,
         copies=_values(stored[COPIES]) if COPIES in names else None,
-        packed=PackedPictures(file, np.arange(n), metadata, CHECKSUM in names),
+        packed=PackedPictures(file, np.arange(n, dtype=np.int32), metadata, CHECKSUM in names),
         origin=about.origin,
     )
 
@@ -228,16 +230,22 @@ def _columns(table: Annotations) -> dict[str, pa.Array]:
     return {name: _arrow(column) for name, column in columns.items() if 0 not in column.shape[1:]}
 
 
-def _arrow(values: npt.NDArray[Any]) -> pa.Array:
+def _arrow(values: npt.NDArray[Any] | PicturePaths) -> pa.Array:
     """A column ``[N, ...]``; one value of several numbers is a list of fixed length."""
+    if isinstance(values, PicturePaths) or values.dtype.kind in "UT":
+        return pa.array(values.tolist(), pa.string())
     if values.ndim == 1:
-        return (
-            pa.array(values.tolist(), pa.string())
-            if values.dtype.kind in "UT"
-            else pa.array(values)
-        )
+        return pa.array(values)
     flat = pa.array(np.ascontiguousarray(values).ravel())
     return pa.FixedSizeListArray.from_arrays(flat, int(np.prod(values.shape[1:])))
+
+
+def _texts(column: pa.ChunkedArray) -> npt.NDArray[np.str_]:
+    """The texts of a column as `Annotations` keeps them, some thousands at a time."""
+    found: npt.NDArray[Any] = np.empty(len(column), StringDType())
+    for start in range(0, len(column), TEXTS):
+        found[start : start + TEXTS] = column.slice(start, TEXTS).to_numpy().tolist()
+    return found
 
 
 def _values(column: pa.ChunkedArray) -> npt.NDArray[Any]:

@@ -6,7 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cage_lightning.data import annotations, picture_paths
 from cage_lightning.data.annotations import Annotations
+from cage_lightning.data.picture_paths import PicturePaths
 from cage_lightning.errors import DataError
 from cage_lightning.labels import AFFECTNET_7, AFFECTNET_8, EMOTIC
 
@@ -127,7 +129,7 @@ def test_the_fingerprint_is_that_of_the_table_alone():
         table,
         root=Path("/elsewhere"),
         id=table.id.astype("<U40"),
-        path=table.path.astype("<U99"),
+        path=np.array(table.path.tolist(), "<U99"),
         category=table.category.astype(np.int64, order="F").copy(),
         affect=np.asfortranarray(other_nan),
         left_out={"contempt": 1},
@@ -137,6 +139,37 @@ def test_the_fingerprint_is_that_of_the_table_alone():
     assert table.fingerprint() == (
         "389cc20ae2dea973c1f671039f5b77bbcdfb087ddb02a30eaa0fa25373174e05"
     )
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 3])
+def test_the_fingerprint_does_not_depend_on_how_many_texts_are_looked_at_at_once(
+    monkeypatch, at_once
+):
+    expected = faces().fingerprint()
+    monkeypatch.setattr(annotations, "TEXTS", at_once)
+    assert faces().fingerprint() == expected
+
+
+@pytest.mark.parametrize("at_once", [2, 100])
+def test_paths_are_read_as_they_were_given(monkeypatch, at_once):
+    monkeypatch.setattr(picture_paths, "TEXTS", at_once)
+    given = ["a/b/1.jpg", "2.jpg", "a/b/a very long name, ü.jpg", "a/1.jpg", "a/b/1.jpg"]
+    paths = PicturePaths.of(np.array(given))
+    assert [*paths] == paths.tolist() == given
+    assert [paths[row] for row in range(-5, 5)] == given * 2
+    rows = np.array([4, 0, 2])
+    assert paths[rows].tolist() == [given[row] for row in rows]
+    assert paths[np.array([True, False] * 2 + [True])].tolist() == given[::2]
+    assert paths[1:3].tolist() == given[1:3]
+    assert PicturePaths.of(paths) is paths
+    assert sorted(paths.folders) == ["", "a/", "a/b/"]
+
+
+def test_ids_with_the_same_hash_are_told_apart(monkeypatch):
+    monkeypatch.setattr(annotations, "hash", lambda text: 0, raising=False)
+    assert len(faces()) == 3
+    with pytest.raises(DataError, match=r"row 2.*the id occurs twice"):
+        faces(id=np.array(["3", "12", "3"]))
 
 
 @pytest.mark.parametrize(

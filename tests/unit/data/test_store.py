@@ -14,6 +14,7 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
+from cage_lightning.data import packed as packed_module
 from cage_lightning.data import release_files
 from cage_lightning.data import store as store_module
 from cage_lightning.data.annotations import Annotations
@@ -81,7 +82,8 @@ def test_what_is_written_is_read(tmp_path, make):
     read, about = read_store(write(tmp_path / "train.arrow", table), tmp_path)
     assert read.fingerprint() == table.fingerprint() == about.annotations
     assert (read.space, read.root, read.left_out) == (table.space, table.root, table.left_out)
-    for name in ("id", "path", "category", "affect", "box"):
+    assert read.path.tolist() == table.path.tolist()
+    for name in ("id", "category", "affect", "box"):
         expected, found = getattr(table, name), getattr(read, name)
         np.testing.assert_array_equal(found, expected)
         if expected is not None:
@@ -100,6 +102,16 @@ def test_pictures_follow_the_rows_into_another_process(tmp_path):
     there = pickle.loads(pickle.dumps(part))
     assert [there.picture(i) for i in range(2)] == [PICTURES[0], PICTURES[2]]
     assert len(pickle.dumps(part.packed)) < 2_000  # the file is not taken along
+
+
+def test_a_file_with_a_picture_larger_than_any_that_is_read_is_refused(tmp_path, monkeypatch):
+    table, _ = read_store(write(tmp_path / "train.arrow", faces(tmp_path)), tmp_path)
+    monkeypatch.setattr(packed_module, "MAX_BYTES", 5_000)
+    assert table.picture(0) == PICTURES[0]
+    table, _ = read_store(tmp_path / "train.arrow", tmp_path)
+    monkeypatch.setattr(packed_module, "MAX_BYTES", 4_999)
+    with pytest.raises(DataError, match="does not hold its pictures as they are"):
+        table.picture(0)
 
 
 def test_a_file_that_was_replaced_is_not_mixed_with_the_old_one(tmp_path):
