@@ -9,7 +9,7 @@ SUDO := $(shell test "$$(id -u)" = 0 || echo sudo --preserve-env=PATH,OMP_NUM_TH
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-predict table6-demo test test-slow test-faults setup-page test-page setup-slurm test-slurm test-beside lint types format static wheel clean
+.PHONY: help setup demo demo-predict table6-demo test test-slow test-faults setup-page test-page setup-slurm test-slurm test-beside lint types format static audit wheel clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -75,6 +75,15 @@ format: $(READY) ## Put the code into shape
 	$(BIN)/ruff format .
 
 static: lint types ## Everything that is checked without running
+
+AUDIT := .venv/audit/bin/pip-audit
+
+$(AUDIT):
+	$(PYTHON) -m venv .venv/audit
+	.venv/audit/bin/python -m pip install --quiet pip-audit
+
+audit: $(READY) $(AUDIT) ## Compare the installed packages with the advisories of PyPI (needs the network)
+	$(AUDIT) --path "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
 
 wheel: $(READY) ## Build the wheel into dist/
 	$(BIN)/python -m build --wheel --no-isolation
