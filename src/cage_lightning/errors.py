@@ -5,9 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+_BEGINNING, _END = 2000, 1000  # characters of a message
+
 
 class CageError(Exception):
-    """An error that the user can put right; it names the file, key or row, and the remedy."""
+    """An error that the user can put right; it names the file, key or row, and the remedy.
+
+    Of a message with a long quotation from a file, the middle is left out.
+    """
+
+    def __str__(self) -> str:
+        message = super().__str__()
+        if len(message) <= _BEGINNING + _END:
+            return message
+        return f"{message[:_BEGINNING]} [...] {message[-_END:]}"
 
 
 class ConfigError(CageError):

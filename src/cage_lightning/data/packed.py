@@ -128,6 +128,7 @@ def _mapped(file: Path) -> tuple[pa.Table, pa.MemoryMappedFile]:
         memory = pa.memory_map(str(file))
         table = pa.ipc.open_file(memory).read_all()
         table.validate(full=True)
+        _check_columns(table.schema)
         memory.seek(_STREAM)  # the schema is there twice
         if not pa.ipc.open_stream(memory).schema.equals(table.schema, check_metadata=True):
             raise pa.ArrowInvalid("two schemas")
@@ -135,6 +136,18 @@ def _mapped(file: Path) -> tuple[pa.Table, pa.MemoryMappedFile]:
     except (OSError, ValueError, pa.ArrowException) as error:
         what = first_line(error)
         raise DataError(f"{file} is no packed store or damaged ({what}): {REMEDY}") from error
+
+
+def _check_columns(schema: pa.Schema) -> None:
+    """Refuse columns that are called the same, and checksums that are none.
+
+    Raises:
+        ArrowInvalid: There are some.
+    """
+    if len(set(schema.names)) < len(schema.names):
+        raise pa.ArrowInvalid("a column is there twice")
+    if CHECKSUM in schema.names and schema.field(CHECKSUM).type != pa.uint32():
+        raise pa.ArrowInvalid("its checksums are of another type")
 
 
 def _opened(file: Path, metadata: bytes) -> _Opened:

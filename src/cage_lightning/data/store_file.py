@@ -37,6 +37,13 @@ from cage_lightning.labels import LabelSpace
 from cage_lightning.system.atomic import replacing
 
 VERSION = 1
+_KINDS: Mapping[str, Any] = {
+    **dict.fromkeys(("release", "annotations", "pictures", "origin"), str),
+    **dict.fromkeys(("settings", "label_space", "left_out", "shapes", "further"), dict),
+    "image_size": int | None,
+    "faults": int,
+}
+"""What the parts of an `About` are, which may come from anyone."""
 COPIES = "copies"
 
 
@@ -158,7 +165,7 @@ def read_store(file: Path, root: Path) -> tuple[Annotations, About]:
         changed = "annotations" if table.fingerprint() != about.annotations else ""
         if about.further and not changed:  # older files have none
             changed = _differing(about.further, _further(table))
-    except (pa.ArrowException, KeyError, ValueError, UnicodeDecodeError, DataError) as error:
+    except (pa.ArrowException, KeyError, TypeError, ValueError, DataError) as error:
         raise DataError(f"{file} is damaged ({type(error).__name__}: {error}): {REMEDY}") from error
     if changed:
         raise DataError(f"{file} is damaged (the {changed} have changed): {REMEDY}")
@@ -168,10 +175,11 @@ def read_store(file: Path, root: Path) -> tuple[Annotations, About]:
 def _about(stored: pa.Table) -> About | None:
     """What a table was made from; None if it is none of a store of this version."""
     try:
-        values = json.loads(stored.schema.metadata[METADATA_KEY])
-        return About(**values) if values["version"] == VERSION else None
-    except (ValueError, KeyError, TypeError):
+        about = About(**json.loads(stored.schema.metadata[METADATA_KEY]))
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
+    kinds = all(isinstance(getattr(about, name), kind) for name, kind in _KINDS.items())
+    return about if kinds and about.version == VERSION else None
 
 
 def _annotations(file: Path, root: Path, stored: pa.Table, about: About) -> Annotations:

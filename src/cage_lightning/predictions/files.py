@@ -102,7 +102,7 @@ def read_predictions(
     try:
         found, metadata = _read_parquet(path) if suffix == ".parquet" else _read_text(path)
         space, training = _metadata(metadata)
-    except (pa.ArrowException, OSError, ValueError, RecursionError) as error:
+    except (pa.ArrowException, OSError, ValueError, OverflowError, RecursionError) as error:
         what = first_line(error)
         raise DataError(f"{path}: not a readable {suffix} file: {what}") from None
     order = _order(path, space, label_space, categories)

@@ -107,7 +107,7 @@ def read_groups(path: Path) -> GroupTable:
         raise ConfigError(f"{path}: a table of groups ends in .parquet or .csv")
     try:
         columns = _parquet(path) if suffix == ".parquet" else read_delimited(path, _is_id)
-    except (pa.ArrowException, OSError, ValueError, RecursionError) as error:
+    except (pa.ArrowException, OSError, ValueError, OverflowError, RecursionError) as error:
         raise DataError(f"{path}: not a readable {suffix} file: {first_line(error)}") from None
     names = [_ID if _is_id(name) else name.strip() for name, _ in columns]
     if twice := sorted({name for name in names if name and names.count(name) > 1}):

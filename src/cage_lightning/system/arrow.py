@@ -93,7 +93,9 @@ class _Table(NamedTuple):
     def table(self, number: int) -> _Table | None:
         """A field that is a table."""
         place = self.field(number)
-        return place and _Table(self.content, place + self._number("<I", place))
+        if place is None:
+            return None
+        return _Table(self.content, place + self._number("<I", place))
 
     def structs(self, number: int, form: str, size: int) -> Iterator[tuple[int, ...]]:
         """A field that is a list of structs of some bytes each."""

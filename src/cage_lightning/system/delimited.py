@@ -94,6 +94,8 @@ def read_rows(path: Path, known: Callable[[str], bool]) -> Delimited:
                 ends.append(reader.line_num + before)
     except csv.Error as error:
         raise ValueError(f"line {reader.line_num + before}: {error}") from error
+    if not rows:  # its lines are quotes
+        raise ValueError("it is empty")
     return Delimited(rows[0], rows[1:], ends[1:], separator)
 
 

@@ -1,4 +1,4 @@
-"""How deep the arrays in a MAT file are nested: SciPy's reader has no limit, and ends the process.
+"""How deep the arrays in a MAT file are nested, and of what: else SciPy may end the process.
 
 The grammar is the one by which SciPy reads, which takes no notice of how many bytes an array claims
 to have. So a file that lies about them means here what it means there. See "MAT-File Format" of
@@ -19,6 +19,7 @@ _MOST_BYTES = 1 << 29  # of a variable, unpacked
 _HEADER = 128
 _MATRIX, _COMPRESSED = 14, 15
 _CELL, _STRUCT, _CHAR, _SPARSE, _NUMBERS = 1, 2, 4, 5, range(6, 16)
+_DATA = {*range(1, 8), 9, 12, 13, 16, 17, 18}  # whole numbers, floats, text
 _IS_COMPLEX = 1 << 11
 
 
@@ -125,6 +126,8 @@ class _Walk:
     def _element(self) -> tuple[int, int]:
         """Where the data that follow begin, and how many bytes they are; goes past them."""
         kind, size = self._pair(self._data, self._at)
+        if kind & 0xFFFF not in _DATA:  # SciPy would look it up beyond its table, and die of it
+            raise ValueError("data of a type that there is not")
         if kind >> 16:  # few data stand in the second half of the tag
             start, size = self._at + 4, kind >> 16
             self._at += 8

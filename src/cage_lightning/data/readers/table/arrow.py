@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from cage_lightning.data.readers.table.raw import RawTable, as_text
+from cage_lightning.errors import first_line
 from cage_lightning.system import arrow
 from cage_lightning.system.parquet import Allowance, in_slices, open_parquet, read_whole
 
@@ -57,12 +58,15 @@ def _table(
         kind = schema.field(name).type
         if pa.types.is_nested(kind) and not _is_list(kind):
             raise ValueError(f"holds {kind}: write pictures as files, or as the bytes of files")
-        values = column(name)
-        values.validate(full=True)
         allowance, found = Allowance(file.stat().st_size), []
-        for value in values:
-            found.append(as_text(_named(value.as_py(), classes.get(name, ()))))
-            allowance.take(len(found[-1]))
+        try:
+            values = column(name)
+            values.validate(full=True)
+            for value in values:
+                found.append(as_text(_named(value.as_py(), classes.get(name, ()))))
+                allowance.take(len(found[-1]))
+        except (pa.ArrowException, OSError, OverflowError) as error:  # a date of no calendar, too
+            raise ValueError(f"cannot be read: {first_line(error)}") from error
         return found
 
     return RawTable(

@@ -12,6 +12,7 @@ from typing import Any
 from cage_lightning.data.files import MAX_BYTES, is_plain
 from cage_lightning.data.formats import is_passed_over, is_picture
 from cage_lightning.data.readers.table.raw import RawTable, as_text
+from cage_lightning.system.escaping import on_one_line
 
 _LARGEST_LABEL = 1 << 20  # bytes
 _TEXTS = ("cls", "txt")
@@ -36,7 +37,7 @@ def read_tar(file: Path, _: Callable[[str], bool]) -> RawTable:
         file,
         [_PICTURE, *(name for name in names if name != _PICTURE)],
         lambda name: [as_text(row.get(name)) for row in rows.values()],
-        [f"sample {key}" for key in rows],
+        [f"sample {on_one_line(key)}" for key in rows],
         embedded={_PICTURE: partial(_pictures, file, samples)},
     )
 
