@@ -9,10 +9,8 @@ import functools
 import os
 import platform
 import re
-import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +30,7 @@ from cage_lightning.runs.wandb_agent import hydra_overrides
 from cage_lightning.system.credentials import refuse_credentials, without_credentials
 from cage_lightning.system.escaping import for_terminal
 from cage_lightning.system.output import is_lost, keep_printing
+from cage_lightning.system.sigterm import Terminated, sigterm_exits
 from cage_lightning.system.storage import shortage
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
@@ -56,6 +55,7 @@ def command(config_name: CommandName) -> Callable[[_Task], Callable[[], None]]:
         register()
 
         @functools.wraps(task)
+        @sigterm_exits()
         def run() -> None:
             keep_printing()
             sys.argv[1:] = hydra_overrides(sys.argv[1:])
@@ -64,6 +64,8 @@ def command(config_name: CommandName) -> Callable[[_Task], Callable[[], None]]:
                 return
             try:
                 messages = _run(task, config_name)
+            except Terminated:
+                raise
             except KeyboardInterrupt:
                 print("interrupted", file=sys.stderr)
                 sys.exit(130)
@@ -171,13 +173,16 @@ def _collecting(task: _Task, refused: list[Exception]) -> _Task:
 
 
 def _check_interruption(error: BaseException) -> None:
-    """Raise what an error comes from if that is Ctrl-C, of which OmegaConf makes an error."""
+    """Raise what an error comes from if that is Ctrl-C or SIGTERM.
+
+    OmegaConf makes an error of them.
+    """
     seen: list[BaseException] = []  # errors can come from each other in a circle
     left: list[BaseException | None] = [error]
     while left:
         one = left.pop()
         if isinstance(one, KeyboardInterrupt):
-            raise KeyboardInterrupt from error
+            raise type(one) from error
         if one is not None and one not in seen:
             seen.append(one)
             left += [one.__cause__, one.__context__]
@@ -210,16 +215,6 @@ def typed_settings() -> list[str]:
 def typed_overrides() -> list[str]:
     """What the command line, or a sweep, set for this process, as it was typed."""
     return list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
-
-
-@contextmanager
-def sigterm_exits() -> Iterator[None]:
-    """Let SIGTERM unwind the stack as Ctrl-C does, with exit code 143."""
-    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _message(error: CageError) -> str:

@@ -1,7 +1,7 @@
 """Lightning callbacks: exact resume, stopping on a signal, and progress for a person to read."""
 
 from cage_lightning.callbacks.own_state import OwnState
-from cage_lightning.callbacks.preemption import Preemption
+from cage_lightning.callbacks.preemption import OwnSigterm, Preemption
 from cage_lightning.callbacks.progress import ProgressLog, progress_bar
 from cage_lightning.callbacks.resume import (
     AtomicCheckpointIO,
@@ -18,6 +18,7 @@ __all__ = [
     "AtomicCheckpointIO",
     "GradualUnfreezing",
     "LastCheckpoint",
+    "OwnSigterm",
     "OwnState",
     "Preemption",
     "ProgressLog",

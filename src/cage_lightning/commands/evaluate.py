@@ -15,7 +15,7 @@ from cage_lightning.app import build
 from cage_lightning.app.cli import typed_settings
 from cage_lightning.app.data_nodes import DATA_OF_TRAINING
 from cage_lightning.app.lightning_settings import OF_TRAINING
-from cage_lightning.callbacks import progress_bar
+from cage_lightning.callbacks import OwnSigterm, progress_bar
 from cage_lightning.commands.export_origin import origin_of
 from cage_lightning.commands.preflight import check_limits, check_pictures
 from cage_lightning.commands.results import (
@@ -102,12 +102,12 @@ def evaluate(config: DictConfig) -> dict[str, Any] | None:
     if not config.trainer.fast_dev_run:
         refuse_to_replace(folder, config, data)
     trainer = build.build_trainer(
-        config, callbacks=[progress_bar()], logger=False, enable_checkpointing=False
+        config, callbacks=[progress_bar(), OwnSigterm()], logger=False, enable_checkpointing=False
     )
     module.flip = config.flip
     try:
         trainer.test(module, datamodule=data, verbose=False)
-    except SystemExit as left:  # as Lightning leaves after Ctrl-C, with exit code 1
+    except SystemExit as left:  # as Lightning leaves after Ctrl-C and SIGTERM, with exit code 1
         if isinstance(left.__context__, KeyboardInterrupt):
             raise left.__context__ from None
         raise

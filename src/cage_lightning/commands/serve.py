@@ -6,7 +6,6 @@ import logging
 
 from omegaconf import DictConfig
 
-from cage_lightning.app.cli import sigterm_exits
 from cage_lightning.commands.prediction_job import detector_of
 from cage_lightning.deploy.loading import places_of
 from cage_lightning.deploy.model import ExpressionModel
@@ -25,7 +24,7 @@ def serve(config: DictConfig) -> None:
         CageError: What the user can put right.
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s", force=True)
-    with make_server(config) as server, sigterm_exits():
+    with make_server(config) as server:
         if not is_loopback(config.host):
             log.warning(
                 "host=%s: whoever reaches this machine can open the page, without a password, and "

@@ -5,11 +5,14 @@ from __future__ import annotations
 import csv
 import errno
 import fcntl
+import functools
 import glob
 import io
 import os
+import platform
 import secrets
 import shutil
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -21,6 +24,8 @@ from cage_lightning.system.paths import open_regular
 from cage_lightning.system.storage import room_for
 
 _LOCK = ".lock"  # in a folder that is being made
+# How the name of a file that is being written begins: what it is, and on which machine.
+_PART = f".part-{zlib.crc32(platform.node().encode()):08x}-"
 
 
 class Held(BlockingIOError):
@@ -49,19 +54,56 @@ def replacing(path: Path) -> Iterator[Path]:
 @contextmanager
 def _replacing(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
-    # The name does not contain that of the target: to Lightning every file with "hpc_ckpt_" in its
-    # name is a checkpoint. It cannot be guessed, and the file must be new: nothing is written
-    # through a symbolic link that somebody has put there beforehand.
-    part = path.with_name(f".part-{secrets.token_hex(16)}")
-    os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode=0o666))
-    try:
+    _remove_parts(path.parent.absolute())
+    with _new_part(path.parent) as part:
         yield part
         with part.open("rb") as file:
             os.fsync(file.fileno())
         part.replace(path)
+
+
+@contextmanager
+def _new_part(folder: Path) -> Iterator[Path]:
+    """A new file in a folder, deleted at the end of the block if it is still there."""
+    part, descriptor = _open_part(folder)
+    try:
+        yield part
     finally:
+        os.close(descriptor)
         with suppress(OSError):  # it would hide the error that ended the block
             part.unlink()
+
+
+def _open_part(folder: Path) -> tuple[Path, int]:
+    """A new file and its descriptor, whose lock tells that a process is writing it."""
+    # The name does not contain that of the target: to Lightning every file with "hpc_ckpt_" in its
+    # name is a checkpoint. It cannot be guessed, and the file must be new: nothing is written
+    # through a symbolic link that somebody has put there beforehand.
+    part = folder / f"{_PART}{secrets.token_hex(16)}"
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode=0o666)
+    with suppress(OSError):  # a file system without locks: there nobody removes it either
+        # A lock of lockf would go as soon as the process closes the file after writing.
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    if os.fstat(descriptor).st_nlink:
+        return part, descriptor
+    os.close(descriptor)  # it was removed before it was locked
+    return _open_part(folder)
+
+
+@functools.lru_cache
+def _remove_parts(folder: Path) -> None:
+    """Remove what killed processes of this machine left in a folder; once in a process is enough.
+
+    Locks of another machine may not be seen here, so its parts stay.
+    """
+    for part in folder.glob(f"{_PART}*"):
+        with suppress(OSError, CageError):
+            descriptor = open_regular(part, os.O_WRONLY)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                part.unlink()
+            finally:
+                os.close(descriptor)
 
 
 @contextmanager

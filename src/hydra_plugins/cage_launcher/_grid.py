@@ -9,7 +9,6 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
-from cage_lightning.app.cli import sigterm_exits
 from cage_lightning.errors import ConfigError
 from cage_lightning.runs.folder import RunFolder
 from hydra_plugins.cage_launcher._job import Job, State
@@ -77,7 +76,7 @@ def work(jobs: Sequence[Job], slots: Slots) -> dict[int, Failure]:
     overview = Overview(jobs)
     waiting = [job for job in jobs if job.state is State.WAITING]
     running: list[Job] = []
-    with sigterm_exits(), overview.shown():
+    with overview.shown():
         try:
             while waiting or running:
                 for job in [job for job in waiting if job.can_start()]:

@@ -29,7 +29,6 @@ from hydra_plugins.hydra_submitit_launcher.config import BaseQueueConf
 from hydra_plugins.hydra_submitit_launcher.submitit_launcher import SlurmLauncher
 from submitit.core.utils import FailedJobError
 
-from cage_lightning.app.cli import sigterm_exits
 from cage_lightning.errors import ConfigError
 from cage_lightning.runs.folder import RunFolder
 from cage_lightning.runs.slurm import requeue
@@ -113,25 +112,24 @@ def run(
     task = Task()
     task.setup(**sweep)
     jobs: list[Submitted] = []
-    with sigterm_exits():
-        there = {queued.run: queued.id for queued in _queue(_ANSWERS_S) if queued.run}
-        try:
-            for job, settings in wanted:
-                jobs.append(_submit(task, job, settings, there))
-            waiting = list(jobs)
-            while waiting:
-                time.sleep(_POLL_S)
-                queued = {queued.id for queued in _queue()}
-                for one in [one for one in waiting if one.id not in queued]:
-                    waiting.remove(one)
-                    left = f"; {len(waiting)} left" if waiting else ""
-                    print(f"{one.id} has left the queue: {one.planned.label}{left}", flush=True)
-        except Exception:
-            _cancel(token, set())
-            raise
-        except BaseException:  # Ctrl-C, SIGTERM: those of an earlier command as well
-            _cancel(token, {one.id for one in jobs})
-            raise
+    there = {queued.run: queued.id for queued in _queue(_ANSWERS_S) if queued.run}
+    try:
+        for job, settings in wanted:
+            jobs.append(_submit(task, job, settings, there))
+        waiting = list(jobs)
+        while waiting:
+            time.sleep(_POLL_S)
+            queued = {queued.id for queued in _queue()}
+            for one in [one for one in waiting if one.id not in queued]:
+                waiting.remove(one)
+                left = f"; {len(waiting)} left" if waiting else ""
+                print(f"{one.id} has left the queue: {one.planned.label}{left}", flush=True)
+    except Exception:
+        _cancel(token, set())
+        raise
+    except BaseException:  # Ctrl-C, SIGTERM: those of an earlier command as well
+        _cancel(token, {one.id for one in jobs})
+        raise
     patience = time.monotonic() + _VISIBLE_S
     failures = {
         one.planned.number: Failure(

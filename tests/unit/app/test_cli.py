@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import re
 import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -304,6 +305,21 @@ def test_an_error_that_comes_from_ctrl_c_is_an_interruption(
     with pytest.raises(SystemExit, match="130"):
         _door(monkeypatch, error)()
     assert capsys.readouterr().err == "interrupted\n"
+
+
+def test_sigterm_ends_a_command_in_one_line(
+    called: Called, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def task(config: DictConfig) -> None:
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        except KeyboardInterrupt as error:
+            raise ConfigError("augment.steps: there is no attribute") from error
+
+    monkeypatch.setattr(sys, "argv", ["train.py", *TINY])
+    with pytest.raises(SystemExit, match="143"):
+        cli.command("train")(task)()
+    assert capsys.readouterr().err == "stopped by SIGTERM\n"
 
 
 def test_errors_that_come_from_each_other_are_one_line(

@@ -20,6 +20,7 @@ from cage_lightning.commands.train import train
 from cage_lightning.errors import CageError, ConfigError, DataError, OutputError
 from cage_lightning.report.page.pictures import embed
 from cage_lightning.runs.folder import RunFolder
+from cage_lightning.system import atomic
 from cage_lightning.system.atomic import locked, open_log, write_atomic
 from tests.conftest import TINY, composed
 from tests.fabricated_runs import write_run
@@ -156,7 +157,7 @@ def test_nobody_knows_where_a_file_is_written_before_it_has_its_name(
     tmp_path: Path, outside: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("secrets.token_hex", lambda count: "guessed")
-    (tmp_path / ".part-guessed").symlink_to(outside / "key")
+    (tmp_path / f"{atomic._PART}guessed").symlink_to(outside / "key")
     with pytest.raises(OutputError, match="File exists"):
         write_atomic(tmp_path / "file", "content")
     assert untouched(outside)
