@@ -13,13 +13,11 @@ import csv
 import io
 import multiprocessing
 import os
-import platform
 import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +30,7 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 from torchvision.io import ImageReadMode, decode_jpeg
 
+from benchmarks.about import machine
 from benchmarks.augment import BATCHED, TORCHVISION_PIL
 from cage_lightning.augment import Augment
 from cage_lightning.data.annotations import Annotations
@@ -49,6 +48,7 @@ BARE = "bare decode: simplejpeg"
 PUBLISHED = "published pipeline, augmented"
 # Pictures that the rivals with an augmentation read in a round, which takes them longer.
 FEW = 128
+PACKAGES = ("torch", "torchvision", "pillow", "simplejpeg", "numpy", "pandas")
 
 Rival = Callable[[], int]
 """Reads pictures, and returns how many."""
@@ -213,15 +213,6 @@ def measure() -> dict[str, float]:
     return {name: statistics.median(values) for name, values in costs.items()}
 
 
-def machine() -> str:
-    """The processor, and the versions of what decodes."""
-    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    names = [line.partition(": ")[2] for line in lines if line.startswith("model name")]
-    packages = ("torch", "torchvision", "pillow", "simplejpeg", "numpy", "pandas")
-    versions = ", ".join(f"{name} {version(name)}" for name in packages)
-    return f"{len(names)} x {names[0]}; Python {platform.python_version()}, {versions}"
-
-
 def write(costs: dict[str, float], folder: Path) -> None:
     """Write loader.csv and loader.md."""
     header = ["rival", "us for a picture", "of the bare decode", "published pipeline / this"]
@@ -232,7 +223,9 @@ def write(costs: dict[str, float], folder: Path) -> None:
     with (folder / "loader.csv").open("w", newline="", encoding="utf-8") as file:
         csv.writer(file, lineterminator="\n").writerows([header, *rows])
     table = markdown_table(header, rows, right=(1, 2, 3))
-    text = f"# CPU time of a loader for a picture of {SIDE} pixels\n\n{machine()}.\n\n{table}"
+    text = (
+        f"# CPU time of a loader for a picture of {SIDE} pixels\n\n{machine(*PACKAGES)}.\n\n{table}"
+    )
     (folder / "loader.md").write_text(text, encoding="utf-8")
     print(text)
 
