@@ -116,28 +116,29 @@ def adjust_hue(image: Tensor, factor: Tensor) -> Tensor:
     value = torch.maximum(torch.maximum(red, green), blue)
     spread = value - torch.minimum(torch.minimum(red, green), blue)
     # Sixths of the circle in units of the spread.
-    from_green = torch.add(blue - red, spread, alpha=2)
-    from_blue = torch.add(red - green, spread, alpha=4)
+    from_green = (blue - red).add_(spread, alpha=2)
+    from_blue = (red - green).add_(spread, alpha=4)
     position = torch.where(green == value, from_green, from_blue)
     position = torch.where(red == value, green - blue, position)
     hues, losses = _tables(image.device)
-    hue = _look_up(hues, torch.add(position, spread, alpha=_POSITIONS).add_(256))
-    shift = (factor * 255).trunc().int().to(image.device, non_blocking=True).view(-1, 1, 1)
-    hue = (hue + shift).bitwise_and_(255)
-    saturation = (255 * spread).div_(value.clamp(min=1)).floor_()
+    shift = (factor * 255).trunc().int().bitwise_and_(255).to(torch.uint8).view(-1, 1, 1)
+    hue = _look_up(hues, position.add_(spread, alpha=_POSITIONS))
+    hue = hue.add_(shift.to(image.device, non_blocking=True)).int()  # 8 bits go round by themselves
+    saturation = spread.mul_(255).div_(value.clamp(min=1)).floor_()
     # A channel is value * (1 - saturation / 255 * loss / 255), rounded: over 255^2, all numbers are
     # whole and below 2^24, and none lies in the middle of two levels.
-    whole, part = (value * _SQUARE).add_(_SQUARE // 2), saturation.mul_(value)
-    channels = [
-        torch.addcmul(whole, _look_up(loss, hue), part, value=-1).div_(_SQUARE).floor_()
-        for loss in losses
-    ]
-    return torch.stack(channels, 1)
+    part = saturation.mul_(value)
+    whole = value.mul_(_SQUARE).add_(_SQUARE // 2)
+    turned = torch.empty_like(image)
+    for channel, loss in zip(turned.unbind(1), losses, strict=True):
+        torch.addcmul(whole, _look_up(loss, hue), part, value=-1, out=channel)
+    return turned.div_(_SQUARE).floor_()
 
 
 _SQUARE = 255**2
 _POSITIONS = 1536
-"""Places per spread in the table of hues: -256 to 1279, where a position is -255 to 5 * 255."""
+"""Places per spread in the table of hues, where a position is from -1 to 5 times the spread: a
+negative one stands at the end of the places of the spread before, which has none there."""
 
 
 @cache
@@ -145,7 +146,7 @@ def _tables(device: torch.device) -> tuple[Tensor, Tensor]:
     """Pillow's conversions to and from HSV; the first mixes single and double precision.
 
     Returns:
-        The 8-bit hue at each spread and position, int32 ``[256 * 1536]``, and the share of the
+        The 8-bit hue at each spread and position, uint8 ``[256 * 1536]``, and the share of the
         saturation that red, green and blue lose at each 8-bit hue, in 255ths: float32 ``[3, 256]``.
     """
     spread = torch.arange(256.0).clamp_(min=1).view(-1, 1)
@@ -154,7 +155,7 @@ def _tables(device: torch.device) -> tuple[Tensor, Tensor]:
     side = position - sector * spread
     middle = ((spread - side.abs().float()) / spread).double()
     turn = (sector + torch.where(side >= 0, 1 - middle, middle - 1)).float().double()
-    hue = (turn / 6 + 1).frac().float().double().mul(255).int().flatten()
+    hue = (turn / 6 + 1).frac().float().double().mul(255).to(torch.uint8).flatten()[256:]
     away = (255 * torch.tensor([[5], [3], [1]]) + 6 * torch.arange(256)) % (6 * 255)
     loss = torch.minimum(away, 4 * 255 - away).clamp(0, 255).float()
     return hue.to(device), loss.to(device)
