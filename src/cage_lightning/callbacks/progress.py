@@ -15,10 +15,19 @@ from lightning.pytorch.callbacks import Callback, ProgressBar, RichProgressBar, 
 log = logging.getLogger(__name__)
 
 
+class TerminalBar(RichProgressBar):
+    """A bar of Rich with the loss of the last step, which the module knows: nothing is logged."""
+
+    def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
+        """What stands beside the bar."""
+        loss = getattr(pl_module, "step_loss", None)
+        return {} if loss is None else {"train/loss": loss}
+
+
 def progress_bar() -> ProgressBar:
     """Return a bar of Rich on a terminal, and a disabled bar where the output goes to a file."""
     if sys.stdout.isatty():
-        return RichProgressBar()
+        return TerminalBar()
     return TQDMProgressBar(refresh_rate=0)
 
 

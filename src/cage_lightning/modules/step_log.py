@@ -62,13 +62,14 @@ class StepLog:
 
 def may_read(callback: Callback) -> bool:
     """Whether a callback may read the losses of a step: an enabled bar, or one not known here."""
+    if type(callback).__module__.startswith("cage_lightning."):
+        return False
     if isinstance(callback, ProgressBar):
         return not getattr(callback, "is_disabled", False)
     if type(callback) in (EarlyStopping, ModelCheckpoint):
         names = (getattr(callback, "monitor", None), getattr(callback, "filename", None))
         return any(_OF_A_STEP in str(name) for name in names)
-    known = type(callback) in (EMAWeightAveraging, LearningRateMonitor, Timer)
-    return not (known or type(callback).__module__.startswith("cage_lightning."))
+    return type(callback) not in (EMAWeightAveraging, LearningRateMonitor, Timer)
 
 
 @dataclass

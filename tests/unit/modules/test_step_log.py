@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import lightning.pytorch as pl
 import pytest
 import torch
-from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.callbacks import (
+    Callback,
+    EarlyStopping,
+    ModelCheckpoint,
+    RichProgressBar,
+    TQDMProgressBar,
+)
 from lightning.pytorch.loggers import CSVLogger
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from cage_lightning.callbacks import StepSeed
+from cage_lightning.callbacks.progress import TerminalBar
 from cage_lightning.modules.step_log import StepLog, may_read
 
 
@@ -95,6 +104,8 @@ def test_the_loggers_write_the_same_whoever_reads(tmp_path: Path) -> None:
         (Callback(), True),
         (TQDMProgressBar(), True),
         (TQDMProgressBar(refresh_rate=0), False),
+        (RichProgressBar(), True),
+        (TerminalBar(), False),
         (EarlyStopping("val/loss"), False),
         (EarlyStopping("train/loss"), True),
         (ModelCheckpoint(monitor="val/loss"), False),
@@ -103,3 +114,10 @@ def test_the_loggers_write_the_same_whoever_reads(tmp_path: Path) -> None:
 )
 def test_who_reads_the_losses_of_a_step(callback: Callback, is_read: bool) -> None:
     assert may_read(callback) is is_read
+
+
+def test_the_bar_on_a_terminal_takes_the_loss_from_the_module() -> None:
+    trainer: Any = None
+    for loss, shown in ((0.5, {"train/loss": 0.5}), (None, {})):
+        module: Any = SimpleNamespace(step_loss=loss)
+        assert TerminalBar().get_metrics(trainer, module) == shown
