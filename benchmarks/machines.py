@@ -30,6 +30,7 @@ HEADER = (
         "network",
         "batch",
         "precision",
+        "compile",
         "processes",
         "loader",
         "augmentation",
@@ -65,6 +66,7 @@ def rows() -> Iterator[list[str]]:
                 f"{workload['network']} at {workload['image_size']}",
                 str(workload["batch_size"]),
                 str(workload["precision"]),
+                str(workload.get("compile", "off")),
                 str(entry["workers"]),
                 *(f"{parts[name]:.0f}" for name in PARTS),
                 f"{parts['whole'] / parts['step']:.2f}",
@@ -78,7 +80,7 @@ def main() -> None:
         keep(Path(argument))
     before, _, rest = README.read_text(encoding="utf-8").partition(BEGIN)
     _, _, after = rest.partition(END)
-    table = markdown_table(HEADER, list(rows()), right=(1, 3, *range(5, len(HEADER) - 1)))
+    table = markdown_table(HEADER, list(rows()), right=(1, 3, *range(6, len(HEADER) - 1)))
     write_atomic(README, f"{before}{BEGIN}{table}{END}{after}")
     print(table)
 

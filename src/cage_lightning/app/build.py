@@ -22,7 +22,7 @@ from cage_lightning.app.data_nodes import data_nodes
 from cage_lightning.app.lightning_settings import check_callbacks, check_trainer
 from cage_lightning.app.nodes import build, check_target
 from cage_lightning.app.signatures import check_settings, shown
-from cage_lightning.callbacks import AtomicCheckpointIO
+from cage_lightning.callbacks import AtomicCheckpointIO, CompiledSteps
 from cage_lightning.data.module import ExpressionData
 from cage_lightning.deploy import loading
 from cage_lightning.deploy.checkpoints import describe
@@ -30,6 +30,7 @@ from cage_lightning.deploy.loading import Loaded
 from cage_lightning.errors import ConfigError, check_between, check_not_negative, check_seed
 from cage_lightning.labels import LabelSpace
 from cage_lightning.models import load_weights, read_state_dict
+from cage_lightning.models.compiled import check_compile
 from cage_lightning.modules import MODES, ExpressionModule
 from cage_lightning.system.machine import keep_freed_memory
 from cage_lightning.system.paths import local_path
@@ -47,6 +48,7 @@ def check(config: DictConfig) -> None:
     check_not_negative("sam", config.sam)
     check_not_negative("skip_not_finite", config.skip_not_finite)
     check_not_negative("init_wait_s", config.init_wait_s)
+    check_compile(config.compile, gpu=_on_gpu(config.trainer.get("accelerator", "auto")))
     if not isinstance(config.module, DictConfig):
         raise ConfigError(f"module={shown(config.module)}: choose it with loss=...")
     replaced = {"loss": ["class_weights"], "trainer": ["precision"]}
@@ -154,6 +156,13 @@ def build_callbacks(config: DictConfig) -> list[Callback]:
         if isinstance(callback, EarlyStopping):
             _after_validation(name, callback)
     return list(callbacks.values())
+
+
+def build_compilation(config: DictConfig) -> list[Callback]:
+    """What compiles the steps of a training; nothing where they are not."""
+    if config.compile == "off":
+        return []
+    return [CompiledSteps(config.compile, config.data.batch_size)]
 
 
 def build_loggers(config: DictConfig) -> list[Logger]:
@@ -288,7 +297,11 @@ def _after_validation(name: str, callback: EarlyStopping) -> None:
     callback._check_on_train_epoch_end = False
 
 
+def _on_gpu(accelerator: str) -> bool:
+    return accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
+
+
 def _precision(accelerator: str) -> str:
-    if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
+    if _on_gpu(accelerator):
         return "bf16-mixed" if torch.cuda.is_bf16_supported() else "16-mixed"
     return "32-true"

@@ -76,6 +76,7 @@ class TrainConfig:
     decay_norms_and_biases: bool = True
     sam: float = 0.0
     skip_not_finite: int = 0
+    compile: str = "off"
     local: Local = field(default_factory=Local)
 
 
@@ -147,6 +148,7 @@ class BenchmarkConfig:
     seed: int = MISSING
     choices: dict[str, str | None] = field(default_factory=dict)
     sam: float = 0.0
+    compile: str = "off"
     # These change no speed: files of other groups set two, and what builds a run reads all.
     monitor: Any = field(default=None, metadata=NOT_TYPED)
     warmup: float = field(default=0.0, metadata=NOT_TYPED)

@@ -1,5 +1,6 @@
 """Lightning callbacks: exact resume, stopping on a signal, and progress for a person to read."""
 
+from cage_lightning.callbacks.compilation import CompiledSteps
 from cage_lightning.callbacks.own_state import OwnState
 from cage_lightning.callbacks.preemption import OwnSigterm, Preemption
 from cage_lightning.callbacks.progress import ProgressLog, progress_bar
@@ -16,6 +17,7 @@ from cage_lightning.callbacks.validations import Validations
 
 __all__ = [
     "AtomicCheckpointIO",
+    "CompiledSteps",
     "GradualUnfreezing",
     "LastCheckpoint",
     "OwnSigterm",

@@ -108,7 +108,9 @@ def benchmark(config: DictConfig) -> Measured:
         samples={split: len(data.splits[split]) for split in SPLITS},
         from_run=False,
     )
-    verdict = verdict_of(parts, device.type, data.num_workers, usable_cpus())
+    verdict = verdict_of(
+        parts, device.type, data.num_workers, usable_cpus(), config.compile != "off"
+    )
     file = rates_file(runs, device)
     more = {"parts": asdict(parts), "verdict": verdict, "workers": data.num_workers}
     here = {"cpus": usable_cpus(), "processor": processor(), "versions": about["versions"]}
@@ -149,9 +151,8 @@ def _measure(
 
 
 def _trainer(config: DictConfig, *callbacks: Callback) -> Trainer:
-    return build.build_trainer(
-        config, callbacks=list(callbacks), logger=False, enable_checkpointing=False
-    )
+    used = [*callbacks, *build.build_compilation(config)]
+    return build.build_trainer(config, callbacks=used, logger=False, enable_checkpointing=False)
 
 
 def _load(data: ExpressionData, seconds: float) -> tuple[float, Batch]:
@@ -200,7 +201,7 @@ def _device(about: Mapping[str, Any]) -> Device:
     return Device(device["type"], device["name"], device["count"], threads)
 
 
-def verdict_of(parts: Parts, device: str, workers: int, cpus: int) -> str:
+def verdict_of(parts: Parts, device: str, workers: int, cpus: int, compiled: bool) -> str:
     """Say in a sentence what holds a training up, and what to change.
 
     Args:
@@ -208,6 +209,7 @@ def verdict_of(parts: Parts, device: str, workers: int, cpus: int) -> str:
         device: ``cpu`` or ``cuda``.
         workers: Processes of the loader.
         cpus: How many CPUs there are.
+        compiled: Whether the steps were.
     """
     # Without processes of its own the loader reads between the steps.
     reading = 0.0 if workers else 1 / parts.loader
@@ -225,7 +227,9 @@ def verdict_of(parts: Parts, device: str, workers: int, cpus: int) -> str:
         share = augmenting / took
         if share > 0.5:
             return f"The augmentation binds: it takes {share:.0%} of the time; {_LESS}"
-        more = "a GPU" if device == "cpu" else "trainer.precision=bf16-mixed or a larger batch"
+        switches = "" if compiled else "compile=default, "
+        switches += "trainer.precision=bf16-mixed or a larger batch"
+        more = "a GPU" if device == "cpu" else switches
         return (
             f"The network binds: its steps take {1 / parts.step / took:.0%} of the time; {more} or "
             "smaller pictures would help, the loader not."

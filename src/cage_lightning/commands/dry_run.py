@@ -29,7 +29,7 @@ from cage_lightning.system.paths import local_path
 _LAUNCHER = "dry=true: the jobs of a sweep are known to hydra/launcher=gpus and to slurm"
 
 # What `benchmark` takes of the command line of a training, besides what is always said.
-_OF_SPEED = ("data.", "model.", "trainer.", "augment.", "local.", "runs=", "sam=")
+_OF_SPEED = ("data.", "model.", "trainer.", "augment.", "local.", "runs=", "sam=", "compile=")
 
 
 def dry_run_of_one(config: DictConfig) -> None:
@@ -219,6 +219,8 @@ def benchmark_command(job: Job) -> str:
     }
     if task.sam:
         own["sam"] = task.sam
+    if task.compile != "off":
+        own["compile"] = task.compile
     typed = [word for word in job.overrides if word.startswith(_OF_SPEED) and word not in said]
     keys = {word.partition("=")[0] for word in typed}
     words += [f"{key}={value}" for key, value in own.items() if key not in keys]

@@ -50,7 +50,7 @@ def _now() -> float:
 
 
 class Stopwatch(Callback):
-    """Ends a training after a time. The last batch, as the network got it, is kept."""
+    """Ends a training after a time. The last whole batch, as the network got it, is kept."""
 
     def __init__(self, seconds: float) -> None:
         self._watch = Watch(seconds)
@@ -65,7 +65,8 @@ class Stopwatch(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Count a step."""
-        self.batch = batch
+        if self.batch is None or len(batch.index) >= len(self.batch.index):
+            self.batch = batch
         if not trainer.should_stop:
             trainer.should_stop = not self._watch.goes_on(len(batch.index))
 

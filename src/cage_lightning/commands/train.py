@@ -232,7 +232,7 @@ def _assemble(
         config,
         default_root_dir=config.run_dir,
         enable_checkpointing=bool(arguments["callbacks"]),
-        **arguments,
+        **arguments | {"callbacks": [*arguments["callbacks"], *build.build_compilation(config)]},
     )
     return trainer, module, data
 

@@ -61,6 +61,7 @@ ABSENT: Mapping[str, Any] = MappingProxyType(
         "decay_norms_and_biases": True,
         "sam": 0.0,
         "skip_not_finite": 0,
+        "compile": "off",
     }
 )
 

@@ -27,6 +27,7 @@ class Workload:
         data: The name of the data set.
         loss: The name of the loss.
         sam: Whether the steps are sharpness-aware, which compute twice.
+        compile: As the setting says.
     """
 
     network: str
@@ -38,6 +39,7 @@ class Workload:
     data: str
     loss: str
     sam: bool = False
+    compile: str = "off"
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> Workload:
@@ -54,6 +56,7 @@ class Workload:
             data=str(choices["data"]),
             loss=str(choices["loss"]),
             sam=bool(settings.get("sam")),
+            compile=str(settings.get("compile", "off")),
         )
 
     def costs_as_much_as(self, other: Workload) -> bool:

@@ -70,4 +70,10 @@ def test_it_measures_five_minutes_at_most(command: Command, seconds: str) -> Non
     ids=str,
 )
 def test_a_sentence_says_what_binds(parts: Parts, device: str, workers: int, said: str) -> None:
-    assert said in verdict_of(parts, device, workers, cpus=8)
+    assert said in verdict_of(parts, device, workers, cpus=8, compiled=True)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_to_compile_is_proposed_once(compiled: bool) -> None:
+    said = verdict_of(Parts(900, 9_000, 500, 460, 1_500), "cuda", 4, 8, compiled)
+    assert ("compile=default" in said) == (not compiled)

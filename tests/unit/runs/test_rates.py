@@ -82,6 +82,7 @@ def test_what_costs_something_else_says_nothing() -> None:
     assert found(replace(MEASURED, workload=replace(WORKLOAD, image_size=32))) is None
     assert found(replace(MEASURED, workload=replace(WORKLOAD, augmentation=()))) is None
     assert found(replace(MEASURED, workload=replace(WORKLOAD, sam=True))) is None
+    assert found(replace(MEASURED, workload=replace(WORKLOAD, compile="default"))) is None
     assert found(MEASURED, device=Device("cpu", "x86_64", 1, 1)) is None
     assert found(MEASURED, device=Device("cuda", "A card", 1)) is None
     assert found(MEASURED, device=Device("cpu", None, 1)) is not None  # on a login node
