@@ -23,7 +23,6 @@ known by the names of `labels.canonical_category`, in any order.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -32,7 +31,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cage_lightning.deploy.preprocessing import Preprocessing
+from cage_lightning.deploy.preprocessing import Preprocessing, is_number
 from cage_lightning.errors import CheckpointError
 from cage_lightning.labels import (
     AFFECTNET_8,
@@ -219,11 +218,7 @@ def _input(content: Any) -> tuple[bool, bool, Preprocessing]:
 
 
 def _are_numbers(values: Any, count: int) -> bool:
-    return (
-        isinstance(values, list)
-        and len(values) == count
-        and all(type(x) in (int, float) and math.isfinite(x) for x in values)
-    )
+    return isinstance(values, list) and len(values) == count and all(map(is_number, values))
 
 
 def _mapping(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -49,12 +50,12 @@ class Preprocessing:
             if (
                 not isinstance(values, tuple)
                 or len(values) != 3
-                or not all(_is_number(x) and x > least for x in values)
+                or not all(is_number(x) and x > least for x in values)
             ):
                 raise ValueError(
                     f"{name} is {values!r:.100}, not a number for each of three channels"
                 )
-        if not _is_number(self.margin) or not 0 <= self.margin <= 10:
+        if not is_number(self.margin) or not 0 <= self.margin <= 10:
             raise ValueError(f"margin is {self.margin!r:.100}, not a share of a box's size")
 
     def crop(self, picture: Image.Image, box: Sequence[float] | None = None) -> Tensor:
@@ -92,5 +93,7 @@ class Preprocessing:
         return mean.view(-1, 1, 1), std.view(-1, 1, 1)
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and type(value) is not bool and math.isfinite(value)
+def is_number(value: Any) -> bool:
+    """Whether a value is a finite number that a float can hold."""
+    known = isinstance(value, int | float) and not isinstance(value, bool)
+    return known and abs(value) <= sys.float_info.max

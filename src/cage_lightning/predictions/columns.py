@@ -145,7 +145,11 @@ def recognise(columns: Columns) -> LabelSpace:
     if "dominance_true" in values:
         return EMOTIC
     true, predicted = (
-        {_category(one) for one in values.get(f"category_{side}", ()) if one is not None}
+        {
+            _category(one)
+            for one in values.get(f"category_{side}", ())
+            if not isinstance(one, list | dict | None)
+        }
         for side in ("true", "pred")
     )
     if not true | predicted:
@@ -296,7 +300,8 @@ def _categories(
     multi_hot = np.zeros((len(values), len(space.categories)), dtype=bool)
     for row, value in enumerate(values):
         for one in _applying(path, f"row {row}: {name}", space, value, name == "category_true"):
-            known = one if one in number else _category(one)
+            nested = isinstance(one, list | dict)
+            known = None if nested else one if one in number else _category(one)
             if known not in number:
                 raise DataError(
                     f"{path}: row {row}: {name} is {one!r}, which is no category of {space.name}: "
