@@ -55,6 +55,15 @@ def pytest_configure() -> None:
     hypothesis.settings.load_profile("same")
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """With `-m slow`, or `slow and not ...`, do not import the files that have no slow test."""
+    first, *rest = config.option.markexpr.split() or [""]
+    if first != "slow" or "or" in rest or collection_path.suffix != ".py":
+        return None
+    text = collection_path.read_text(encoding="utf-8")
+    return None if "mark.slow" in text or "NEEDS_CHROMIUM" in text else True
+
+
 def _remember_packages() -> None:
     """Look only once for what installed packages offer; Lightning does for each of its trainers."""
     vars(importlib.metadata)["entry_points"] = functools.cache(importlib.metadata.entry_points)
