@@ -246,7 +246,7 @@ def test_results_do_not_depend_on_how_they_were_computed(
         "data.size=tiny",
         *how,
         "output=out",
-        process="started",
+        process="forked",
     )
     folders = (run, run.parents[2] / "out")
     one, other = (read_predictions(folder / "predictions.parquet") for folder in folders)

@@ -145,21 +145,13 @@ def test_a_server_that_does_not_answer_turns_it_offline(command: Command, tmp_pa
 
 
 @pytest.mark.slow
-def test_a_server_that_is_gone_in_the_middle_costs_no_run(tmp_path: Path, demo_root: Path) -> None:
-    hasty = "import cage_lightning.loggers as l; l._SECONDS_TO_FINISH = 5"
-    main = "from cage_lightning.train import main; main()"
+def test_a_server_that_is_gone_in_the_middle_costs_no_run(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cage_lightning.loggers._SECONDS_TO_FINISH", 5)
     with Service.running(goes_dark=True) as service:
-        done = subprocess.run(
-            [sys.executable, "-c", f"{hasty}; {main}", *TINY, "logger=wandb"],
-            cwd=tmp_path,
-            env=environment(demo_root) | service,
-            capture_output=True,
-            text=True,
-            timeout=240,
-            stdin=subprocess.DEVNULL,
-        )
+        done = command("train", *TINY, "logger=wandb", process="forked", **service)
         assert Service.dark
-    assert done.returncode == 0, done.stdout + done.stderr
     assert "W&B does not answer" in done.stderr
     assert (tmp_path / "runs/default/demo8-tiny-combined-s0/metrics.json").is_file()
 

@@ -9,6 +9,8 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -17,7 +19,7 @@ from omegaconf import DictConfig
 from cage_lightning.commands.serve import make_server, serve
 from cage_lightning.errors import ConfigError
 from cage_lightning.server.http import PageServer
-from tests.conftest import composed, environment
+from tests.conftest import composed, environment, forks
 
 NAME = "demo8-tiny-combined-s0"
 
@@ -86,21 +88,32 @@ def test_another_host_is_warned_of(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("end", "code"), [(signal.SIGINT, 0), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("start", "end", "code"),
+    [(nullcontext, signal.SIGINT, 0), (forks, signal.SIGTERM, 143)],
+    ids=["Ctrl-C", "a fork that is asked to leave"],
+)
 def test_as_it_is_typed(
-    trained: Path, demo_root: Path, tmp_path: Path, end: signal.Signals, code: int
+    trained: Path,
+    demo_root: Path,
+    tmp_path: Path,
+    start: Callable[[], AbstractContextManager[None]],
+    end: signal.Signals,
+    code: int,
 ) -> None:
     images = demo_root / "demo_faces" / "tiny" / "val_set" / "images"
     settings = (f"checkpoint={trained}/runs/default/{NAME}", "port=0", "faces=none")
     temporary = tmp_path / "temporary"
     temporary.mkdir()
-    with subprocess.Popen(
-        [sys.executable, "-m", "cage_lightning.serve", *settings],
-        cwd=tmp_path,
-        env=environment(tmp_path) | {"TMPDIR": str(temporary)},
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
+    with start():
+        process = subprocess.Popen(
+            [sys.executable, "-m", "cage_lightning.serve", *settings],
+            cwd=tmp_path,
+            env=environment(tmp_path) | {"TMPDIR": str(temporary)},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+    with process:
         assert process.stdout is not None
         port = int(process.stdout.readline().split(":")[2].split("/")[0])
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
