@@ -1,6 +1,6 @@
 """What a trainer adds to a step, over the same steps in a loop of plain PyTorch.
 
-``python -m benchmarks.loop`` writes loop.csv and loop.md beside itself, in less than three minutes
+``python -m benchmarks.loop`` writes loop.csv and loop.md beside itself, in some minutes
 on one core. Every rival trains the same network, loss, optimiser and schedule on the same batch,
 which is in memory, normalised. They take turns, one after the other and back, on one thread; the
 median over five rounds counts, of the differences as well, each taken within a round. Wall time
