@@ -19,6 +19,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 from hydra import compose, initialize_config_dir
@@ -26,6 +27,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from benchmarks.about import machine
 from cage_lightning.app import build
+from cage_lightning.app.nodes import build as instantiated
 from cage_lightning.app.schema import CONF_DIR, register
 from cage_lightning.callbacks import OwnState, Preemption, Timing, Validations
 from cage_lightning.data.module import ExpressionData
@@ -103,8 +105,8 @@ def data_of(config: DictConfig) -> tuple[ExpressionData, Batch]:
 def plain(config: DictConfig, data: ExpressionData, clock: Clock) -> None:
     """The steps in a loop."""
     module = build.build_module(config, data)
-    optimizer = build.build(config.optimizer)(module.network.parameters())
-    schedule = build.build(config.scheduler)(optimizer, STEPS)
+    optimizer = instantiated(config.optimizer)(module.network.parameters())
+    schedule = instantiated(config.scheduler)(optimizer, STEPS)
     schedule = with_warmup(schedule, round(config.warmup * STEPS))
     assert module.loss is not None
     for batch in clock:
@@ -116,8 +118,8 @@ def plain(config: DictConfig, data: ExpressionData, clock: Clock) -> None:
 
 def trained(config: DictConfig, data: ExpressionData, clock: Clock) -> None:
     """The steps of Lightning's trainer alone: no callbacks and no loggers."""
-    config = OmegaConf.merge(config, {"trainer": {"enable_progress_bar": False}})
-    trainer = build.build_trainer(config, logger=False, enable_checkpointing=False)
+    without_bar: Any = OmegaConf.merge(config, {"trainer": {"enable_progress_bar": False}})
+    trainer = build.build_trainer(without_bar, logger=False, enable_checkpointing=False)
     trainer.fit(build.build_module(config, data), train_dataloaders=clock)
 
 
