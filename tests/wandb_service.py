@@ -19,7 +19,8 @@ _VIEW = {"id": "v1", "name": "nw-v1", "type": "runs", "displayName": "", "descri
 class Service(BaseHTTPRequestHandler):
     """Keeps the views and sweeps that are saved, and hands an agent the settings of its runs.
 
-    Where it `goes_dark`, it answers no more once a run logs.
+    Where it `goes_dark`, it answers no more once a run logs. All answers have one `status` of HTTP,
+    and come after `delay_s`.
     """
 
     saved: list[dict[str, Any]]
@@ -27,16 +28,23 @@ class Service(BaseHTTPRequestHandler):
     chosen: list[dict[str, Any]]
     goes_dark: bool
     over: threading.Event
+    status: int
+    delay_s: float
     dark = False
 
     @classmethod
     @contextmanager
     def running(
-        cls, goes_dark: bool = False, chosen: Sequence[dict[str, Any]] = ()
+        cls,
+        goes_dark: bool = False,
+        chosen: Sequence[dict[str, Any]] = (),
+        status: int = 200,
+        delay_s: float = 0.0,
     ) -> Iterator[dict[str, str]]:
         """Run it, and yield the environment for its clients."""
         Service.saved, Service.goes_dark, Service.dark = [], goes_dark, False
         Service.sweep, Service.chosen = "", [*chosen]
+        Service.status, Service.delay_s = status, delay_s
         Service.over = threading.Event()
         with ThreadingHTTPServer(("127.0.0.1", 0), cls) as server:
             threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -53,6 +61,7 @@ class Service(BaseHTTPRequestHandler):
         if self.dark:
             self.over.wait()
             return
+        self.over.wait(self.delay_s)
         variables: dict[str, Any] = {}
         if self.path == "/graphql":
             variables = json.loads(body).get("variables") or {}
@@ -62,7 +71,7 @@ class Service(BaseHTTPRequestHandler):
             Service.sweep = variables["config"]
         answer = _answer(variables) | _of_a_sweep(Service.sweep, self._next(variables))
         content = json.dumps({"data": answer}).encode()
-        self.send_response(200)
+        self.send_response(self.status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()

@@ -16,6 +16,7 @@ import wandb
 from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from PIL import Image
+from wandb.sdk.mailbox import MailboxClosedError
 
 from cage_lightning.errors import first_line
 from cage_lightning.predictions.table import Predictions
@@ -101,7 +102,7 @@ class ExpressionWandbLogger(WandbLogger):
         """Go on where W&B does not answer: that costs what is logged, not the run."""
         try:
             yield
-        except (wandb.Error, OSError) as error:
+        except (wandb.Error, MailboxClosedError, OSError) as error:
             if not self._complained:
                 log.warning("W&B does not answer (%s): not all is logged", first_line(error))
             self._complained = True
