@@ -24,27 +24,33 @@ class Case:
         name: What is typed after `cage_lightning.`
         arguments: What follows; places of results are relative to the folder it works in.
         left: From that folder, what it has left there, without times.
-        tidies: Whether it deletes the hidden part of a file in whose writing it was killed.
+        equal: What is equal if `left` returns the same twice.
         made_once: What is there as a whole or not at all, and is not made again.
     """
 
     name: Name
     arguments: tuple[str, ...]
     left: Callable[[Path], Any]
-    tidies: bool = False
+    equal: str = "files equal, byte for byte"
     made_once: str = ""
 
     def whole(self, folder: Path) -> bool:
         """Whether the command has nothing more to do there."""
         return bool(self.made_once) and (folder / self.made_once).exists()
 
-    def with_run(self, run: str, arguments: tuple[str, ...]) -> Case:
-        """A training of another run, with other arguments."""
-        return replace(self, arguments=arguments, left=_of_a_run(run))
 
+def case(
+    name: Name, data: Path, trained: Path, more: tuple[str, ...] = (), run_folder: str = RUN
+) -> Case:
+    """The command on a small release, or on the run of `trained`.
 
-def case(name: Name, data: Path, trained: Path) -> Case:
-    """The command on a small release, or on the run of `trained`."""
+    Args:
+        name: Of the command.
+        data: The release.
+        trained: A folder with a run.
+        more: Further settings.
+        run_folder: Of a training.
+    """
     few = ("data=demo8", "data.size=tiny", f"data.root={data}")
     run = trained / RUN
     short = (*few, "trainer=cpu", "data.num_workers=0", "figures=false")
@@ -55,12 +61,10 @@ def case(name: Name, data: Path, trained: Path) -> Case:
                 *(*short, "model=tiny", "model.image_size=32", "trainer.max_epochs=2"),
                 *("data.batch_size=16", "callbacks.last.every_n_steps=1"),
             ),
-            _of_a_run(RUN),
-            tidies=True,
+            _of_a_run(run_folder),
+            "weights, metrics and predictions equal",
         ),
-        "prepare": Case(
-            "prepare", (*few, "data.store=store", "workers=2"), _files("store/*/*"), tidies=True
-        ),
+        "prepare": Case("prepare", (*few, "data.store=store", "workers=2"), _files("store/*/*")),
         "collect": Case(
             "collect",
             ("table=runs", f"runs={trained}/runs", "output=out"),
@@ -70,7 +74,6 @@ def case(name: Name, data: Path, trained: Path) -> Case:
             "export",
             (f"checkpoint={run}", *few, "data.num_workers=0", "output=out"),
             _files("out/*.safetensors"),
-            tidies=True,
             made_once="out",
         ),
         "predict": Case(
@@ -81,14 +84,21 @@ def case(name: Name, data: Path, trained: Path) -> Case:
             ),
             _files("out.parquet"),
         ),
-        "evaluate": Case("evaluate", (f"checkpoint={run}", *short, "output=out"), _of_scores),
+        "evaluate": Case(
+            "evaluate",
+            (f"checkpoint={run}", *short, "output=out"),
+            _of_scores,
+            "scores and predictions equal",
+        ),
         "score": Case(
             "score",
             (f"predictions={run}/predictions.parquet", "output=out/metrics.json"),
             _of_scores,
+            "scores equal",
         ),
     }
-    return cases[name]
+    found = cases[name]
+    return replace(found, arguments=(*found.arguments, *more))
 
 
 def _of_a_run(run: str) -> Callable[[Path], Any]:

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from cage_lightning.data.preparation import checking
+from tests.faults.commands import RUN, Name, case
+from tests.faults.harness import Bench, NewBench
 from tests.faults.record import NewRow, Row, page
 
 _NAME = "fault"
@@ -18,15 +22,31 @@ _rows: list[list[str]] = []
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("faults")
     group.addoption(
-        "--tries", type=int, default=_TRIES, help="tries of each of the cheapest faults"
+        "--tries", type=int, default=_TRIES, help="tries of each killing fault, over all commands"
     )
     group.addoption("--table", help="file for the table of all faults")
 
 
 @pytest.fixture
 def tries(request: pytest.FixtureRequest) -> int:
-    """How often one of the cheapest faults is tried."""
+    """How often each killing fault is tried, over all commands."""
     return int(request.config.getoption("tries", _TRIES))
+
+
+@pytest.fixture
+def new_bench(
+    tmp_path: Path, few_faces: Path, trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> NewBench:
+    """Make a bench for a command, as `NewBench` says."""
+    monkeypatch.setattr(checking, "PART", 8)  # ten parts
+    monkeypatch.setattr("cage_lightning.commands.predict._PART_S", 0.0)
+
+    def made(
+        name: Name, *settings: str, data: Path = few_faces, run: str = RUN, **how: Any
+    ) -> Bench:
+        return Bench(case(name, data, trained, settings, run), tmp_path / "tries", data, **how)
+
+    return made
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import itertools
 import os
 import random
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -65,6 +66,8 @@ class Bench:
         again_here: Type it again in this process, which cannot be one of several ranks.
         before: Typed before the command, which Python is then started for.
         environment: Added to the environment of the process that is struck.
+        given: What lies in the folder of each try from the beginning: names there, and copies of
+            what.
     """
 
     case: Case
@@ -76,6 +79,7 @@ class Bench:
     again_here: bool = True
     before: tuple[str, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
+    given: dict[str, Path] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.random = random.Random(f"{self.case.name} {self.seed}")
@@ -86,10 +90,8 @@ class Bench:
 
     def _undisturbed(self) -> tuple[Any, float]:
         place, began = self.place(), time.monotonic()
-        with self.process(place) as process:
-            process.wait(WAIT_S)
+        self.left_alone(place).check(0)
         seconds = time.monotonic() - began
-        self.ended(process, place).check(0)
         left = self.case.left(place)
         assert left
         return left, seconds
@@ -98,7 +100,16 @@ class Bench:
         """A new folder for a try."""
         place = self.folder / str(next(self.numbers))
         place.mkdir()
+        for name, original in self.given.items():
+            shutil.copytree(original, place / name)
         return place
+
+    def share(self, tries: int) -> int:
+        """Of the tries of a fault over all commands, those of this one; together they are as many.
+
+        A training has most to lose.
+        """
+        return max(1, tries * 2 // 5 if self.case.name == "train" else tries // 10)
 
     def moment(self) -> float:
         """A moment of the command, in seconds from its start."""
@@ -165,10 +176,21 @@ class Bench:
         else:
             process.send_signal(blow)
 
-    def striking_itself(self, place: Path, arm: Arm) -> Ended:
-        """Start the command so that something in it strikes."""
+    def left_alone(self, place: Path) -> Ended:
+        """Start the command, and wait for its end."""
+        return self.striking_itself(place)
+
+    def striking_itself(self, place: Path, arm: Arm | None = None) -> Ended:
+        """Start the command so that something in it strikes, and wait for its end."""
         with self.process(place, arm) as process:
             return self.ended(process, place)
+
+    def steps(self) -> list[str]:
+        """The steps of an undisturbed command: what it flushes and renames, in order."""
+        seen = self.folder / "seen"
+        seen.unlink(missing_ok=True)
+        self.striking_itself(self.place(), at_step(0, seen)).check(0)
+        return seen.read_text(encoding="utf-8").splitlines()
 
     def typed_again(self, place: Path) -> None:
         """Type the command again, and compare what is there then.
@@ -180,16 +202,24 @@ class Bench:
             self._again(place).check(0)
         self.end_groups()
         assert self.case.left(place) == self.undisturbed, "not what an undisturbed command leaves"
-        partial = [file.name for file in place.rglob(".part*")]
-        assert not (partial and self.case.tidies), partial
+        check_parts(place)
 
     def _again(self, place: Path) -> Ended:
         if not self.again_here:
-            with self.process(place) as process:
-                return self.ended(process, place)
+            return self.left_alone(place)
         line = (self.case.name, self.case.arguments)
         done = run_in_process(*line, place, environment(self.data))
         return Ended(done.returncode, done.stderr)
+
+
+# Of a command, by its name and further settings; `data`, `run` where they are others; and `Bench`.
+NewBench = Callable[..., Bench]
+
+
+def check_parts(place: Path) -> None:
+    """Fail if a hidden part of a file lies there."""
+    parts = [str(file) for file in place.rglob(".part-*")]
+    assert not parts, parts
 
 
 def at_step(number: int, seen: Path | None = None) -> Arm:

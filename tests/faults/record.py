@@ -19,7 +19,8 @@ TEXT = """# Faults
 
 `make test-faults` writes this page; it is no part of `.ci/run`, whose slow tests hold one case of
 each kind. A run of a part of tests/faults with `--table tests/faults/README.md` renews its rows.
-`--tries` says how often the cheapest faults are tried; dearer ones are tried a share of that.
+`--tries` says how often each fault that kills is tried, over all commands; the dearest are tried a
+share of that.
 
 {versions}.
 
@@ -27,9 +28,9 @@ Each try is a real process of the command that is named, in a folder of its own.
 the tests, so that Python starts and imports only once, where the row does not say that Python was
 started. The moments are drawn from a seed and printed. Where a fault ends a command, the same
 command is typed again without it. A try has survived if what then lies there equals what an
-undisturbed command leaves, as the column says, and if every start has ended with the exit code
-that is documented, with one line of error at most and without a traceback. `train`, `prepare`
-and `export` leave no hidden part of a file either; the others may, after SIGKILL inside a write.
+undisturbed command leaves, as the column says, if no hidden part of a file lies there, and if every
+start has ended with the exit code that is documented, with one line of error at most and without a
+traceback. After SIGTERM and Ctrl-C no hidden part lies there even before.
 
 {table}"""
 

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from cage_lightning.data.preparation import checking
-from tests.faults.commands import NAMES, RUN, Name, case
-from tests.faults.harness import Bench, Ended
+from tests.faults.commands import NAMES, RUN, Name
+from tests.faults.harness import Bench, Ended, NewBench, check_parts
 from tests.faults.record import NewRow
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(3600)]
@@ -23,11 +22,7 @@ CODES = {
     signal.SIGINT: (-signal.SIGINT, 130),
     signal.SIGUSR1: (-signal.SIGUSR1,),
 }
-EQUAL = {
-    "train": "weights, metrics and predictions equal",
-    "evaluate": "scores and predictions equal",
-    "score": "scores equal",
-}
+ENDING = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 # Stochastic depth and dropout must come back as well.
 DROPOUT = ("model=maxvit_mini", "data.batch_size=16", "callbacks.last.every_n_steps=2")
 
@@ -53,13 +48,14 @@ def check_end(bench: Bench, place: Path, ends: list[Ended], codes: tuple[int, ..
     for ended in ends[:-1]:
         ended.check(*codes)
     ends[-1].check(0, *codes)
+    if ends[-1].code >= 0:
+        check_parts(place)
     bench.typed_again(place)
 
 
 def disturb(bench: Bench, new_row: NewRow, blow: signal.Signals, tries: int, how: str = "") -> None:
     name = bench.case.name
-    end = EQUAL.get(name, "files equal, byte for byte")
-    with new_row(f"{blow.name} at random moments{how}", name, end) as row:
+    with new_row(f"{blow.name} at random moments{how}", name, bench.case.equal) as row:
         for number in range(tries):
             times = 1 + number % 3 if name == "train" else 1
             place, ends = strike(bench, blow, times)
@@ -70,65 +66,47 @@ def disturb(bench: Bench, new_row: NewRow, blow: signal.Signals, tries: int, how
 @pytest.mark.parametrize("blow", CODES, ids=NAME)
 @pytest.mark.parametrize("name", NAMES)
 def test_a_signal_at_any_moment(
-    name: Name,
-    blow: signal.Signals,
-    tmp_path: Path,
-    few_faces: Path,
-    trained: Path,
-    new_row: NewRow,
-    tries: int,
-    monkeypatch: pytest.MonkeyPatch,
+    name: Name, blow: signal.Signals, new_bench: NewBench, new_row: NewRow, tries: int
 ) -> None:
-    monkeypatch.setattr(checking, "PART", 8)  # ten parts
-    monkeypatch.setattr("cage_lightning.commands.predict._PART_S", 0.0)
-    bench = Bench(case(name, few_faces, trained), tmp_path, few_faces)
-    everywhere = name == "train" or blow == signal.SIGKILL
-    disturb(bench, new_row, blow, tries if everywhere else max(1, tries // 4))
+    bench = new_bench(name)
+    disturb(bench, new_row, blow, bench.share(tries))
 
 
 @pytest.mark.parametrize(("workers", "everywhere"), [(0, False), (2, False), (2, True)])
-@pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT], ids=NAME)
+@pytest.mark.parametrize("blow", ENDING, ids=NAME)
 def test_a_network_with_dropout(
     blow: signal.Signals,
     workers: int,
     everywhere: bool,
-    tmp_path: Path,
-    few_faces: Path,
-    trained: Path,
+    new_bench: NewBench,
     new_row: NewRow,
     tries: int,
 ) -> None:
-    plain = case("train", few_faces, trained)
-    settings = (*plain.arguments, *DROPOUT, f"data.num_workers={workers}")
+    more = (*DROPOUT, f"data.num_workers={workers}")
     run = RUN.replace("tiny", "maxvit_mini")
-    bench = Bench(plain.with_run(run, settings), tmp_path, few_faces, everywhere=everywhere)
+    bench = new_bench("train", *more, run=run, everywhere=everywhere)
     how = f", dropout and {workers} loader processes" + ", to all processes" * everywhere
-    disturb(bench, new_row, blow, max(1, tries // 5), how)
+    disturb(bench, new_row, blow, max(1, tries // 10), how)
 
 
-@pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT], ids=NAME)
+@pytest.mark.parametrize("blow", ENDING, ids=NAME)
 def test_python_started_anew(
-    blow: signal.Signals,
-    tmp_path: Path,
-    few_faces: Path,
-    trained: Path,
-    new_row: NewRow,
-    tries: int,
+    blow: signal.Signals, new_bench: NewBench, new_row: NewRow, tries: int
 ) -> None:
-    bench = Bench(case("train", few_faces, trained), tmp_path, few_faces, started=True)
+    bench = new_bench("train", started=True)
     disturb(bench, new_row, blow, max(1, tries // 10), ", Python started")
 
 
 def test_near_the_time_limit_of_slurm(
-    tmp_path: Path, few_faces: Path, trained: Path, new_row: NewRow, tries: int
+    tmp_path: Path, new_bench: NewBench, new_row: NewRow, tries: int
 ) -> None:
     """`scontrol` here ends the process that asks it, as SLURM does where it queues a job again."""
     (tmp_path / "scontrol").write_text("#!/bin/sh\nkill -TERM $PPID\n", encoding="utf-8")
     (tmp_path / "scontrol").chmod(0o755)
     job = {"SLURM_JOB_ID": "1", "SLURM_PROCID": "0", "PATH": f"{tmp_path}:/usr/bin:/bin"}
-    bench = Bench(case("train", few_faces, trained), tmp_path / "tries", few_faces, environment=job)
+    bench = new_bench("train", environment=job)
     name = f"{signal.SIGUSR1.name} at random moments, in a job of SLURM"
-    with new_row(name, "train", EQUAL["train"]) as row:
+    with new_row(name, "train", bench.case.equal) as row:
         for _ in range(tries):
             place, ends = strike(bench, signal.SIGUSR1, 1)
             with row.one(f"{place.name}: {ends[0].code}"):

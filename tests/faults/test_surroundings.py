@@ -15,21 +15,14 @@ import pytest
 import torch
 
 from cage_lightning.callbacks.step_timeout import EXIT_CODE
-from tests.faults.commands import NAMES, Name, case
-from tests.faults.harness import Bench, at_another_time
+from tests.faults.commands import NAMES, Name
+from tests.faults.harness import NewBench, at_another_time
 from tests.faults.record import NewRow
-from tests.faults.test_signals import EQUAL, NAME
+from tests.faults.test_signals import NAME
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(3600)]
 
 PATIENCE_S = 60
-
-
-def training(data: Path, trained: Path, folder: Path, *settings: str, here: bool = True) -> Bench:
-    """A training on some data, with further settings."""
-    plain = case("train", data, trained)
-    longer = replace(plain, arguments=(*plain.arguments, *settings))
-    return Bench(longer, folder, data, again_here=here)
 
 
 def children(process: subprocess.Popen[bytes]) -> list[int]:
@@ -71,14 +64,14 @@ def alive(group: int) -> list[int]:
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_the_data_vanish(
-    workers: int, tmp_path: Path, few_faces: Path, trained: Path, new_row: NewRow, tries: int
+    workers: int, tmp_path: Path, few_faces: Path, new_bench: NewBench, new_row: NewRow, tries: int
 ) -> None:
     data = tmp_path / "faces"
     shutil.copytree(few_faces, data)
-    bench = training(data, trained, tmp_path / "tries", f"data.num_workers={workers}")
-    end = f"one line, or a result; then {EQUAL['train']}"
+    bench = new_bench("train", f"data.num_workers={workers}", data=data)
+    end = f"one line, or a result; then {bench.case.equal}"
     with new_row(f"data root vanishes, {workers} loader processes", "train", end) as row:
-        for _ in range(max(1, tries // 2)):
+        for _ in range(max(1, tries // 4)):
             place = bench.place()
             with row.one(place.name):
                 with bench.process(place) as process:
@@ -95,17 +88,12 @@ def test_the_data_vanish(
 
 @pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGTERM], ids=NAME)
 def test_a_loader_process_is_killed(
-    blow: signal.Signals,
-    tmp_path: Path,
-    few_faces: Path,
-    trained: Path,
-    new_row: NewRow,
-    tries: int,
+    blow: signal.Signals, new_bench: NewBench, new_row: NewRow, tries: int
 ) -> None:
-    bench = training(few_faces, trained, tmp_path, "data.num_workers=2")
-    end = f"one line, or a result; then {EQUAL['train']}"
+    bench = new_bench("train", "data.num_workers=2")
+    end = f"one line, or a result; then {bench.case.equal}"
     with new_row(f"{blow.name} of a loader process", "train", end) as row:
-        for _ in range(max(1, tries // 2)):
+        for _ in range(max(1, tries // 4)):
             place = bench.place()
             with row.one(place.name):
                 with bench.process(place) as process:
@@ -117,20 +105,20 @@ def test_a_loader_process_is_killed(
 
 @pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGTERM], ids=NAME)
 @pytest.mark.parametrize("rank", [0, 1])
+@pytest.mark.parametrize("name", ["train", "evaluate"])
 def test_a_rank_is_killed(
+    name: Name,
     rank: int,
     blow: signal.Signals,
-    tmp_path: Path,
-    few_faces: Path,
-    trained: Path,
+    new_bench: NewBench,
     new_row: NewRow,
     tries: int,
 ) -> None:
     two = ("trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2")
-    bench = training(few_faces, trained, tmp_path, *two, here=False)
-    end = f"no rank lives on; then {EQUAL['train']}"
-    with new_row(f"{blow.name} of rank {rank} of two", "train", end) as row:
-        for _ in range(max(1, tries // 4)):
+    bench = new_bench(name, *two, again_here=False)
+    end = f"no rank lives on; then {bench.case.equal}"
+    with new_row(f"{blow.name} of rank {rank} of two", name, end) as row:
+        for _ in range(max(1, tries // 10)):
             place = bench.place()
             with row.one(place.name):
                 with bench.process(place) as process:
@@ -143,14 +131,12 @@ def test_a_rank_is_killed(
                 bench.typed_again(place)
 
 
-def test_a_rank_is_stopped(
-    tmp_path: Path, few_faces: Path, trained: Path, new_row: NewRow, tries: int
-) -> None:
+def test_a_rank_is_stopped(new_bench: NewBench, new_row: NewRow, tries: int) -> None:
     """Not before its first step: until then torch waits for it, with a bound of its own."""
     two = ("trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2")
     bound = "callbacks.step_timeout.seconds=5"
-    bench = training(few_faces, trained, tmp_path, *two, bound, here=False)
-    end = f"exit code 75, no rank lives on; then {EQUAL['train']}"
+    bench = new_bench("train", *two, bound, again_here=False)
+    end = f"exit code 75, no rank lives on; then {bench.case.equal}"
     with new_row("SIGSTOP of rank 1 of two", "train", end) as row:
         for _ in range(max(1, tries // 4)):
             place = bench.place()
@@ -167,13 +153,11 @@ def test_a_rank_is_stopped(
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_two_at_once(
-    name: Name, tmp_path: Path, few_faces: Path, trained: Path, new_row: NewRow, tries: int
-) -> None:
-    bench = Bench(case(name, few_faces, trained), tmp_path, few_faces)
-    end = "both end, or one is refused in one line; " + EQUAL.get(name, "files equal")
+def test_two_at_once(name: Name, new_bench: NewBench, new_row: NewRow, tries: int) -> None:
+    bench = new_bench(name)
+    end = f"both end, or one is refused in one line; {bench.case.equal}"
     with new_row("two of the same command at once", name, end) as row:
-        for _ in range(max(1, tries // 4)):
+        for _ in range(max(1, tries // 10)):
             place = bench.place()
             with row.one(place.name):
                 with bench.process(place) as first:
@@ -189,11 +173,9 @@ def test_two_at_once(
                 bench.typed_again(place)
 
 
-def test_a_loss_that_is_not_finite(
-    tmp_path: Path, few_faces: Path, trained: Path, new_row: NewRow
-) -> None:
+def test_a_loss_that_is_not_finite(new_bench: NewBench, new_row: NewRow) -> None:
     """The weights are broken after a step; eight steps make the training."""
-    bench = training(few_faces, trained, tmp_path)
+    bench = new_bench("train")
     plain = bench.case
     with new_row("weights become NaN after a step", "train", "one line, finite checkpoints") as row:
         for step in range(1, 9):
@@ -202,42 +184,35 @@ def test_a_loss_that_is_not_finite(
             bench.case = replace(plain, arguments=(*plain.arguments, poison))
             place = bench.place()
             with row.one(f"step {step}"):
-                with bench.process(place) as process:
-                    ended = bench.ended(process, place)
-                ended.check(1)
+                bench.left_alone(place).check(1)
                 for file in place.rglob("*.ckpt"):
                     weights = torch.load(file, weights_only=True)["state_dict"]
                     assert all(weight.isfinite().all() for weight in weights.values())
 
 
 @pytest.mark.parametrize("size", ["64k", "150k"])
-def test_too_little_shared_memory(
-    size: str, tmp_path: Path, few_faces: Path, trained: Path, new_row: NewRow
-) -> None:
+def test_too_little_shared_memory(size: str, new_bench: NewBench, new_row: NewRow) -> None:
     """In a name space of its own for mounts, so that nobody else notices."""
     if subprocess.run(["unshare", "--mount", "true"], capture_output=True).returncode:
         pytest.skip("nothing can be mounted here")
-    bench = training(few_faces, trained, tmp_path, "data.num_workers=2")
+    bench = new_bench("train", "data.num_workers=2")
     mount = f'mount -t tmpfs -o size={size} tmpfs /dev/shm && exec "$@"'
     bench.before = ("unshare", "--mount", "sh", "-c", mount, "sh")
-    end = f"one line, or a result; then {EQUAL['train']}"
+    end = f"one line, or a result; then {bench.case.equal}"
     with new_row(f"shared memory of {size}B, Python started", "train", end) as row:
         place = bench.place()
         with row.one(size):
-            with bench.process(place) as process:
-                ended = bench.ended(process, place)
+            ended = bench.left_alone(place)
             ended.check(0, 1)
             assert ended.code == 0 or "/dev/shm" in ended.error, ended.error
             bench.typed_again(place)
 
 
 @pytest.mark.parametrize("seconds", [-86_400.0, 86_400.0])
-def test_the_clock_jumps(
-    seconds: float, tmp_path: Path, few_faces: Path, trained: Path, new_row: NewRow, tries: int
-) -> None:
-    bench = training(few_faces, trained, tmp_path)
+def test_the_clock_jumps(seconds: float, new_bench: NewBench, new_row: NewRow, tries: int) -> None:
+    bench = new_bench("train")
     name = f"clock jumps by a day {'back' if seconds < 0 else 'on'}"
-    with new_row(name, "train", EQUAL["train"]) as row:
+    with new_row(name, "train", bench.case.equal) as row:
         for _ in range(max(1, tries // 4)):
             place, call = bench.place(), bench.random.randint(1, 200)
             with row.one(f"call {call}"):
