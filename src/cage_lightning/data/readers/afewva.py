@@ -136,7 +136,7 @@ def _box(about: Any, wrong: list[tuple[str, str, str]]) -> tuple[float, ...]:
             box = (*points.min(axis=0).tolist(), *points.max(axis=0).tolist())
             if box[0] < box[2] and box[1] < box[3]:
                 return box
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         pass
     wrong.append(("landmarks", str(value), f"are not {POINTS} points, [[x, y], ...]"))
     return (0.0, 0.0, 1.0, 1.0)

@@ -116,7 +116,7 @@ def _listed(source: Path, usage: str) -> Iterator[tuple[int, str, list[int]]]:
         reader = csv.reader(file)
         try:
             if of_all and (first := next(reader, [])) != header:
-                raise ValueError(f"the header is {','.join(first)}")
+                raise ValueError(f"the header is {','.join(first)!r}")
             for fields in filter(None, reader):
                 start, votes = fields[: -len(VOTES)], [*map(int, fields[-len(VOTES) :])]
                 if not of_all:  # older lists of a folder also give the box of the face: all of it
