@@ -210,7 +210,7 @@ def test_a_list_in_another_order_is_refused(tmp_path):
     with pytest.raises(DataError, match=r"line 1: the header is .*sadness,surprise"):
         read_ferplus(tmp_path, "train", AFFECTNET_8)
     path.write_text(text.partition("\n")[2])
-    with pytest.raises(DataError, match="line 1: the header is .Training,fer0000000"):
+    with pytest.raises(DataError, match=r"line 1: the header is .Training,fer0000000"):
         read_ferplus(tmp_path, "train", AFFECTNET_8)
 
 
