@@ -9,7 +9,7 @@ SUDO := $(shell test "$$(id -u)" = 0 || echo sudo --preserve-env=PATH,OMP_NUM_TH
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-predict table6-demo test test-slow test-faults setup-page test-page setup-slurm test-slurm test-beside lint types format static audit wheel clean
+.PHONY: help setup demo demo-predict table6-demo test test-slow test-faults setup-page test-page setup-slurm test-slurm test-beside bench lint types format static audit wheel clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,6 +61,13 @@ test-slurm: $(SLURM) ## Run sweeps on three real SLURMs of two nodes each on thi
 
 test-beside: ## Run the sweeps on SLURM, then check the pages
 	$(MAKE) --keep-going --jobs=1 test-slurm test-page
+
+# The published pipeline, which the loader is compared with, looks its labels up in pandas.
+bench: $(READY) ## Measure speed on a machine that does nothing else; writes benchmarks/*.md (up to ten minutes)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt pandas
+	for name in loader augment loop scale first_batch start score; do \
+		OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.$$name || exit 1; \
+	done
 
 lint: $(READY) ## Check style and imports between rooms
 	$(BIN)/ruff format --check .

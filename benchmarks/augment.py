@@ -1,20 +1,22 @@
 """Cost of the paper's augmentation on one CPU thread, as a ratio to torchvision's PIL transforms.
 
-Run it by hand: ``python benchmarks/augment.py``. Both get the same decoded pictures and yield a
-normalised float32 batch. They are measured in turn, and the median of the repeats is printed.
+``python -m benchmarks.augment`` writes augment.csv beside itself, and augment.md; a few minutes.
+Both get the same decoded pictures and yield a normalised float32 batch. They are measured in turn,
+and the median of five rounds counts.
 """
 
 from __future__ import annotations
 
-import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
 from PIL import Image
 from torchvision import transforms as T
 
+from benchmarks.measuring import in_turn, write
 from cage_lightning.augment import (
     Augment,
     ColorJitter,
@@ -26,7 +28,8 @@ from cage_lightning.augment import (
     sample_generator,
 )
 
-BATCH, REPEATS = 128, 5
+BATCH, SIDES = 128, (64, 224)
+PIL = "torchvision on PIL pictures"
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 BATCHED = Augment(
@@ -72,8 +75,8 @@ def draw_parameters(side: int) -> None:
             step.draw(rng, side, side)
 
 
-def measure(side: int) -> None:
-    """Print the costs for pictures of side x side pixels."""
+def measure(side: int) -> dict[str, float]:
+    """The costs for pictures of side x side pixels."""
     # Smooth colours with a little noise have about as many distinct levels as a photograph.
     coarse = torch.rand(BATCH, 3, 8, 8, generator=torch.Generator().manual_seed(0))
     image = torch.nn.functional.interpolate(coarse, (side, side), mode="bicubic") * 255
@@ -81,23 +84,25 @@ def measure(side: int) -> None:
     pictures = [Image.fromarray(np.asarray(i.permute(1, 2, 0))) for i in image]
     index = torch.arange(BATCH)
     rivals: dict[str, Callable[[], object]] = {
-        "torchvision PIL": lambda: torch.stack([TORCHVISION_PIL(p) for p in pictures]),
+        PIL: lambda: torch.stack([TORCHVISION_PIL(p) for p in pictures]),
         "batched": lambda: BATCHED(image, index, epoch=0),
         "of which parameters": lambda: draw_parameters(side),
     }
-    costs: dict[str, list[float]] = {name: [] for name in rivals}
-    for repeat in range(REPEATS + 1):
-        for name, function in rivals.items():
-            cost = cpu_us_per_image(function)
-            if repeat:  # the first round warms up
-                costs[name].append(cost)
-    baseline = statistics.median(costs["torchvision PIL"])
-    for name, values in costs.items():
-        cost = statistics.median(values)
-        print(f"{side:4d} px  {name:20s} {cost:7.0f} us per image  {cost / baseline:5.2f}")
+    costs = {name: partial(cpu_us_per_image, function) for name, function in rivals.items()}
+    return in_turn(costs)
+
+
+def main() -> None:
+    """Measure, and write the table."""
+    rows = []
+    for side in SIDES:
+        costs = measure(side)
+        base = costs[PIL]
+        rows += [[f"{side} px, {name}", f"{c:.0f}", f"{c / base:.2f}"] for name, c in costs.items()]
+    header = ["augmentation", "CPU us for a picture", "of torchvision's"]
+    write("augment", "The paper's augmentation on one CPU thread", header, rows, ("torchvision",))
 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    for side in (64, 224):
-        measure(side)
+    main()

@@ -9,15 +9,11 @@ thread, in CPU time of the process and of those that it started; the median of f
 
 from __future__ import annotations
 
-import csv
 import io
-import multiprocessing
-import os
-import statistics
 import tempfile
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +26,8 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 from torchvision.io import ImageReadMode, decode_jpeg
 
-from benchmarks.about import machine
 from benchmarks.augment import BATCHED, TORCHVISION_PIL
+from benchmarks.measuring import cpu_seconds, in_turn, write
 from cage_lightning.augment import Augment
 from cage_lightning.data.annotations import Annotations
 from cage_lightning.data.face_dataset import Batches, FaceDataset
@@ -41,14 +37,12 @@ from cage_lightning.data.sampling import EpochBatches
 from cage_lightning.data.store_file import About, read_store, write_store
 from cage_lightning.labels import AFFECTNET_8, Batch
 from cage_lightning.system.machine import keep_freed_memory
-from cage_lightning.system.markdown import markdown_table
 
-SIDE, BATCH, PICTURES, REPEATS = 224, 128, 512, 5
+SIDE, BATCH, PICTURES = 224, 128, 512
 BARE = "bare decode: simplejpeg"
 PUBLISHED = "published pipeline, augmented"
 # Pictures that the rivals with an augmentation read in a round, which takes them longer.
 FEW = 128
-PACKAGES = ("torch", "torchvision", "pillow", "simplejpeg", "numpy", "pandas")
 
 Rival = Callable[[], int]
 """Reads pictures, and returns how many."""
@@ -190,47 +184,28 @@ def rivals(folder: Path) -> dict[str, Rival]:
     }
 
 
-def cpu_seconds() -> float:
-    """CPU time of this process and of those that it started, as far as they still run."""
-    ticks = 0
-    for child in multiprocessing.active_children():
-        stat = Path(f"/proc/{child.pid}/stat").read_text(encoding="utf-8")
-        ticks += sum(map(int, stat.rpartition(")")[2].split()[11:13]))
-    return time.process_time() + ticks / os.sysconf("SC_CLK_TCK")
+def cost(read: Rival) -> float:
+    """Microseconds of CPU time for a picture."""
+    start = cpu_seconds()
+    count = read()
+    return (cpu_seconds() - start) / count * 1e6
 
 
-def measure() -> dict[str, float]:
-    """Microseconds of CPU time for a picture, by rival."""
-    costs: dict[str, list[float]] = {}
+def main() -> None:
+    """Measure, and write the table."""
     with tempfile.TemporaryDirectory() as folder:
         found = rivals(Path(folder))
-        for repeat in range(REPEATS + 1):
-            for name, read in found.items():
-                start = cpu_seconds()
-                count = read()
-                if repeat:  # the first round warms up
-                    costs.setdefault(name, []).append((cpu_seconds() - start) / count * 1e6)
-    return {name: statistics.median(values) for name, values in costs.items()}
-
-
-def write(costs: dict[str, float], folder: Path) -> None:
-    """Write loader.csv and loader.md."""
+        costs = in_turn({name: partial(cost, read) for name, read in found.items()})
     header = ["rival", "us for a picture", "of the bare decode", "published pipeline / this"]
     rows = [
-        [name, f"{cost:.0f}", f"{cost / costs[BARE]:.2f}", f"{costs[PUBLISHED] / cost:.1f}"]
-        for name, cost in costs.items()
+        [name, f"{one:.0f}", f"{one / costs[BARE]:.2f}", f"{costs[PUBLISHED] / one:.1f}"]
+        for name, one in costs.items()
     ]
-    with (folder / "loader.csv").open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file, lineterminator="\n").writerows([header, *rows])
-    table = markdown_table(header, rows, right=(1, 2, 3))
-    text = (
-        f"# CPU time of a loader for a picture of {SIDE} pixels\n\n{machine(*PACKAGES)}.\n\n{table}"
-    )
-    (folder / "loader.md").write_text(text, encoding="utf-8")
-    print(text)
+    title = f"CPU time of a loader for a picture of {SIDE} pixels"
+    write("loader", title, header, rows, ("torchvision", "pillow", "simplejpeg", "pandas"))
 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
     keep_freed_memory()  # as every training does
-    write(measure(), Path(__file__).parent)
+    main()

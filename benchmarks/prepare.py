@@ -1,6 +1,6 @@
 """Packing 60,000 pictures: kills, memory, and the time from opening the data to the first batch.
 
-Run it by hand: ``python benchmarks/prepare.py``. It takes about five minutes on two cores and 2 GB
+Run it by hand: ``python -m benchmarks.prepare``. It takes about five minutes on two cores and 2 GB
 in the temporary folder. It writes an AffectNet release of 2021 there from a few drawn faces, each
 picture under a different light, so that there are no duplicates but altered copies, the worst case
 for the search of those. It packs the release without a
@@ -22,20 +22,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 from PIL import Image, ImageChops
 
+from benchmarks.measuring import fresh
+
 SIZES = {"train": 60_000, "val": 4_000}
 FACES, PIXELS = 256, 112
 KILLS, REPEATS = 3, 3
-
-T = TypeVar("T")
 
 
 def write_release(root: Path) -> None:
@@ -57,12 +53,6 @@ def write_release(root: Path) -> None:
             values = {"exp": face.category, "val": face.valence, "aro": face.arousal}
             for name, value in values.items():
                 np.save(annotations / f"{number}_{name}.npy", np.array(str(value)))
-
-
-def fresh(function: Callable[..., T], *arguments: object) -> T:
-    """Return the result of a function that runs in a new process."""
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(function, *arguments).result()
 
 
 def peak() -> float:

@@ -1,24 +1,26 @@
 """Cost of bootstrap intervals of all scores, as a ratio to scoring one resample after another.
 
-Run it by hand: ``python benchmarks/score.py``. The baseline draws the samples and scores them with
-scikit-learn and NumPy, as evaluation scripts do. It makes only a few resamples, and its time is
-scaled up to all of them. The two are measured in turn, and the median of the repeats is printed.
+``python -m benchmarks.score`` writes score.csv beside itself, and score.md; a minute. The baseline
+draws the samples and scores them with scikit-learn and NumPy, as evaluation scripts do. It makes
+only a few resamples, and its time is scaled up to all of them. The two are measured in turn, in CPU
+time, and the median of five rounds counts.
 """
 
 from __future__ import annotations
 
-import statistics
 import time
 from collections.abc import Callable
 
 import numpy as np
 from sklearn import metrics
 
+from benchmarks.measuring import in_turn, write
 from cage_lightning.labels import AFFECTNET_8
 from cage_lightning.predictions.table import Predictions, predictions_of
 from cage_lightning.scores import intervals
 
-SAMPLES, RESAMPLES, FEW, REPEATS = 4_000, 10_000, 50, 3
+SAMPLES, RESAMPLES, FEW = 4_000, 10_000, 50
+BASE = "one after another"
 
 
 def predictions() -> Predictions:
@@ -59,31 +61,23 @@ def one_after_another(p: Predictions) -> None:
             2 * moments[0, 1] / (np.trace(moments) + (x.mean() - y.mean()) ** 2)
 
 
-def seconds(function: Callable[[], object]) -> float:
-    start = time.perf_counter()
+def seconds(function: Callable[[], object], scale: float) -> float:
+    start = time.process_time()
     function()
-    return time.perf_counter() - start
+    return (time.process_time() - start) * scale
 
 
 def main() -> None:
     p = predictions()
-    rivals: dict[str, tuple[Callable[[], object], float]] = {
-        "one after another": (lambda: one_after_another(p), RESAMPLES / FEW),
-        "intervals": (lambda: intervals(p, RESAMPLES), 1),
-    }
-    costs: dict[str, list[float]] = {name: [] for name in rivals}
-    for repeat in range(REPEATS + 1):
-        for name, (function, scale) in rivals.items():
-            cost = scale * seconds(function)
-            if repeat:  # the first round warms up
-                costs[name].append(cost)
-    baseline = statistics.median(costs["one after another"])
-    for name, values in costs.items():
-        cost = statistics.median(values)
-        print(
-            f"{RESAMPLES} resamples of {SAMPLES} samples  {name:18s} {cost:8.2f} s"
-            f"  {cost / baseline:8.5f}"
-        )
+    costs = in_turn(
+        {
+            BASE: lambda: seconds(lambda: one_after_another(p), RESAMPLES / FEW),
+            "intervals": lambda: seconds(lambda: intervals(p, RESAMPLES), 1),
+        }
+    )
+    rows = [[name, f"{cost:.2f}", f"{cost / costs[BASE]:.4f}"] for name, cost in costs.items()]
+    title = f"All scores of {SAMPLES:,} samples on {RESAMPLES:,} resamples"
+    write("score", title, ["way", "CPU s", "of the first"], rows, ("scikit-learn",))
 
 
 if __name__ == "__main__":
