@@ -1,13 +1,15 @@
-"""CPU time of the commands for their help, an error and their smallest work, beside torch's import.
+"""CPU time of the commands for their help and for an error, beside torch's import.
 
-``python -m benchmarks.start`` writes start.csv beside itself, and start.md; some minutes on one
+``python -m benchmarks.start`` writes start.csv beside itself, and start.md, in two minutes on one
 core. Every command is a new process with one thread. They take turns with ``python -c 'import
-torch'``, and the median of five rounds counts. The work is that of 256 drawn faces of 32 pixels,
-and of a run that was trained on them for an epoch before.
+torch'``, and the median of five rounds counts. With ``--work``, some minutes, it is the smallest
+work of the commands that have one instead, on 256 drawn faces of 32 pixels and a run that was
+trained on them for an epoch; that writes start_work.csv and start_work.md.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import shutil
 import subprocess
@@ -30,7 +32,7 @@ WORK = {
     "predict": f"predict checkpoint={RUN} source=face.jpg faces=none output=faces.csv device=cpu",
     "score": f"score predictions={RUN}/predictions.parquet output=scores.json",
     "collect": "collect table=runs output=report",
-    "prepare": "prepare data=demo8 data.size=tiny data.image_size=32 data.store=store",
+    "prepare": "prepare data=demo8 data.size=tiny data.store=store",
 }
 """The smallest work of the commands that have a small one."""
 
@@ -57,38 +59,44 @@ def anew(arguments: str, folder: Path) -> float:
     return run(arguments, folder)
 
 
-def rivals(folder: Path) -> dict[str, Callable[[], float]]:
-    """What is measured, by the column and the row of the table."""
-    found: dict[str, Callable[[], float]] = {f" {TORCH}": partial(run, TORCH, folder)}
+def starts(folder: Path) -> dict[str, Callable[[], float]]:
+    """The help of each command, and an error of it, by column and row of the table."""
+    found: dict[str, Callable[[], float]] = {}
     for name in commands():
         module = f"cage_lightning.{name}"
         found[f"help {name}"] = partial(run, f"{module} --help", folder)
         found[f"error {name}"] = partial(run, f"{module} mistake=1", folder, True)
-        if name in WORK:
-            found[f"work {name}"] = partial(anew, f"cage_lightning.{WORK[name]}", folder)
     return found
 
 
-def main() -> None:
+def works(folder: Path) -> dict[str, Callable[[], float]]:
+    """The smallest work of each command, after a training that it is about."""
+    run(f"cage_lightning.{TRAIN}", folder)
+    shutil.copy(next((folder / "data").glob("**/*.jpg")), folder / "face.jpg")
+    return {
+        f"work {name}": partial(anew, f"cage_lightning.{arguments}", folder)
+        for name, arguments in WORK.items()
+    }
+
+
+def main(work: bool) -> None:
     """Measure, and write the table."""
+    columns = ("work",) if work else ("help", "error")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        run(f"cage_lightning.{TRAIN}", folder)
-        shutil.copy(next((folder / "data").glob("**/*.jpg")), folder / "face.jpg")
-        costs = in_turn(rivals(folder))
-    base = costs[f" {TORCH}"]
-    rows = [[f"python -c '{TORCH}'", f"{base:.2f}", *[""] * 5]]
-    for name in commands():
-        row = [name]
-        for column in ("help", "error", "work"):
-            cost = costs.get(f"{column} {name}")
-            row += ["", ""] if cost is None else [f"{cost:.2f}", f"{cost / base:.2f}"]
-        rows.append(row)
-    header = ["command"]
-    for column in ("help", "error", "smallest work"):
-        header += [f"{column}, CPU s", "of torch"]
-    write("start", "CPU time of the commands", header, rows, ("lightning", "hydra-core"))
+        found = works(folder) if work else starts(folder)
+        costs = in_turn({TORCH: partial(run, TORCH, folder)} | found)
+    base = costs[TORCH]
+    rows = [[f"python -c '{TORCH}'"] + [f"{base:.2f}", "1.00"] * len(columns)]
+    for name in WORK if work else commands():
+        of_name = [costs[f"{column} {name}"] for column in columns]
+        rows.append([name, *(one for c in of_name for one in (f"{c:.2f}", f"{c / base:.2f}"))])
+    header = ["command", *(one for c in columns for one in (f"{c}, CPU s", "of torch"))]
+    file, what = ("start_work", "for their smallest work") if work else ("start", "to start")
+    write(file, f"CPU time of the commands {what}", header, rows, ("lightning", "hydra-core"))
 
 
 if __name__ == "__main__":
-    main()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--work", action="store_true", help="measure their smallest work instead")
+    main(parser.parse_args().work)
