@@ -194,7 +194,7 @@ def index_of(folder: Path) -> dict[str, list[float]]:
         "CPU us to read a sample": [*costs.values()],
         "of that of few rows": [cost / costs[FEW] for cost in costs.values()],
         "CPU us to read one of the same pictures": [*same.values()],
-        "of that of few rows ": [cost / same[FEW] for cost in same.values()],
+        "of that of few rows, same pictures": [cost / same[FEW] for cost in same.values()],
     }
 
 
