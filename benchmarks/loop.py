@@ -10,7 +10,6 @@ tells nothing unless the machine is quiet.
 from __future__ import annotations
 
 import contextlib
-import csv
 import io
 import logging
 import statistics
@@ -25,7 +24,7 @@ import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
-from benchmarks.about import machine
+from benchmarks.measuring import REPEATS, write
 from cage_lightning.app import build
 from cage_lightning.app.nodes import build as instantiated
 from cage_lightning.app.schema import CONF_DIR, register
@@ -34,9 +33,8 @@ from cage_lightning.data.module import ExpressionData
 from cage_lightning.labels import Batch
 from cage_lightning.schedules import with_warmup
 from cage_lightning.system.machine import keep_freed_memory
-from cage_lightning.system.markdown import markdown_table
 
-STEPS, WARM, REPEATS, BATCH = 220, 20, 5, 2
+STEPS, WARM, BATCH = 220, 20, 2
 BARE = "plain PyTorch"
 
 Took = tuple[float, float]
@@ -158,24 +156,17 @@ def measure() -> dict[str, list[Took]]:
     return found
 
 
-def write(found: dict[str, list[Took]], folder: Path) -> None:
-    """Write loop.csv and loop.md."""
-    header = ["rival", "CPU us", "more than the loop", "wall us", "more by the clock"]
-    rows = []
+def rows(found: dict[str, list[Took]]) -> list[list[str]]:
+    """The medians of each rival, and how much more than the loop it took."""
+    lines = []
     for name, times in found.items():
-        row = [name]
+        line = [name]
         for clock in range(2):
             own, bare = [one[clock] for one in times], [one[clock] for one in found[BARE]]
             more = [mine - of_it for mine, of_it in zip(own, bare, strict=True)]
-            row += [f"{statistics.median(own):.0f}", f"{statistics.median(more):.0f}"]
-        rows.append(row)
-    with (folder / "loop.csv").open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file, lineterminator="\n").writerows([header, *rows])
-    table = markdown_table(header, rows, right=(1, 2, 3, 4))
-    title = f"# Microseconds of a step of `tiny`, with {BATCH} pictures of 64 pixels"
-    text = f"{title}\n\n{machine('torch', 'lightning')}.\n\n{table}"
-    (folder / "loop.md").write_text(text, encoding="utf-8")
-    print(text)
+            line += [f"{statistics.median(own):.0f}", f"{statistics.median(more):.0f}"]
+        lines.append(line)
+    return lines
 
 
 if __name__ == "__main__":
@@ -183,4 +174,10 @@ if __name__ == "__main__":
     keep_freed_memory()  # as every training does
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore")
-    write(measure(), Path(__file__).parent)
+    write(
+        "loop",
+        f"Microseconds of a step of `tiny`, with {BATCH} pictures of 64 pixels",
+        ["rival", "CPU us", "more than the loop", "wall us", "more by the clock"],
+        rows(measure()),
+        ["lightning"],
+    )

@@ -5,15 +5,17 @@ from __future__ import annotations
 import csv
 import multiprocessing
 import os
+import platform
 import resource
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from importlib.metadata import version
 from pathlib import Path
 from typing import TypeVar
 
-from benchmarks.about import machine
+from cage_lightning.system.machine import processor, usable_cpus
 from cage_lightning.system.markdown import markdown_table
 
 FOLDER = Path(__file__).parent
@@ -59,6 +61,12 @@ def fresh(function: Callable[..., T], *arguments: object) -> T:
     """The result of a function that runs in a new process."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         return pool.submit(function, *arguments).result()
+
+
+def machine(*packages: str) -> str:
+    """The processor, Python, and the versions of packages."""
+    versions = ", ".join(f"{name} {version(name)}" for name in packages)
+    return f"{usable_cpus()} x {processor()}; Python {platform.python_version()}, {versions}"
 
 
 def write(
