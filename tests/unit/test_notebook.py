@@ -48,7 +48,7 @@ def test_it_builds(demo_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data.setup("fit")
     module = build.build_module(config, data)
     assert module.num_outputs(data.label_space) == 2
-    assert len(build.build_callbacks(config)) == 6
+    assert len(build.build_callbacks(config)) == 7
 
 
 def test_a_sweep_file_resolves() -> None:

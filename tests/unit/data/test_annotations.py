@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cage_lightning.data import annotations, picture_paths
+from cage_lightning.data import annotations as of_annotations
+from cage_lightning.data import picture_paths
 from cage_lightning.data.annotations import Annotations
 from cage_lightning.data.picture_paths import PicturePaths
 from cage_lightning.errors import DataError
@@ -146,7 +147,7 @@ def test_the_fingerprint_does_not_depend_on_how_many_texts_are_looked_at_at_once
     monkeypatch, at_once
 ):
     expected = faces().fingerprint()
-    monkeypatch.setattr(annotations, "TEXTS", at_once)
+    monkeypatch.setattr(of_annotations, "TEXTS", at_once)
     assert faces().fingerprint() == expected
 
 
@@ -166,7 +167,7 @@ def test_paths_are_read_as_they_were_given(monkeypatch, at_once):
 
 
 def test_ids_with_the_same_hash_are_told_apart(monkeypatch):
-    monkeypatch.setattr(annotations, "hash", lambda text: 0, raising=False)
+    monkeypatch.setattr(of_annotations, "hash", lambda text: 0, raising=False)
     assert len(faces()) == 3
     with pytest.raises(DataError, match=r"row 2.*the id occurs twice"):
         faces(id=np.array(["3", "12", "3"]))

@@ -86,7 +86,7 @@ def test_each_person_of_a_picture_is_a_sample(table: Annotations) -> None:
     persons = replace(
         table,
         space=EMOTIC,
-        path=table.path[[0, 0, 0, 1, 1, 5, 7, 7]],
+        path=table.path[np.array([0, 0, 0, 1, 1, 5, 7, 7])],
         category=rng.integers(0, 2, (N, 26)).astype(np.float32),
         affect=rng.uniform(-1, 1, (N, 3)).astype(np.float32),
         box=np.concatenate([corner, corner + rng.uniform(4, 40, (N, 2))], 1).astype(np.float32),

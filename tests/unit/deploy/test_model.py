@@ -297,7 +297,8 @@ def test_a_flipped_bit_of_a_checkpoint_is_noticed(run: Path, tmp_path: Path) -> 
     file = tmp_path / "best.ckpt"
     shutil.copy(run / "checkpoints" / "best.ckpt", file)
     outcomes = reads_of_flipped(file, 100, read)
-    assert set(outcomes) == {"same", "refused"}, outcomes
+    assert outcomes.count("refused") > 80, outcomes
+    assert set(outcomes) <= {"same", "refused"}, outcomes
 
 
 CHANGES: dict[str, tuple[Any, str]] = {
