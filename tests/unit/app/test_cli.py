@@ -34,7 +34,7 @@ def called(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> Called:
     """Call a command in this process: its exit code, and what it printed on both streams."""
-    monkeypatch.delenv(cli.FULL_ERROR, raising=False)
+    monkeypatch.setenv(cli.FULL_ERROR, "0")  # and what the command sets is taken back
     monkeypatch.chdir(tmp_path)
     before = HydraConfig.instance().cfg
 
@@ -343,7 +343,7 @@ def test_a_job_in_the_process_of_a_launcher_fails(monkeypatch: pytest.MonkeyPatc
     refused: list[Exception] = []
     job = cli._collecting(task, refused)
     monkeypatch.setattr(cli, "_process", lambda: ("a node", 1))
-    monkeypatch.delenv(cli.FULL_ERROR, raising=False)
+    monkeypatch.setenv(cli.FULL_ERROR, "0")  # and what the command sets is taken back
     with pytest.raises(ConfigError, match="lower it"):
         job(DictConfig({}))
     assert not refused

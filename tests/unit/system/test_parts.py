@@ -21,22 +21,21 @@ def writer(path: Path, begun: Event, end: Event) -> None:
         end.wait()
 
 
-def at_work(path: Path, end: Event) -> multiprocessing.process.BaseProcess:
-    """A process that is writing a file until `end`."""
-    begun = FORK.Event()
+def at_work(path: Path) -> tuple[multiprocessing.process.BaseProcess, Event]:
+    """A process that is writing a file, and what lets it come to its end."""
+    begun, end = FORK.Event(), FORK.Event()
     process = FORK.Process(target=writer, args=(path, begun, end), daemon=True)
     process.start()
     assert begun.wait(60)
-    return process
+    return process, end
 
 
 def test_what_a_killed_process_left_is_removed_and_what_is_at_work_is_not(tmp_path: Path) -> None:
-    end = FORK.Event()
-    killed = at_work(tmp_path / "a", end)
+    killed, _ = at_work(tmp_path / "a")
     killed.kill()
     killed.join()
     (left,) = tmp_path.iterdir()
-    busy = at_work(tmp_path / "b", end)  # it has removed what it found
+    busy, end = at_work(tmp_path / "b")  # it has removed what it found
     assert not left.exists()
     write_atomic(tmp_path / "c", "content")
     assert len(list(tmp_path.iterdir())) == 2
