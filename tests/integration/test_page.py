@@ -207,7 +207,8 @@ def test_the_settings_in_which_two_runs_differ(opened) -> None:
         ("augment.seed", "callbacks.step_seed.seed", "data.seed", "seed"), ("0", "2")
     )
     assert {key for key, *_ in rows} - set(seeds) == {
-        *("callbacks.best.dirpath", "callbacks.last.path", "logger.csv.save_dir", "run_dir")
+        *("callbacks.best.dirpath", "callbacks.last.path", "callbacks.step_timeout.folder"),
+        *("logger.csv.save_dir", "run_dir"),
     }
     opened.select_option("#other", one)
     assert not opened.is_visible("#diff")
