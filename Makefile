@@ -63,7 +63,7 @@ test-beside: ## Run the sweeps on SLURM, then check the pages
 	$(MAKE) --keep-going --jobs=1 test-slurm test-page
 
 # The published pipeline, which the loader is compared with, looks its labels up in pandas.
-bench: $(READY) ## Measure speed on a machine that does nothing else; writes benchmarks/*.md (up to ten minutes)
+bench: $(READY) ## Measure speed on a machine that does nothing else; writes benchmarks/*.md
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt pandas
 	for name in loader augment loop scale first_batch start score; do \
 		OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.$$name || exit 1; \

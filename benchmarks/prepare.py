@@ -81,9 +81,8 @@ def first_batch(root: Path, store: Path | None) -> tuple[float, float]:
     """Return the seconds from opening the data to the first training batch, and the peak memory."""
     import lightning.pytorch as pl
 
-    from cage_lightning.augment import Augment
+    from benchmarks.first_batch import make_batch
     from cage_lightning.data.datasets import AffectNet
-    from cage_lightning.data.module import ExpressionData
 
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     trainer = pl.Trainer(accelerator="cpu", logger=False, enable_checkpointing=False)
@@ -95,22 +94,7 @@ def first_batch(root: Path, store: Path | None) -> tuple[float, float]:
         store=None if store is None else str(store),
         on_error="raise",
     )
-    data = ExpressionData(
-        source,
-        image_size=PIXELS,
-        margin=0.0,
-        batch_size=128,
-        num_workers=0,
-        selection="holdout",
-        balance=False,
-        class_weights="paper",
-        seed=0,
-        augment=Augment([], (0.5, 0.5, 0.5), (0.5, 0.5, 0.5), seed=0),
-    )
-    data.trainer = trainer
-    data.setup("fit")
-    batch = next(iter(data.train_dataloader()))
-    assert len(batch.image) == 128
+    make_batch(source, PIXELS, trainer)
     return time.perf_counter() - start, peak()
 
 

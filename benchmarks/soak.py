@@ -1,7 +1,7 @@
 """Whether a long training grows: memory, handles, threads, files and the time of a step.
 
 ``python -m benchmarks.soak`` trains the network `tiny` for 10,000 steps and 50 epochs on small
-drawn faces, and writes soak.csv, soak.png and soak.md beside itself; about ten minutes on one core.
+drawn faces, and writes soak.csv, soak.png and soak.md beside itself.
 A callback in the training looks at its processes every hundred steps. Times are CPU times, which
 other work on the machine hardly changes, of the process and of those of its loader; wall times are
 in soak.csv as well.
@@ -11,14 +11,12 @@ from __future__ import annotations
 
 import csv
 import os
-import platform
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +27,7 @@ from lightning.pytorch.callbacks import Callback
 from matplotlib.axes import Axes
 from scipy.stats import linregress
 
+from benchmarks.measuring import cpu_seconds, machine
 from cage_lightning.report.figures import PALETTE, new_figure
 from cage_lightning.system.markdown import markdown_table
 
@@ -86,14 +85,14 @@ class Sampling(Callback):
 
     def on_train_epoch_start(self, *_: object) -> None:
         """Start both clocks."""
-        self._began = _cpu_seconds(), time.perf_counter()
+        self._began = cpu_seconds(), time.perf_counter()
 
     def on_train_batch_end(self, trainer: Trainer, *_: object) -> None:
         """Look, at every `EVERY`-th step."""
         self._steps += 1
         if trainer.global_step % EVERY:
             return
-        now = _cpu_seconds(), time.perf_counter()
+        now = cpu_seconds(), time.perf_counter()
         cpu, wall = (1000 * (b - a) / self._steps for a, b in zip(self._began, now, strict=True))
         processes = [os.getpid(), *_children()]
         main, *loaders = (_resident(process) / MIB for process in processes)
@@ -115,7 +114,7 @@ class Sampling(Callback):
             if new:
                 writer.writeheader()
             writer.writerow(asdict(sample))
-        self._steps, self._began = 0, (_cpu_seconds(), time.perf_counter())
+        self._steps, self._began = 0, (cpu_seconds(), time.perf_counter())
 
 
 def _children() -> list[int]:
@@ -133,14 +132,6 @@ def _resident(process: int) -> int:
     """Bytes of the process that are in memory, those that it shares with others included."""
     pages = int(Path(f"/proc/{process}/statm").read_text(encoding="utf-8").split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE")
-
-
-def _cpu_seconds() -> float:
-    ticks = 0
-    for process in _children():
-        stat = Path(f"/proc/{process}/stat").read_text(encoding="utf-8")
-        ticks += sum(map(int, stat.rpartition(")")[2].split()[11:13]))
-    return time.process_time() + ticks / os.sysconf("SC_CLK_TCK")
 
 
 def train(file: Path) -> None:
@@ -239,11 +230,10 @@ def write(samples: Mapping[str, npt.NDArray[np.float64]]) -> None:
         f"growth after step {WARM:,}",
         "verdict",
     ]
-    packages = ", ".join(f"{name} {version(name)}" for name in ("torch", "lightning", "numpy"))
     text = (
         f"# A training of {EPOCHS * STEPS:,} steps and {EPOCHS} epochs\n\n"
-        f"`{' '.join(SETTINGS)}`, synthetic faces; Python {platform.python_version()}, "
-        f"{packages}. A sample every {EVERY} steps. Slope and ends are those of a line fitted to "
+        f"`{' '.join(SETTINGS)}`, synthetic faces; {machine('torch', 'lightning', 'numpy')}. "
+        f"A sample every {EVERY} steps. Slope and ends are those of a line fitted to "
         f"the samples after step {WARM:,}; growth that is for certain below {FLAT:.0%} of their "
         "mean is flat. Files, which get a line now and then, are even where the slope of the "
         f"second half of these steps is less than {FLAT:.0%} steeper than that of the first.\n\n"

@@ -23,13 +23,12 @@ dies.
 {total:,} inputs to {readers} readers; {failed:,} failed. *Kept* counts the inputs that failed when
 a reader was studied before, and that `test_failed.py` has read ever since: {kept}. *Per second* is
 of CPU time, and a property of the machine. Written by
-`python -m tests.fuzz.study --count 100000 --write [PART OF A NAME ...]`, which puts the inputs
+`python -m tests.fuzz.study --count N --write [PART OF A NAME ...]`, which puts the inputs
 that fail into `fuzz_failures/`.
 
 Not mended: folders whose name has a line break give a message of two lines; two settings typed
 behind `train`; and PyArrow ends the process on a Parquet file whose size statistics do not fit its
-columns. That of AFEW-VA is mended since. Without a row, and not counted yet: the other command
-lines, and run folders.
+columns. Without a row, and not counted yet: the other command lines, and run folders.
 
 {table}"""
 
