@@ -29,10 +29,6 @@ from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.seed import isolate_rng
 from matplotlib import pyplot as plt
 
-# What is imported by now never becomes garbage: no later collection has to look through it again.
-gc.collect()
-gc.freeze()
-
 
 def run_in_process(
     door: str, arguments: tuple[str, ...], cwd: Path, env: Mapping[str, str]
@@ -166,6 +162,7 @@ def _rest() -> Iterator[None]:
     deterministic = torch.are_deterministic_algorithms_enabled()
     cudnn = torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic
     leave, tell = sys.exit, sys.excepthook  # W&B puts its own in their place
+    gc.freeze()  # the collection at the end looks through what the command makes, and no more
     heard = [(number, signal.getsignal(number)) for number in signal.Signals]
     with isolate_rng(), mpl.rc_context(), warnings.catch_warnings():
         GlobalHydra.instance().clear()
@@ -187,6 +184,7 @@ def _rest() -> Iterator[None]:
                 sys.modules["wandb"].teardown()  # its service process; it remembers the environment
             plt.close("all")
             gc.collect()  # while a file left open is no error yet, as where a process ends
+            gc.unfreeze()
 
 
 def _warn_as_python_does() -> None:

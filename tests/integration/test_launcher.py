@@ -135,7 +135,7 @@ def test_a_failure_stops_no_other_job(play: Play, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("blow", "code"),
     [
-        (signal.SIGINT, 130),
+        pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow),
         pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow),
         (signal.SIGKILL, -signal.SIGKILL),
     ],

@@ -268,6 +268,7 @@ def test_leaks_are_dropped_and_twins_kept_on_one_side(
         data_of(*settings, "data.copies=remove")
 
 
+@pytest.mark.slow
 def test_a_store_that_knows_of_no_copies_is_made_anew(
     prepare: Prepare, release: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -315,6 +316,7 @@ def test_the_card_counts_and_compares(prepare: Prepare, release: Path) -> None:
     assert "134,415" in text
 
 
+@pytest.mark.slow
 def test_re_encoding_is_said_in_the_card(prepare: Prepare, release: Path) -> None:
     card = prepare("reencode=true", "data.image_size=48")
     assert card["reencoded"] == 48
@@ -361,6 +363,7 @@ def test_a_store_that_cannot_be_written(prepare: Prepare, tmp_path: Path, proble
             prepare(f"data.store={tmp_path / 'store'}")
 
 
+@pytest.mark.slow
 def test_boxes_cannot_be_re_encoded(
     demo_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

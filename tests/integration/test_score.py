@@ -183,6 +183,7 @@ def test_flipping_averages_both_sides(command: Command, run: Path) -> None:
     assert flipped.id.tolist() == plain.id.tolist()
 
 
+@pytest.mark.slow
 def test_a_table_from_runs(command: Command, run: Path) -> None:
     work = run.parents[2]
     # A second seed, as if it had been trained.

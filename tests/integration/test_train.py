@@ -130,14 +130,8 @@ def test_a_mistake_ends_in_one_clear_line(command: Command, tmp_path: Path, mist
     assert all(expected in log.read_text() for log in tmp_path.rglob("train.log"))
 
 
-@pytest.mark.parametrize(
-    "loss",
-    [
-        pytest.param("discrete", marks=pytest.mark.slow),
-        "combined",
-        pytest.param("va", marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("loss", ["discrete", "combined", "va"])
 def test_fast_dev_run_keeps_nothing(command: Command, tmp_path: Path, loss: str) -> None:
     overrides = (f"loss={loss}", "trainer.fast_dev_run=true")
     done = command("train", *TINY, "model=maxvit_mini", *overrides)

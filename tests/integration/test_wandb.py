@@ -28,6 +28,7 @@ def table(run: Path, key: str) -> dict[str, Any]:
     return json.loads(file.read_text())  # type: ignore[no-any-return]
 
 
+@pytest.mark.slow
 def test_a_run_is_logged_offline(command: Command, tmp_path: Path) -> None:
     settings = (*TINY, "logger=wandb", "group=paper", "trainer.log_every_n_steps=1")
     done = command("train", *settings, WANDB_MODE="offline", **KEYS)

@@ -211,6 +211,7 @@ def test_the_sweep_of_hydra_itself_is_refused(command: Command, tmp_path: Path) 
     assert "hydra/launcher=gpus" in done.stderr
 
 
+@pytest.mark.slow
 def test_the_grid_of_table_6_is_counted_as_it_would_run(command: Command, tmp_path: Path) -> None:
     grid = ("sweep=table6", "at=demo", "seed=0")
     said = lines(command, tmp_path, *grid)

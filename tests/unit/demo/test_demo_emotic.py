@@ -126,6 +126,7 @@ def test_an_unknown_split_is_named():
         draw_scene(0, "valid", 0)
 
 
+@pytest.mark.slow
 def test_pictures_persons_and_boxes(scenes):
     shapes, counts, overhanging = [], [], 0
     for scene in scenes:
@@ -164,6 +165,7 @@ def test_affect_shows_in_face_and_body():
         assert values[-1] > values[0]
 
 
+@pytest.mark.slow
 def test_affect_can_be_learned_from_the_boxes(scenes):
     inputs, targets = [], []
     for scene in scenes:

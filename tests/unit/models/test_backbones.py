@@ -18,7 +18,7 @@ from cage_lightning.models import build_network, load_weights
 from cage_lightning.models.backbones import _OURS, _TORCHVISION
 from cage_lightning.models.tiny import TinyNetwork
 from cage_lightning.models.weights import head_of
-from tests.outlines import outlines, undrawn
+from tests.outlines import outline, outlines, undrawn
 
 CONFIGS = sorted((Path(__file__).parents[3] / "conf" / "model").glob("*.yaml"))
 WIDTHS = (2, 7, 8, 9, 10, 29)
@@ -29,12 +29,6 @@ PUBLISHED = {
     "efficientnet_v2_s": (20_177_488, 1281, 782),
     "swin_v2_t": (27_582_570, 769, 233),
 }
-
-
-def outline(name, num_outputs, **options):
-    """A network without memory: names and shapes only."""
-    with outlines():
-        return build_network(name, num_outputs, weights="none", **options)
 
 
 def plain_torchvision(name, num_outputs, dropout=None):
@@ -196,7 +190,8 @@ def test_every_config_builds_and_runs(path):
     if path.stem == "timm":
         assert node["name"] == "???"
         node |= {"name": "resnet18", "image_size": 64}
-    network = instantiate(node | {"weights": "none"})(num_outputs=10).eval()
+    with undrawn():
+        network = instantiate(node | {"weights": "none"})(num_outputs=10).eval()
     with torch.inference_mode():
         image = torch.randn(1, 3, node["image_size"], node["image_size"])
         assert network(image).shape == (1, 10)

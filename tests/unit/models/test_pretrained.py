@@ -19,7 +19,7 @@ from torchvision import models
 
 from cage_lightning.errors import CheckpointError, ConfigError
 from cage_lightning.models import build_network, pretrained
-from tests.outlines import outlines
+from tests.outlines import outlines, undrawn
 from tests.present import present
 
 NOBODY = "http://127.0.0.1:9"  # the discard port: refused at once
@@ -80,9 +80,12 @@ def test_timm_weights_missing(tmp_path, monkeypatch, hub_offline):
 
 
 def test_cached_torchvision_weights_fill_the_backbone(tmp_path, monkeypatch):
-    source = models.swin_v2_t()
-    cached(tmp_path, monkeypatch, source)
-    network = build_network("swin_v2_t", 10)
+    with undrawn():
+        source = models.swin_v2_t()
+        for number, tensor in enumerate(source.state_dict().values()):
+            tensor.fill_(number)
+        cached(tmp_path, monkeypatch, source)
+        network = build_network("swin_v2_t", 10)
     wanted = source.state_dict()
     for name, tensor in network.state_dict().items():
         if name.startswith("head."):

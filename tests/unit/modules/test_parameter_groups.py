@@ -14,10 +14,10 @@ from torch import nn
 
 from cage_lightning.errors import ConfigError
 from cage_lightning.labels import AFFECTNET_8
-from cage_lightning.models import build_network
 from cage_lightning.models.blocks import depths
 from cage_lightning.modules import CombinedModule
 from cage_lightning.modules.parameter_groups import grouped
+from tests.outlines import outline
 
 ADAMW: Any = partial(torch.optim.AdamW, lr=0.1, weight_decay=0.05)
 # The number of blocks below the head, as the papers of the networks count them: the stem, the
@@ -36,8 +36,7 @@ _SIZES = {"maxvit_mini": 64, "tiny": 32, "small": 32}
 
 
 def network_of(name: str) -> nn.Module:
-    with torch.device("meta"):
-        return build_network(name, 10, weights=None, image_size=_SIZES.get(name, 224))
+    return outline(name, 10, image_size=_SIZES.get(name, 224))
 
 
 def names_by_group(optimizer: torch.optim.Optimizer, module: nn.Module) -> list[list[str]]:

@@ -99,10 +99,11 @@ def picture(row: int) -> Image.Image | np.ndarray:
 
 @pytest.fixture
 def saved(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """The rows of each figure, which is laid out and drawn, but in no pixels, and not written."""
+    """The rows of each figure, which is drawn, but neither laid out, nor in pixels, nor written."""
     rows_of = {}
 
     def save(_folder: Path, name: str, figure: Figure, rows: Any) -> None:
+        figure.set_layout_engine("none")
         figure.draw_without_rendering()
         rows_of[name] = rows
 

@@ -164,6 +164,7 @@ def damaged(sound: Path, folder: Path, name: str, change: Change) -> None:
 
 
 @pytest.mark.usefixtures("only_png")
+@pytest.mark.slow
 def test_a_table_is_made_of_the_others(
     sound: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -200,6 +200,7 @@ def test_collect_gives_the_verdicts(tmp_path: Path, capsys: pytest.CaptureFixtur
         assert "improved the classification results for both datasets by 2%" in real
 
 
+@pytest.mark.slow
 def test_no_page_speaks_of_verdicts_where_the_paper_says_nothing(tmp_path: Path) -> None:
     write_run(tmp_path, "data=demo8", "model=tiny", "loss=combined")
     settings = {"table": "runs", "runs": str(tmp_path), "output": str(tmp_path / "out")}

@@ -134,6 +134,7 @@ def ranks(tmp_path_factory):
     return [torch.load(folder / f"{rank}.pt") for rank in range(2)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("space", "loss", "shards"), CASES)
 def test_loss_and_gradient_are_those_of_the_global_batch(ranks, space, loss, shards):
     parts, gradients = train_step(space, loss, list(range(N)))
@@ -144,6 +145,7 @@ def test_loss_and_gradient_are_those_of_the_global_batch(ranks, space, loss, sha
     assert ranks[0][space, loss, shards][0] == ranks[1][space, loss, shards][0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shards", SHARDS)
 @pytest.mark.parametrize("space", SPACES)
 def test_metrics_are_those_of_the_whole_data_set(ranks, space, shards):
@@ -155,6 +157,7 @@ def test_metrics_are_those_of_the_whole_data_set(ranks, space, shards):
         assert found_emptied == emptied == {"n": 0, "n_unlabelled_affect": 0}
 
 
+@pytest.mark.slow
 def test_global_sum_adds_values_forward_and_gradients_backward(ranks):
     for rank, answers in enumerate(ranks):
         total, x, gradient = answers["global_sum"]

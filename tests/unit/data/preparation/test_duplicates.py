@@ -73,6 +73,7 @@ def test_a_difference_that_is_all_in_one_low_frequency():
     assert 0.9 * GREY_LEVELS < difference <= GREY_LEVELS
 
 
+@pytest.mark.slow
 def test_the_number_of_comparisons_does_not_grow_with_the_square():
     n = 20_000
     coarse = np.random.default_rng(0).integers(0, 256, (n, 4, 4), dtype=np.uint8)
