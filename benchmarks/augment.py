@@ -25,8 +25,9 @@ from cage_lightning.augment import (
     RandomHorizontalFlip,
     RandomPerspective,
     RandomRotation,
-    sample_generator,
 )
+from cage_lightning.system.keyed_random import sample_generators
+from cage_lightning.system.machine import keep_freed_memory
 
 BATCH, SIDES = 128, (64, 224)
 PIL = "torchvision on PIL pictures"
@@ -69,8 +70,7 @@ def cpu_us_per_image(function: Callable[[], object]) -> float:
 
 def draw_parameters(side: int) -> None:
     """Draw the random parameters of all steps for a batch, without applying them."""
-    for index in range(BATCH):
-        rng = sample_generator(0, 0, index)
+    for rng in sample_generators((0, 0), range(BATCH)):
         for step in BATCHED.steps:
             step.draw(rng, side, side)
 
@@ -105,4 +105,5 @@ def main() -> None:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
+    keep_freed_memory()  # as every training does
     main()

@@ -60,11 +60,11 @@ class ElasticTransform(Step):
 
     def apply(self, image: Tensor, params: Params) -> Tensor:
         """Move the pixels of each row along its field."""
-        count, _, height, width = image.shape
-        starts = params["noise"].flatten()
-        field = self._uniform.read(starts, (height, width), image.device)
+        _, _, height, width = image.shape
+        starts = params["noise"].to(image.device, non_blocking=True)
+        field = self._uniform.fields((height, width), image.device)[starts]
         kernel = gaussian_kernel(int(8 * self.sigma + 1) | 1, torch.full((1,), self.sigma))
-        field = blur(field.view(count, 2, height, width), kernel, kernel)
+        field = blur(field, kernel, kernel)
         return displace(image, field.mul_(self.alpha))
 
 

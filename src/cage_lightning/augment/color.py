@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from functools import cache, partial
+from collections.abc import Sequence
+from functools import cache
+from itertools import groupby
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from cage_lightning.augment.step import Draw, Params, RandomStep, Step, apply_to_rows, per_row
+from cage_lightning.augment.step import Draw, Params, RandomStep, Step, per_row
 from cage_lightning.errors import ConfigError
 
 
@@ -84,18 +86,30 @@ class ColorJitter(Step):
 
     def apply(self, image: Tensor, params: Params) -> Tensor:
         """Run each row through the operations in its own order."""
-        image = image.clone()
-        for turn in params["order"].unbind(1):
-            for k, (operation, _, _) in enumerate(self._operations):
-                rows = (turn == k).nonzero().flatten()
-                factor = params["factor"][rows, k]
-                image = apply_to_rows(image, rows.tolist(), partial(operation, factor=factor))
-        return image
+        image, at = image.clone(), list(range(len(image)))  # which row of the batch each row is
+        for turn in params["order"].T.tolist():
+            image, at = _rearranged(image, at, turn)
+            start = 0
+            for k, same in groupby(at, turn.__getitem__):
+                rows = list(same)
+                part = image[start : start + len(rows)]
+                self._operations[k][0](part, params["factor"][rows, k])
+                start += len(rows)
+        return _rearranged(image, at, range(len(at)))[0]
+
+
+def _rearranged(image: Tensor, at: list[int], place: Sequence[int]) -> tuple[Tensor, list[int]]:
+    """The rows of an image, in the order of the places of what they are."""
+    order = sorted(range(len(at)), key=lambda row: place[at[row]])
+    if order == list(range(len(at))):
+        return image, at
+    rows = torch.tensor(order).to(image.device, non_blocking=True)
+    return image.index_select(0, rows), [at[row] for row in order]
 
 
 def adjust_brightness(image: Tensor, factor: Tensor) -> Tensor:
-    """Blend with black; `factor` ``[N]`` on the CPU, as for the other operations."""
-    return (image * per_row(factor, image)).clamp_(0, 255).floor_()
+    """Blend with black; `factor` ``[N]`` on the CPU. As the other operations, changes the image."""
+    return image.mul_(per_row(factor, image)).clamp_(0, 255).floor_()
 
 
 def adjust_contrast(image: Tensor, factor: Tensor) -> Tensor:
@@ -113,32 +127,27 @@ def adjust_saturation(image: Tensor, factor: Tensor) -> Tensor:
 def adjust_hue(image: Tensor, factor: Tensor) -> Tensor:
     """Turn the hue in Pillow's 8-bit HSV by a share of the circle."""
     red, green, blue = image.unbind(1)
-    value = torch.maximum(torch.maximum(red, green), blue)
-    spread = value - torch.minimum(torch.minimum(red, green), blue)
-    # Sixths of the circle in units of the spread.
-    from_green = (blue - red).add_(spread, alpha=2)
-    from_blue = (red - green).add_(spread, alpha=4)
-    position = torch.where(green == value, from_green, from_blue)
-    position = torch.where(red == value, green - blue, position)
     hues, losses = _tables(image.device)
+    place = torch.add(red, green, alpha=_STRIDE).add_(blue, alpha=-_STRIDE - 1).add_(_MIDDLE)
     shift = (factor * 255).trunc().int().bitwise_and_(255).to(torch.uint8).view(-1, 1, 1)
-    hue = _look_up(hues, position.add_(spread, alpha=_POSITIONS))
+    hue = _look_up(hues, place)
     hue = hue.add_(shift.to(image.device, non_blocking=True)).int()  # 8 bits go round by themselves
-    saturation = spread.mul_(255).div_(value.clamp(min=1)).floor_()
+    value = torch.maximum(torch.maximum(red, green), blue)
+    least = torch.minimum(torch.minimum(red, green), blue)
+    saturation = torch.sub(value, least, out=least).mul_(255).div_(value.clamp(min=1)).floor_()
     # A channel is value * (1 - saturation / 255 * loss / 255), rounded: over 255^2, all numbers are
     # whole and below 2^24, and none lies in the middle of two levels.
     part = saturation.mul_(value)
     whole = value.mul_(_SQUARE).add_(_SQUARE // 2)
-    turned = torch.empty_like(image)
-    for channel, loss in zip(turned.unbind(1), losses, strict=True):
+    for channel, loss in zip(image.unbind(1), losses, strict=True):
         torch.addcmul(whole, _look_up(loss, hue), part, value=-1, out=channel)
-    return turned.div_(_SQUARE).floor_()
+    return image.div_(_SQUARE).floor_()
 
 
 _SQUARE = 255**2
-_POSITIONS = 1536
-"""Places per spread in the table of hues, where a position is from -1 to 5 times the spread: a
-negative one stands at the end of the places of the spread before, which has none there."""
+_STRIDE = 511
+_MIDDLE = 255 * (_STRIDE + 1)
+"""Where the hue of grey is in the table of hues, which depend on red - blue and green - blue."""
 
 
 @cache
@@ -146,16 +155,20 @@ def _tables(device: torch.device) -> tuple[Tensor, Tensor]:
     """Pillow's conversions to and from HSV; the first mixes single and double precision.
 
     Returns:
-        The 8-bit hue at each spread and position, uint8 ``[256 * 1536]``, and the share of the
-        saturation that red, green and blue lose at each 8-bit hue, in 255ths: float32 ``[3, 256]``.
+        The 8-bit hue at each green - blue and red - blue, uint8 ``[511 * 511]``, both from -255 on,
+        and the share of the saturation that red, green and blue lose at each 8-bit hue, in 255ths:
+        float32 ``[3, 256]``.
     """
-    spread = torch.arange(256.0).clamp_(min=1).view(-1, 1)
-    position = torch.arange(_POSITIONS) - 256.0
-    sector = 2.0 * ((position > spread).double() + (position > 3 * spread).double())
-    side = position - sector * spread
-    middle = ((spread - side.abs().float()) / spread).double()
-    turn = (sector + torch.where(side >= 0, 1 - middle, middle - 1)).float().double()
-    hue = (turn / 6 + 1).frac().float().double().mul(255).to(torch.uint8).flatten()[256:]
+    red = torch.arange(-255.0, 256.0)
+    green, blue = red.view(-1, 1), torch.zeros(1)
+    value = torch.maximum(torch.maximum(red, green), blue)
+    spread = value - torch.minimum(torch.minimum(red, green), blue)
+    from_red, from_green, from_blue = (
+        ((value - color) / spread.clamp(min=1)).double() for color in (red, green, blue)
+    )
+    turn = torch.where(green == value, 2 + from_red - from_blue, 4 + from_green - from_red)
+    turn = torch.where(red == value, from_blue - from_green, turn).float().double()
+    hue = (turn / 6 + 1).frac().float().double().mul(255).to(torch.uint8).flatten()
     away = (255 * torch.tensor([[5], [3], [1]]) + 6 * torch.arange(256)) % (6 * 255)
     loss = torch.minimum(away, 4 * 255 - away).clamp(0, 255).float()
     return hue.to(device), loss.to(device)
@@ -166,12 +179,15 @@ def _look_up(table: Tensor, places: Tensor) -> Tensor:
 
 
 def _luma(image: Tensor) -> Tensor:
-    """ITU-R 601 luma in Pillow's 16-bit integers: ``[N, 1, H, W]``; exact, all sums are < 2^24."""
+    """ITU-R 601 luma in Pillow's 16-bit integers: ``[N, 1, H, W]``.
+
+    Exact, as all sums of 65536ths are below 2^24 of them.
+    """
     red, green, blue = image.unbind(1)
-    total = (red * 19595).add_(green, alpha=38470).add_(blue, alpha=7471)
-    return total.add_(32768).div_(65536).floor_().unsqueeze(1)
+    total = (red * (19595 / 65536)).add_(green, alpha=38470 / 65536).add_(blue, alpha=7471 / 65536)
+    return total.add_(0.5).floor_().unsqueeze(1)
 
 
 def _blend(base: Tensor, image: Tensor, factor: Tensor) -> Tensor:
     """``base + factor (image - base)``, truncated to a level, in Pillow's order of operations."""
-    return (image - base).mul_(per_row(factor, image)).add_(base).clamp_(0, 255).floor_()
+    return image.sub_(base).mul_(per_row(factor, image)).add_(base).clamp_(0, 255).floor_()

@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from cage_lightning.augment.noise import NoiseBank, draw_start
-from cage_lightning.augment.step import Draw, Params, RandomStep, per_row
+from cage_lightning.augment.step import Draw, Params, RandomStep
 
 
 class RandomErasing(RandomStep):
@@ -52,12 +51,10 @@ class RandomErasing(RandomStep):
 
     def apply(self, image: Tensor, params: Params) -> Tensor:
         """Write noise, or the value, inside each row's box."""
-        top, left, bottom, right = (per_row(edge, image) for edge in params["box"].unbind(1))
-        _, _, height, width = image.shape
-        y = torch.arange(height, device=image.device).view(-1, 1)
-        x = torch.arange(width, device=image.device)
-        inside = (y >= top) & (y < bottom) & (x >= left) & (x < right)
-        if self.value == "random":
-            noise = self._normal.read(params["noise"], tuple(image.shape[1:]), image.device)
-            return torch.where(inside, noise, image)
-        return image.masked_fill(inside, self.value)
+        random = self.value == "random"
+        noise = self._normal.fields(image.shape[1:], image.device) if random else None
+        boxes, starts = params["box"].tolist(), params["noise"].tolist()
+        for row, (top, left, bottom, right), start in zip(image, boxes, starts, strict=True):
+            box = (slice(None), slice(top, bottom), slice(left, right))
+            row[box] = self.value if noise is None else noise[start][box]
+        return image

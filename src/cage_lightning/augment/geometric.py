@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -131,22 +132,26 @@ class RandomPerspective(RandomStep):
         """Warp each row so that the image's corners land on its `corners`."""
         count, _, height, width = image.shape
         warp = _homography(params["corners"].double(), height, width)
-        a, b, c, d, e, f, g, h = warp.to(image.device, non_blocking=True).view(8, count, 1, 1)
+        warp = warp.to(image.device, non_blocking=True).view(8, count, 1, 1)
         # Single precision would misplace a source by 1e-4 pixels: enough to change a level.
         x = torch.arange(width, device=image.device, dtype=torch.float64).add_(0.5)
         y = torch.arange(height, device=image.device, dtype=torch.float64).add_(0.5).view(-1, 1)
-        scale = g * x + (h * y + 1)
-        source_x = (a * x + (b * y + c)) / scale
-        source_y = (d * x + (e * y + f)) / scale
-        inside = _inside(source_x, source_y, height, width)
-        grid = torch.stack([source_x * (2 / width) - 1, source_y * (2 / height) - 1], -1).float()
-        warped = F.grid_sample(image, grid, padding_mode="border", align_corners=False)
+        scale = warp[6] * x + (warp[7] * y + 1)
+        inside, grid = torch.ones_like(scale), torch.empty(2, *scale.shape, device=image.device)
+        axes = zip(warp[:6].view(2, 3, -1, 1, 1), (width, height), grid, strict=True)
+        for (a, b, c), side, places in axes:
+            source = (a * x + (b * y + c)).div_(scale)
+            inside.mul_(source.clamp(0, math.nextafter(side, 0)).eq_(source))
+            places.copy_(source.mul_(2 / side).sub_(1))
+        warped = _sampled(image, grid, "bilinear", "border")
         # Pillow truncates; the margin keeps 199.99998, a rounding error of 200, at 200.
-        return warped.add_(3e-5).floor_().mul_(inside.unsqueeze(1))
+        return warped.add_(3e-5).floor_().mul_(inside.float().unsqueeze(1))
 
 
-def _inside(x: Tensor, y: Tensor, height: int, width: int) -> Tensor:
-    return (x >= 0) & (x < width) & (y >= 0) & (y < height)
+def _sampled(image: Tensor, grid: Tensor, mode: str, padding_mode: str) -> Tensor:
+    """Sample the image at places ``[2, N, H, W]``, x and y, each from -1 to 1 across the image."""
+    places = grid.permute(1, 2, 3, 0)
+    return F.grid_sample(image, places, mode, padding_mode, align_corners=False)
 
 
 def _moved(image: Tensor, steps: Tensor) -> Tensor:
@@ -156,17 +161,15 @@ def _moved(image: Tensor, steps: Tensor) -> Tensor:
         image: float32 ``[N, 3, H, W]``.
         steps: From `_affine`, int32 ``[6, N]``.
     """
-    count, channels, height, width = image.shape
-    steps = steps.to(image.device, non_blocking=True).view(6, count, 1, 1)
+    count, _, height, width = image.shape
+    steps = steps.to(image.device, non_blocking=True).view(2, 3, count, 1, 1)
     x = torch.arange(width, device=image.device, dtype=torch.int32)
     y = torch.arange(height, device=image.device, dtype=torch.int32).view(-1, 1)
-    source_x = (steps[0] * x + (steps[1] * y + steps[2])) >> 16
-    source_y = (steps[3] * x + (steps[4] * y + steps[5])) >> 16
-    inside = _inside(source_x, source_y, height, width)
-    source = source_y.mul_(width).add_(source_x).mul_(inside)
-    source = source.long().view(count, 1, -1).expand(-1, channels, -1)
-    moved = image.reshape(count, channels, -1).gather(2, source).view_as(image)
-    return moved.mul_(inside.unsqueeze(1))
+    source = steps[:, 0] * x + (steps[:, 1] * y + steps[:, 2])
+    grid = source.bitwise_right_shift_(16).float()
+    for places, side in zip(grid, (width, height), strict=True):
+        places.mul_(2 / side).add_(1 / side - 1)  # the middle of the pixel
+    return _sampled(image, grid, "nearest", "zeros")
 
 
 def _rotation(angle: Tensor, height: int, width: int) -> Tensor:
@@ -206,13 +209,13 @@ def _homography(corners: Tensor, height: int, width: int) -> Tensor:
         width: Width of the image.
     """
     right, bottom = width - 1.0, height - 1.0
-    source = corners.new_tensor([[0, 0], [right, 0], [right, bottom], [0, bottom]])
-    one, nil = torch.ones_like(corners[..., :1]), torch.zeros_like(corners[..., :1])
-    nils = nil.expand(-1, -1, 3)
-    rows_x = torch.cat([corners, one, nils, -source[:, :1] * corners], -1)
-    rows_y = torch.cat([nils, corners, one, -source[:, 1:] * corners], -1)
-    system = torch.cat([rows_x, rows_y], 1)
-    unknowns = source.T.flatten().expand(len(corners), -1)
+    source = corners.new_tensor([[0, right, right, 0], [0, 0, bottom, bottom]])
+    system = corners.new_zeros(len(corners), 8, 8)
+    for axis, rows in enumerate(system.view(-1, 2, 4, 8).unbind(1)):
+        rows[..., 3 * axis : 3 * axis + 2] = corners
+        rows[..., 3 * axis + 2] = 1
+        rows[..., 6:] = -source[axis].unsqueeze(1) * corners
+    unknowns = source.flatten().expand(len(corners), -1)
     # torchvision hands the solution to Pillow in single precision.
     solution: Tensor = torch.linalg.solve(system, unknowns)
     return solution.float().double().T

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -29,24 +30,19 @@ class NoiseBank:
         self._fill = fill
         self._values = torch.empty(0)
 
-    def read(self, start: Tensor, shape: tuple[int, ...], device: torch.device) -> Tensor:
-        """One field per row.
+    def fields(self, shape: Sequence[int], device: torch.device) -> Tensor:
+        """The field that begins at each place: a view, float32 ``[POSITIONS + 1, *shape]``.
 
         Args:
-            start: int64 ``[N]`` on the CPU, below `POSITIONS`.
-            shape: Shape of one field.
+            shape: Of one field.
             device: Where the fields are wanted.
-
-        Returns:
-            float32 ``[N, *shape]``.
         """
-        count = int(np.prod(shape))
+        count = math.prod(shape)
         if len(self._values) < POSITIONS + count or self._values.device != device:
             # A longer row begins with the same numbers, so the size of a field changes nothing.
             numbers = self._fill(sample_generator(0), POSITIONS + count)
             self._values = torch.from_numpy(numbers.astype(np.float32)).to(device)
-        fields = self._values.unfold(0, count, 1)
-        return fields[start.to(device, non_blocking=True)].view(-1, *shape)
+        return self._values.unfold(0, count, 1).view(-1, *shape)
 
 
 def draw_start(rng: np.random.Generator) -> int:

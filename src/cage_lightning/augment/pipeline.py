@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import torch
 from torch import Tensor
 
-from cage_lightning.augment.step import Draw, Step, apply_to_rows, stack
+from cage_lightning.augment.step import Params, Step, apply_to_rows, stack
 from cage_lightning.errors import ConfigError, DataError
 from cage_lightning.system.keyed_random import sample_generators
 
@@ -45,13 +47,16 @@ class Augment:
         self._std = torch.tensor(list(std)).view(-1, 1, 1)
 
     @torch.no_grad()
-    def __call__(self, image: Tensor, index: Tensor, epoch: int) -> Tensor:
+    def __call__(
+        self, image: Tensor, index: Tensor, epoch: int, out: Tensor | None = None
+    ) -> Tensor:
         """Augment and normalise a batch.
 
         Args:
             image: uint8 ``[B, 3, H, W]``, on any device.
             index: int64 ``[B]`` on the CPU: the second half of each sample's key.
             epoch: Number of the pass over the data.
+            out: Where the result is written; memory of its own by default.
 
         Returns:
             float32 ``[B, 3, H, W]`` on the image's device.
@@ -65,40 +70,60 @@ class Augment:
         if index.shape != image.shape[:1] or index.device.type != "cpu":
             found = f"{tuple(index.shape)} on {index.device}"
             raise DataError(f"index must be [{len(image)}] on the CPU, got {found}")
-        # On the CPU, intermediate images that stay in cache halve the cost of large ones.
+        if out is None:
+            out = torch.empty(image.shape, device=image.device)
+        # On the CPU, intermediate images that stay in cache make large ones cheaper.
         size = image.shape[2] * image.shape[3]
-        rows = max(1, CPU_PIXELS // size) if image.device.type == "cpu" else len(image)
-        parts = zip(torch.split(image, rows), torch.split(index, rows), strict=True)
-        return torch.cat([self._augment(part, which, epoch) for part, which in parts])
+        count = max(1, CPU_PIXELS // size) if image.device.type == "cpu" else len(image)
+        drawn = self._draw(index, epoch, image.shape[2], image.shape[3])
+        for start in range(0, len(image), count):
+            part = slice(start, start + count)
+            self._augment(image[part], [each.of(part) for each in drawn], out[part])
+        return out
 
-    def _augment(self, image: Tensor, index: Tensor, epoch: int) -> Tensor:
-        draws = self._draw(index, epoch, image.shape[2], image.shape[3])
+    def _augment(self, image: Tensor, drawn: Sequence[_Drawn], out: Tensor) -> None:
         # A loader hands over the colours of a pixel side by side; here each is a plane of its own.
         levels = image.to(torch.float32, memory_format=torch.contiguous_format)
-        pixels = [(s, d) for s, d in draws if not s.normalized]
-        normalized = [(s, d) for s, d in draws if s.normalized]
-        return _run(normalized, self._normalize(_run(pixels, levels)))
+        levels = _run([each for each in drawn if not each.step.normalized], levels)
+        mean, std = (t.to(image.device, non_blocking=True) for t in (self._mean, self._std))
+        torch.div(levels, 255, out=out).sub_(mean).div_(std)
+        changed = _run([each for each in drawn if each.step.normalized], out)
+        if changed is not out:
+            out.copy_(changed)
 
     def without_steps(self) -> Augment:
         """The transform for evaluation: to float, and normalise."""
         return Augment([], self._mean.flatten().tolist(), self._std.flatten().tolist(), self.seed)
 
-    def _draw(
-        self, index: Tensor, epoch: int, height: int, width: int
-    ) -> list[tuple[Step, list[Draw | None]]]:
+    def _draw(self, index: Tensor, epoch: int, height: int, width: int) -> list[_Drawn]:
         generators = sample_generators((self.seed, epoch), index.tolist())
-        return [(s, [s.draw(rng, height, width) for rng in generators]) for s in self.steps]
+        drawn = []
+        for step in self.steps:
+            draws = [step.draw(rng, height, width) for rng in generators]
+            rows = [row for row, draw in enumerate(draws) if draw is not None]
+            if rows:
+                params = stack([draw for draw in draws if draw is not None])
+                drawn.append(_Drawn(step, rows, params))
+        return drawn
 
-    def _normalize(self, image: Tensor) -> Tensor:
-        mean, std = (t.to(image.device, non_blocking=True) for t in (self._mean, self._std))
-        return image.div_(255).sub_(mean).div_(std)
+
+@dataclass(frozen=True)
+class _Drawn:
+    """A step, the rows of a batch that it happens to, in order, and their parameters."""
+
+    step: Step
+    rows: list[int]
+    params: Params
+
+    def of(self, part: slice) -> _Drawn:
+        """The same for a part of the batch."""
+        first, last = (bisect_left(self.rows, row) for row in (part.start, part.stop))
+        rows = [row - part.start for row in self.rows[first:last]]
+        return _Drawn(self.step, rows, {k: v[first:last] for k, v in self.params.items()})
 
 
-def _run(draws: list[tuple[Step, list[Draw | None]]], image: Tensor) -> Tensor:
-    """Apply each step to the rows that drew parameters for it."""
-    for step, drawn in draws:
-        rows = [row for row, draw in enumerate(drawn) if draw is not None]
-        if rows:
-            params = stack([draw for draw in drawn if draw is not None])
-            image = apply_to_rows(image, rows, partial(step.apply, params=params))
+def _run(drawn: Sequence[_Drawn], image: Tensor) -> Tensor:
+    for each in drawn:
+        apply = partial(each.step.apply, params=each.params)
+        image = apply_to_rows(image, each.rows, apply)
     return image

@@ -38,7 +38,7 @@ class Step(ABC):
 
     @abstractmethod
     def apply(self, image: Tensor, params: Params) -> Tensor:
-        """Transform float32 ``[N, 3, H, W]`` by the parameters of each row; a new tensor."""
+        """Transform float32 ``[N, 3, H, W]`` by the parameters of each row; may write into it."""
 
 
 class RandomStep(Step):

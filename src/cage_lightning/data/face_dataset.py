@@ -105,5 +105,6 @@ class Batches(Dataset[Batch]):
             return self.samples.batch(numbers, self.blocks)
         assert isinstance(numbers, Numbers), "they tell the epoch"
         batch = self.samples.batch(numbers, Blocks())
-        image = self.augment(batch.image, batch.index, numbers.epoch)
-        return batch._replace(image=self.blocks.next(image.shape, image.dtype).copy_(image))
+        image = self.blocks.next(batch.image.shape, torch.float32)
+        self.augment(batch.image, batch.index, numbers.epoch, out=image)
+        return batch._replace(image=image)

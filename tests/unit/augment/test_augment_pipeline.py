@@ -113,6 +113,26 @@ def test_working_in_parts_changes_nothing(pictures, augments, name, monkeypatch)
     assert torch.equal(augments[name](pictures, index, epoch=1), whole)
 
 
+class Negative(RandomVerticalFlip):
+    """A step on the normalised image that makes a new one."""
+
+    normalized = True
+
+    def apply(self, image, params):
+        return -image
+
+
+@pytest.mark.parametrize("last", [RandomErasing(0.5), Negative(0.5), Negative(1.0)])
+def test_the_result_is_written_where_it_is_wanted(pictures, last):
+    augment = Augment([RandomHorizontalFlip(0.5), last], MEAN, STD, seed=0)
+    index, out = torch.arange(len(pictures)), torch.empty(pictures.shape)
+    found = augment(pictures, index, epoch=1)
+    assert augment(pictures, index, epoch=1, out=out) is out
+    assert torch.equal(out, found)
+    plain = Augment(augment.steps[:1], MEAN, STD, seed=0)(pictures, index, epoch=1)
+    assert not torch.equal(out, plain)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_how_the_pixels_lie_in_memory_changes_nothing(pictures, augments, name):
     index = torch.arange(len(pictures))
