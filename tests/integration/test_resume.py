@@ -5,6 +5,7 @@ tests/faults kills it at many random moments.
 
 from __future__ import annotations
 
+import csv
 import signal
 import subprocess
 import sys
@@ -13,8 +14,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import Callback
 
-from tests.conftest import TINY, Command, environment, forks
+from tests.conftest import TINY, Command, Train, environment, forks
 
 EPOCHS, STEPS = 2, 4
 SETTINGS = (
@@ -71,3 +74,25 @@ def test_interrupted_equals_undisturbed(
     assert expected.keys() == got.keys()
     assert all(torch.equal(expected[name], got[name]) for name in expected)
     assert not list(tmp_path.rglob(".part-*"))
+
+
+class Leave(Callback):
+    """Asks the training to leave after a step."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_train_batch_end(self, trainer: Trainer, *_: object) -> None:
+        if trainer.global_step == self.step:
+            signal.raise_signal(signal.SIGTERM)
+
+
+def test_the_step_after_which_a_run_leaves_is_logged(train_here: Train, few_faces: Path) -> None:
+    leave = f"+callbacks.leave={{_target_: {__name__}.Leave, step: 2}}"
+    few = (f"data.root={few_faces}", "data.batch_size=16", "trainer.log_every_n_steps=1", leave)
+    with pytest.raises(SystemExit, match="143"):
+        train_here(*few)
+    run = train_here(*few)
+    files = sorted(run.path.glob("csv/*/metrics.csv"))
+    rows = [row for file in files for row in csv.DictReader(file.read_text().splitlines())]
+    assert [row["step"] for row in rows if row["train/loss"]] == [*"0123"]

@@ -100,8 +100,11 @@ class Preemption(Callback):
         Raises:
             SIGTERMException: A rank has received one, and a checkpoint here resumes exactly.
         """
-        if resumable_here(trainer, batch_idx):
-            self._leave_together(trainer)
+        if resumable_here(trainer, batch_idx) and self._asked_anywhere(trainer):
+            # Lightning logs a step after this hook, and the run that resumes does not take it.
+            pl_module.on_train_batch_end(outputs, batch, batch_idx)
+            trainer._logger_connector.update_train_step_metrics()
+            raise SIGTERMException(143)
 
     def trained(self, trainer: Trainer) -> None:
         """Stop all ranks if one has received a signal since the last step; for after the training.
@@ -111,17 +114,20 @@ class Preemption(Callback):
         Raises:
             SIGTERMException: A rank has received one.
         """
-        self._leave_together(trainer)
+        if self._asked_anywhere(trainer):
+            raise SIGTERMException(143)
         self._in_fit = False
 
-    def _leave_together(self, trainer: Trainer) -> None:
+    def _asked_anywhere(self, trainer: Trainer) -> bool:
+        """Whether any rank has received a signal; all ranks ask together."""
+
         def any_rank(decision: bool) -> bool:
             return trainer.strategy.reduce_boolean_decision(decision, all=False)
 
-        if any_rank(self._asked is not None):
-            if any_rank(self._asked is signal.SIGUSR1):
-                self._asked = signal.SIGUSR1  # also on ranks that have not received it yet
-            raise SIGTERMException(143)
+        asked = any_rank(self._asked is not None)
+        if asked and any_rank(self._asked is signal.SIGUSR1):
+            self._asked = signal.SIGUSR1  # also on ranks that have not received it yet
+        return asked
 
     def left(self) -> None:
         """Finish the stop after everything is saved; every rank calls this.
