@@ -83,7 +83,7 @@ def has_shared_memory(size: int) -> bool:
 
 @contextmanager
 def room_for(place: Path) -> Iterator[None]:
-    """Translate errors of a full or read-only disk, or of too little shared memory, in the block.
+    """Translate errors of a disk that is full, read-only or gone, or of memory, in the block.
 
     Args:
         place: The file or folder that the block writes; the message names it where the error names
@@ -103,7 +103,7 @@ def room_for(place: Path) -> Iterator[None]:
 
 
 def shortage(error: BaseException, place: Path) -> str | None:
-    """Explain an error by a full or read-only disk, too little memory, or a lost loader process.
+    """Explain an error by the disk, too little memory, or a lost loader process.
 
     Libraries raise errors of their own in such a case: torch reports ``unexpected pos 704 vs 598``.
 
@@ -137,7 +137,17 @@ def shortage(error: BaseException, place: Path) -> str | None:
             return full if has_shared_memory(_MEBIBYTE) else _too_little_shared_memory()
         if one is error and one.errno in _REFUSED and one.filename:
             return f"{file}: {one.strerror}"
+        if one.errno == errno.ENOENT and _is_lost(folder := file.parent.absolute(), place):
+            return (
+                f"{folder} is no longer there: it was deleted or moved, or its file system is "
+                "gone; the same command goes on from what is there then"
+            )
     return None
+
+
+def _is_lost(folder: Path, place: Path) -> bool:
+    """Whether a folder that was written to, `place` or below it, is gone."""
+    return folder.is_relative_to(place.absolute()) and not folder.exists()
 
 
 def out_of_memory(error: BaseException) -> str | None:

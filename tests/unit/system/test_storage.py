@@ -118,6 +118,17 @@ def test_a_read_only_place_and_an_error_of_another_kind(tmp_path: Path) -> None:
         assert seen.value is error
 
 
+def test_a_folder_that_is_deleted_while_it_is_written_to_is_named(tmp_path: Path) -> None:
+    lost = tmp_path / "run/csv"
+    with (
+        pytest.raises(OutputError, match=f"^{lost} is no longer there"),
+        room_for(tmp_path / "run"),
+    ):
+        (lost / "metrics.csv").write_text("step")
+    with pytest.raises(FileNotFoundError), room_for(tmp_path / "run"):
+        (tmp_path / "pictures/0.jpg").read_bytes()
+
+
 @pytest.mark.parametrize(
     "reported",
     [
