@@ -141,6 +141,9 @@ def _run(command: list[str], cwd: Path, env: dict[str, str]) -> NoReturn:
             traceback.print_exc()
             signal.signal(signal.SIGINT, signal.SIG_DFL)
             os.kill(os.getpid(), signal.SIGINT)
+        except BaseException:  # what only a test raises
+            traceback.print_exc()
+            code = 1
         # As Python ends; to leave this block would be to go on living.
         vars(threading)["_shutdown"]()
         vars(atexit)["_run_exitfuncs"]()

@@ -24,7 +24,7 @@ CODES = {
 }
 ENDING = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 # Stochastic depth and dropout must come back as well.
-DROPOUT = ("model=maxvit_mini", "data.batch_size=16", "callbacks.last.every_n_steps=2")
+DROPOUT = ("model=maxvit_mini", "model.image_size=64", "callbacks.last.every_n_steps=2")
 
 
 def strike(bench: Bench, blow: signal.Signals, times: int) -> tuple[Path, list[Ended]]:

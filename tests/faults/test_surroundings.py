@@ -8,11 +8,9 @@ import signal
 import subprocess
 import time
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import torch
 
 from cage_lightning.callbacks.step_timeout import EXIT_CODE
 from tests.faults.commands import NAMES, Name
@@ -82,6 +80,23 @@ def test_the_data_vanish(
                         ended = bench.ended(process, place)
                     finally:
                         (tmp_path / "elsewhere").rename(data)
+                ended.check(0, 1)
+                bench.typed_again(place)
+
+
+def test_the_run_folder_vanishes(new_bench: NewBench, new_row: NewRow, tries: int) -> None:
+    bench = new_bench("train")
+    end = f"one line, or a result; then {bench.case.equal}"
+    with new_row("run folder vanishes", "train", end) as row:
+        for _ in range(max(1, tries // 4)):
+            place = bench.place()
+            with row.one(place.name):
+                with bench.process(place) as process:
+                    with suppress(subprocess.TimeoutExpired):
+                        process.wait(bench.moment())
+                    if (runs := place / "runs").exists():
+                        runs.rename(bench.folder / f"{place.name}-elsewhere")
+                    ended = bench.ended(process, place)
                 ended.check(0, 1)
                 bench.typed_again(place)
 
@@ -171,23 +186,6 @@ def test_two_at_once(name: Name, new_bench: NewBench, new_row: NewRow, tries: in
                     ended.check(0, 1)
                 assert any(ended.code == 0 for ended in ends)
                 bench.typed_again(place)
-
-
-def test_a_loss_that_is_not_finite(new_bench: NewBench, new_row: NewRow) -> None:
-    """The weights are broken after a step; eight steps make the training."""
-    bench = new_bench("train")
-    plain = bench.case
-    with new_row("weights become NaN after a step", "train", "one line, finite checkpoints") as row:
-        for step in range(1, 9):
-            target = "tests.integration.test_divergence.Poison"
-            poison = f"+callbacks.poison={{_target_: {target}, step: {step}}}"
-            bench.case = replace(plain, arguments=(*plain.arguments, poison))
-            place = bench.place()
-            with row.one(f"step {step}"):
-                bench.left_alone(place).check(1)
-                for file in place.rglob("*.ckpt"):
-                    weights = torch.load(file, weights_only=True)["state_dict"]
-                    assert all(weight.isfinite().all() for weight in weights.values())
 
 
 @pytest.mark.parametrize("size", ["64k", "150k"])

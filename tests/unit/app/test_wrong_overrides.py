@@ -126,7 +126,7 @@ def test_wrong_overrides_end_in_one_line_or_run() -> None:
     assert survey("train", 40, seed=0).total() == 40
 
 
-# What is drawn for a command is the same every time; tests/faults has 2,000.
+# What is drawn for a command is the same every time; tests/faults has 1,000 others.
 PARTS = [("train", 80, 1)] + [
     (name, 160, 1) for name in ("evaluate", "prepare", "analyze", "score", "collect")
 ]
