@@ -41,7 +41,7 @@ def before_a_batch(number: int, blow: Callable[[], None]) -> Arm:
                 blow()
             return forward(network, image)
 
-        TinyNetwork.forward = struck  # type: ignore[method-assign]
+        TinyNetwork.forward = struck  # type: ignore[assignment]
 
     return arm
 
