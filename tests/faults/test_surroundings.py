@@ -14,7 +14,7 @@ import pytest
 
 from cage_lightning.callbacks.step_timeout import EXIT_CODE
 from tests.faults.commands import NAMES, Name
-from tests.faults.harness import NewBench, at_another_time
+from tests.faults.harness import Bench, NewBench, at_another_time
 from tests.faults.record import NewRow
 from tests.faults.test_signals import NAME
 
@@ -49,6 +49,14 @@ def strike(pid: int | None, blow: signal.Signals) -> None:
             os.kill(pid, blow)
 
 
+def wait_for_a_step(bench: Bench, place: Path, process: subprocess.Popen[bytes]) -> None:
+    """Wait until a training has saved its first step, and for some time more; or for its end."""
+    while process.poll() is None and not [*place.rglob("last.ckpt")]:
+        time.sleep(0.005)
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(bench.moment() / 10)
+
+
 def alive(group: int) -> list[int]:
     """The processes of a group that have not ended."""
     found = []
@@ -73,8 +81,7 @@ def test_the_data_vanish(
             place = bench.place()
             with row.one(place.name):
                 with bench.process(place) as process:
-                    with suppress(subprocess.TimeoutExpired):
-                        process.wait(bench.moment())
+                    wait_for_a_step(bench, place, process)
                     data.rename(tmp_path / "elsewhere")
                     try:
                         ended = bench.ended(process, place)
@@ -85,18 +92,21 @@ def test_the_data_vanish(
 
 
 def test_the_run_folder_vanishes(new_bench: NewBench, new_row: NewRow, tries: int) -> None:
+    """It comes back, or the run is begun again."""
     bench = new_bench("train")
     end = f"one line, or a result; then {bench.case.equal}"
     with new_row("run folder vanishes", "train", end) as row:
         for _ in range(max(1, tries // 4)):
             place = bench.place()
             with row.one(place.name):
+                runs, elsewhere = place / "runs", bench.folder / f"{place.name}-elsewhere"
                 with bench.process(place) as process:
-                    with suppress(subprocess.TimeoutExpired):
-                        process.wait(bench.moment())
-                    if (runs := place / "runs").exists():
-                        runs.rename(bench.folder / f"{place.name}-elsewhere")
+                    wait_for_a_step(bench, place, process)
+                    runs.rename(elsewhere)
                     ended = bench.ended(process, place)
+                shutil.rmtree(runs, ignore_errors=True)
+                if bench.random.random() < 0.5:
+                    elsewhere.rename(runs)
                 ended.check(0, 1)
                 bench.typed_again(place)
 
@@ -157,9 +167,7 @@ def test_a_rank_is_stopped(new_bench: NewBench, new_row: NewRow, tries: int) -> 
             place = bench.place()
             with row.one(place.name):
                 with bench.process(place) as process:
-                    while process.poll() is None and not [*place.rglob("last.ckpt")]:
-                        time.sleep(0.005)
-                    time.sleep(bench.random.uniform(0, 0.2))
+                    wait_for_a_step(bench, place, process)
                     strike(next(iter(children(process)), None), signal.SIGSTOP)
                     bench.ended(process, place).check(0, EXIT_CODE)
                     time.sleep(1)

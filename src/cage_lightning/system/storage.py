@@ -140,7 +140,7 @@ def shortage(error: BaseException, place: Path) -> str | None:
         if one.errno == errno.ENOENT and _is_lost(folder := file.parent.absolute(), place):
             return (
                 f"{folder} is no longer there: it was deleted or moved, or its file system is "
-                "gone; the same command goes on from what is there then"
+                f"gone; when it is back, or all of {place} is deleted, the same command goes on"
             )
     return None
 
