@@ -97,13 +97,13 @@ def room_for(place: Path) -> Iterator[None]:
     except CageError:
         raise
     except Exception as error:
-        if (message := shortage(error, place)) is not None:
+        if message := shortage(error, place) or _lost_folder(error, place):
             raise OutputError(message) from error
         raise
 
 
 def shortage(error: BaseException, place: Path) -> str | None:
-    """Explain an error by the disk, too little memory, or a lost loader process.
+    """Explain an error by a full or read-only disk, too little memory, or a lost loader process.
 
     Libraries raise errors of their own in such a case: torch reports ``unexpected pos 704 vs 598``.
 
@@ -137,17 +137,20 @@ def shortage(error: BaseException, place: Path) -> str | None:
             return full if has_shared_memory(_MEBIBYTE) else _too_little_shared_memory()
         if one is error and one.errno in _REFUSED and one.filename:
             return f"{file}: {one.strerror}"
-        if one.errno == errno.ENOENT and _is_lost(folder := file.parent.absolute(), place):
-            return (
-                f"{folder} is no longer there: it was deleted or moved, or its file system is "
-                f"gone; when it is back, or all of {place} is deleted, the same command goes on"
-            )
     return None
 
 
-def _is_lost(folder: Path, place: Path) -> bool:
-    """Whether a folder that was written to, `place` or below it, is gone."""
-    return folder.is_relative_to(place.absolute()) and not folder.exists()
+def _lost_folder(error: BaseException, place: Path) -> str | None:
+    """Explain an error by a folder, `place` or below it, that is gone; None if none is."""
+    for one in _chain(error):
+        if isinstance(one, FileNotFoundError) and one.filename:
+            folder = Path(os.fsdecode(one.filename)).parent.absolute()
+            if folder.is_relative_to(place.absolute()) and not folder.exists():
+                return (
+                    f"{folder} is no longer there: it was deleted or moved, or its file system is "
+                    f"gone; when it is back, or all of {place} is deleted, the same command goes on"
+                )
+    return None
 
 
 def out_of_memory(error: BaseException) -> str | None:
