@@ -29,6 +29,7 @@ from cage_lightning.errors import CageError, ConfigError, OutputError
 from cage_lightning.runs.wandb_agent import hydra_overrides
 from cage_lightning.system.credentials import refuse_credentials, without_credentials
 from cage_lightning.system.escaping import for_terminal
+from cage_lightning.system.orphans import end_with_the_first_rank
 from cage_lightning.system.output import is_lost, keep_printing
 from cage_lightning.system.sigterm import Terminated, sigterm_exits
 from cage_lightning.system.storage import shortage
@@ -58,6 +59,7 @@ def command(config_name: CommandName) -> Callable[[_Task], Callable[[], None]]:
         @sigterm_exits()
         def run() -> None:
             keep_printing()
+            end_with_the_first_rank()
             sys.argv[1:] = hydra_overrides(sys.argv[1:])
             if os.environ.get(FULL_ERROR) == "1":
                 _run(task, config_name)
