@@ -138,17 +138,18 @@ def truth() -> dict[str, float]:
 
 @pytest.mark.slow
 def test_an_interval_of_95_percent_contains_the_truth_in_95_percent_of_all_samples():
-    repetitions = 1000
+    # A share of 400 scatters by 0.011. benchmarks/coverage.py has the study of thousands.
+    repetitions = 400
     rng = np.random.default_rng(0)
     expected = truth()
     inside = dict.fromkeys(expected, 0)
     for seed in range(repetitions):
-        found = intervals(drawn(rng), resamples=500, seed=seed)
+        found = intervals(drawn(rng), resamples=300, seed=seed)
         for key, value in expected.items():
             inside[key] += found[key].low <= value <= found[key].high
     coverage = {key: hits / repetitions for key, hits in inside.items()}
     print(coverage)
-    assert all(0.93 <= share <= 0.97 for share in coverage.values()), coverage
+    assert all(0.92 <= share <= 0.98 for share in coverage.values()), coverage
 
 
 def test_the_population_is_what_a_large_sample_shows():
