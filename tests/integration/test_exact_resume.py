@@ -80,14 +80,24 @@ RECIPES: dict[str, tuple[str, ...]] = {
     "sharpness-aware": ("sam=0.05",),
     "labels smoothed": ("loss.label_smoothing=0.1",),
 }
+# Recipes that one run follows at once.
+TOGETHER = {
+    " and ".join(recipes): tuple(setting for recipe in recipes for setting in RECIPES[recipe])
+    for recipes in (
+        ("averaged", "mixed"),
+        ("decaying by layer", "balanced in each epoch", "labels smoothed"),
+        ("sharpness-aware", "unfrozen gradually"),
+    )
+}
+SETTINGS = CASES | RECIPES | TOGETHER
 QUICK = [("validated twice an epoch", 6)]
-# Every recipe, and of the other cases one of each kind; tests/faults has the rest.
+# All recipes, and of the other cases one of each kind; tests/faults has the rest, and each alone.
 SLOW = [
     ("stopped after two epochs", 6),
     ("stopped after two epochs", -1),
     ("averaged by step", 6),
     ("accumulated", 6),
-    *((recipe, 6) for recipe in RECIPES),
+    *((recipes, 6) for recipes in TOGETHER),
 ]
 EVERY = [
     (case, step) for case in (*CASES, *RECIPES) for step in ((6,) if case in RECIPES else (6, -1))
@@ -133,7 +143,7 @@ def leave_alone(
     if case in undisturbed:
         return
     marker.touch()
-    alone = train_here(*few, *(CASES | RECIPES).get(case, ()))
+    alone = train_here(*few, *SETTINGS.get(case, ()))
     undisturbed[case] = state(alone)
     shutil.rmtree(alone.path)
     marker.unlink()
@@ -149,15 +159,15 @@ def check_killed_run(
         few_faces: The fixture.
         tmp_path: The fixture.
         undisturbed: The states of the runs left alone, by case; missing ones are trained.
-        case: Of `CASES` or `RECIPES`.
+        case: Of `SETTINGS`.
         step: Before which it is killed; -1 for after the last one.
     """
     marker = tmp_path / "killed"
     few = to_kill(few_faces, marker, step)
-    settings = (*few, *(CASES | RECIPES)[case])
-    for left_alone in {case, "plain"} if case in RECIPES else {case}:
+    settings = (*few, *SETTINGS[case])
+    for left_alone in {case} if case in CASES else {case, "plain"}:
         leave_alone(train_here, few, marker, left_alone, undisturbed)
-    if case in RECIPES:
+    if case not in CASES:
         assert undisturbed[case] != undisturbed["plain"], "the recipe has no effect"
 
     try:

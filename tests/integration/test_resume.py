@@ -29,6 +29,8 @@ SETTINGS = (
     "model=maxvit_mini",
 )
 RUN = "default/demo8-maxvit_mini-combined-s0"
+# With what, the exit code, and the loader's processes.
+BLOWS = ((signal.SIGKILL, -signal.SIGKILL, 2), (signal.SIGTERM, 143, 0))
 
 
 def weights(runs: Path) -> dict[str, torch.Tensor]:
@@ -38,41 +40,34 @@ def weights(runs: Path) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("blow", "code", "workers"),
-    [(signal.SIGKILL, -signal.SIGKILL, 2), (signal.SIGTERM, 143, 0)],
-)
 def test_interrupted_equals_undisturbed(
-    command: Command,
-    tmp_path: Path,
-    demo_root: Path,
-    few_faces: Path,
-    blow: signal.Signals,
-    code: int,
-    workers: int,
+    command: Command, tmp_path: Path, demo_root: Path, few_faces: Path
 ) -> None:
-    settings = (*SETTINGS, f"data.root={few_faces}", f"data.num_workers={workers}")
+    settings = (*SETTINGS, f"data.root={few_faces}")
     command("train", *settings, "runs=undisturbed")
-    run = tmp_path / "interrupted" / RUN
-    with (tmp_path / "output.log").open("w") as output, forks():
-        process = subprocess.Popen(
-            [sys.executable, "-m", "cage_lightning.train", *settings, "runs=interrupted"],
-            cwd=tmp_path,
-            env=environment(demo_root),
-            stderr=output,
-            stdout=output,
-            stdin=subprocess.DEVNULL,
-        )
-    while process.poll() is None and not (run / "checkpoints/last.ckpt").exists():
-        time.sleep(0.01)
-    process.send_signal(blow)
-    assert process.wait(60) == code, (tmp_path / "output.log").read_text()
-    assert not (run / "metrics.json").exists()
-    command("train", *settings, "runs=interrupted")
+    expected = weights(tmp_path / "undisturbed")
+    for blow, code, workers in BLOWS:
+        of_this = (*settings, f"data.num_workers={workers}", f"runs={blow.name}")
+        run = tmp_path / blow.name / RUN
+        with (tmp_path / "output.log").open("w") as output, forks():
+            process = subprocess.Popen(
+                [sys.executable, "-m", "cage_lightning.train", *of_this],
+                cwd=tmp_path,
+                env=environment(demo_root),
+                stderr=output,
+                stdout=output,
+                stdin=subprocess.DEVNULL,
+            )
+        while process.poll() is None and not (run / "checkpoints/last.ckpt").exists():
+            time.sleep(0.01)
+        process.send_signal(blow)
+        assert process.wait(60) == code, (tmp_path / "output.log").read_text()
+        assert not (run / "metrics.json").exists()
+        command("train", *of_this)
 
-    expected, got = weights(tmp_path / "undisturbed"), weights(tmp_path / "interrupted")
-    assert expected.keys() == got.keys()
-    assert all(torch.equal(expected[name], got[name]) for name in expected)
+        got = weights(tmp_path / blow.name)
+        assert expected.keys() == got.keys()
+        assert all(torch.equal(expected[name], got[name]) for name in expected), blow
     assert not list(tmp_path.rglob(".part-*"))
 
 
