@@ -143,7 +143,9 @@ def test_the_whole_way(
     command: Command,
     study: Path,
     tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("cage_lightning.report.figures._DPI", 40)
     if loss != "combined":  # its figures are saved in every format, with all the umlauts
         request.getfixturevalue("only_png")
     scale = () if loss != "combined" else ("data.affect_range=[1,60]",)

@@ -62,6 +62,7 @@ def killed(arguments: Sequence[str], folder: Path, data: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("only_png")
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("name", SWEEPS)
 def test_a_sweep_that_is_killed_and_typed_again(

@@ -16,6 +16,7 @@ SHORT = ("seed=0", "trainer.max_epochs=2", "callbacks.last.every_n_steps=1")
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("only_png")
 @pytest.mark.timeout(1200)
 def test_a_grid_that_is_killed(
     command: Command, tmp_path: Path, demo_root: Path, few_faces: Path
@@ -39,7 +40,8 @@ def test_a_grid_that_is_killed(
 def test_a_search_that_is_killed(
     command: Command, tmp_path: Path, demo_root: Path, few_faces: Path
 ) -> None:
-    search = (*SEARCH, f"data.root={few_faces}", "callbacks.last.every_n_steps=1")
+    fewer = ("hydra.sweeper.n_trials=4", "callbacks.last.every_n_steps=1")
+    search = (*SEARCH, *fewer, f"data.root={few_faces}")
     undisturbed = command("train", *search, "runs=undisturbed", "hydra/launcher=basic")
     strike("everything", started(search, tmp_path, demo_root), tmp_path)
     last = command("train", *search, SLOTS, "runs=killed")

@@ -159,17 +159,18 @@ def test_a_server_that_is_gone_in_the_middle_costs_no_run(
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-def test_an_agent_trains_what_the_sweep_of_the_docs_says(tmp_path: Path, demo_root: Path) -> None:
+def test_an_agent_trains_what_the_sweep_of_the_docs_says(tmp_path: Path, few_faces: Path) -> None:
     """By the programs of W&B themselves; who chooses the settings is made up, and keeps no run."""
     sweep = yaml.safe_load((ROOT / "docs/wandb-sweep.yaml").read_text())
     smaller = [one for one in TINY if one not in sweep["command"]]
-    sweep["command"][-1:-1] = [*smaller, "trainer.max_epochs=1"]
+    smaller += ["trainer.max_epochs=1", "model.image_size=32", f"data.root={few_faces}"]
+    sweep["command"][-1:-1] = smaller
     sweep["command"].insert(1, "WANDB_MODE=offline")  # after ${env}
     (tmp_path / "sweep.yaml").write_text(yaml.safe_dump(sweep))
     chosen = [{"optimizer.lr": 0.002, "augment": "none", "trainer.gradient_clip_val": None}]
     with Service.running(chosen=chosen) as service:
         path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-        env = environment(demo_root) | service | {"PATH": path, "WANDB_PROJECT": "cage_lightning"}
+        env = environment(tmp_path) | service | {"PATH": path, "WANDB_PROJECT": "cage_lightning"}
         for words in (("sweep", "sweep.yaml"), ("agent", "me/cage_lightning/abc")):
             done = subprocess.run(
                 [sys.executable, "-m", "wandb", *words],

@@ -27,7 +27,7 @@ def _with_local_settings(folder: Path) -> Path:
 
 
 @pytest.mark.slow
-def test_the_wheel_trains_from_another_folder(tmp_path: Path, demo_root: Path) -> None:
+def test_the_wheel_trains_from_another_folder(tmp_path: Path, few_faces: Path) -> None:
     pip = [sys.executable, "-m", "pip", "--quiet"]
     wheel = [*pip, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(tmp_path)]
     source = _with_local_settings(tmp_path / "source")
@@ -37,12 +37,17 @@ def test_the_wheel_trains_from_another_folder(tmp_path: Path, demo_root: Path) -
     names = set(ZipFile(built).namelist())
     local = {name for name in names if "/conf/local/" in name}
     assert local == {"cage_lightning/conf/local/example.yaml"}
-    assert {f"cage_lightning/server/page.{kind}" for kind in ("html", "css", "js")} <= names
+    files = {file.relative_to(source / "src") for file in (source / "src").rglob("*.*")}
+    kept = {str(file) for file in files if file.suffix != ".pyc"}
+    assert {f"cage_lightning/server/page.{kind}" for kind in ("html", "css", "js")} <= kept <= names
     site = tmp_path / "site"
-    subprocess.run([*pip, "install", "--no-deps", "--target", str(site), str(built)], check=True)
+    subprocess.run(
+        [*pip, "install", "--no-deps", "--no-compile", "--target", str(site), str(built)],
+        check=True,
+    )
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    env = environment(demo_root) | {"PYTHONPATH": str(site)}
+    env = environment(tmp_path) | {"PYTHONPATH": str(site)}
 
     def run(*arguments: str) -> str:
         done = subprocess.run(
@@ -51,12 +56,15 @@ def test_the_wheel_trains_from_another_folder(tmp_path: Path, demo_root: Path) -
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    found = run("-c", "from cage_lightning.app.schema import CONF_DIR; print(CONF_DIR)").strip()
-    assert Path(found) == site / "cage_lightning" / "conf"
+    imports = (
+        "from cage_lightning.app.schema import CONF_DIR; from hydra_plugins import cage_launcher"
+    )
+    conf, launcher = map(
+        Path, run("-c", f"{imports}; print(CONF_DIR, cage_launcher.__file__)").split()
+    )
+    assert conf == site / "cage_lightning" / "conf"
+    assert launcher.parent == site / "hydra_plugins" / "cage_launcher"
     assert "maxvit_t" in run("-m", "cage_lightning.train", "--cfg", "job", "model=maxvit")
-    launcher = run("-c", "from hydra_plugins import cage_launcher as c; print(c.__file__)").strip()
-    assert Path(launcher).parent == site / "hydra_plugins" / "cage_launcher"
-    run("-m", "cage_lightning.train", "-m", *TINY, "trainer.max_epochs=1")
+    few = (f"data.root={few_faces}", "trainer.max_epochs=1", "model.image_size=32")
+    run("-m", "cage_lightning.train", "-m", *TINY, *few)
     assert (elsewhere / "runs/default/demo8-tiny-combined-s0/metrics.json").is_file()
-    run("-m", "cage_lightning.collect", "table=table6", "output=table6")
-    assert (elsewhere / "table6/page.html").is_file()

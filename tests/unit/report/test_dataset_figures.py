@@ -255,8 +255,12 @@ def test_a_table_is_written_as_csv_and_markdown(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(("space", "splits"), SETS, ids=["affectnet8", "emotic"])
 def test_the_same_figure_is_the_same_files(
-    space: LabelSpace, splits: dict[str, Annotations], tmp_path: Path
+    space: LabelSpace,
+    splits: dict[str, Annotations],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("cage_lightning.report.figures._DPI", 40)
     for folder in ("one", "two"):
         for name, draw in figures_of(space).items():
             save(tmp_path / folder, name, *draw("a set", space, splits))

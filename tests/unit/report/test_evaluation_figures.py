@@ -329,7 +329,10 @@ FACES = ["figure9", "reliability", "figure10", "density", "error_by_category", "
 
 
 @pytest.mark.slow
-def test_every_figure_is_four_files_and_the_same_ones_again(tmp_path: Path) -> None:
+def test_every_figure_is_four_files_and_the_same_ones_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cage_lightning.report.figures._DPI", 40)
     for folder in ("one", "two"):
         assert draw(tmp_path / folder, faces(), picture) == FACES
     one = {path.name: path.read_bytes() for path in (tmp_path / "one").iterdir()}

@@ -9,8 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -89,23 +87,16 @@ def test_another_host_is_warned_of(
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("start", "end", "code"),
-    [(nullcontext, signal.SIGINT, 0), (forks, signal.SIGTERM, 143)],
-    ids=["Ctrl-C", "a fork that is asked to leave"],
+    ("end", "code"), [(signal.SIGINT, 0), (signal.SIGTERM, 143)], ids=["Ctrl-C", "asked to leave"]
 )
 def test_as_it_is_typed(
-    trained: Path,
-    demo_root: Path,
-    tmp_path: Path,
-    start: Callable[[], AbstractContextManager[None]],
-    end: signal.Signals,
-    code: int,
+    trained: Path, demo_root: Path, tmp_path: Path, end: signal.Signals, code: int
 ) -> None:
     images = demo_root / "demo_faces" / "tiny" / "val_set" / "images"
     settings = (f"checkpoint={trained}/runs/default/{NAME}", "port=0", "faces=none")
     temporary = tmp_path / "temporary"
     temporary.mkdir()
-    with start():
+    with forks():
         process = subprocess.Popen(
             [sys.executable, "-m", "cage_lightning.serve", *settings],
             cwd=tmp_path,
