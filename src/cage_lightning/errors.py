@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 _BEGINNING, _END = 2000, 1000  # characters of a message
+_RAISED = re.compile(r"\n[\w.]+Error: ")
 
 
 class CageError(Exception):
     """An error that the user can put right; it names the file, key or row, and the remedy.
 
-    Of a message with a long quotation from a file, the middle is left out.
+    Each argument is a line of the message, whatever line breaks are in the names and values that it
+    quotes. Of a message with a long quotation from a file, the middle is left out.
     """
 
     def __str__(self) -> str:
-        message = super().__str__()
+        first, *more = map(str, self.args or [""])
+        # Of a loader's worker process; its message follows a traceback.
+        first = _RAISED.split(first)[-1] if "Original Traceback" in first else first
+        message = "\n".join(" ".join(line.splitlines()) for line in (first.strip(), *more))
         if len(message) <= _BEGINNING + _END:
             return message
         return f"{message[:_BEGINNING]} [...] {message[-_END:]}"

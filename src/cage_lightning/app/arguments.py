@@ -16,6 +16,7 @@ from hydra.errors import HydraException
 from cage_lightning.app.command import Command
 from cage_lightning.errors import ConfigError
 
+_LONGEST = 255  # bytes that file systems take for a name
 _ACTIONS = ("run", "multirun", "cfg", "info", "shell_completion")
 
 
@@ -51,16 +52,20 @@ def check_overrides(arguments: Sequence[str], command: Command) -> None:
     for argument in arguments:
         try:
             override = parser.parse_override(argument)
-        except HydraException as error:
+        except (HydraException, ValueError) as error:  # Python reads no number of 5,000 digits
             raise ConfigError(_unreadable(argument, parser)) from error
         group = override.key_or_group
+        if not group or _is_too_long(group):
+            raise ConfigError(_unknown(argument, group))
         if not command.is_group(group):
             continue
-        if override.is_delete():
-            if group == "data":
-                raise ConfigError(f"data=... is needed: one of {', '.join(command.groups[group])}")
-            continue
-        if not all(map(_chooses, _values(override))):
+        if override.is_delete() and group == "data" and "data" in command.groups:
+            raise ConfigError(f"data=... is needed: one of {', '.join(command.groups[group])}")
+        if not (
+            isinstance(override.value(), str | None)
+            if override.is_delete()
+            else all(map(_chooses, _values(override)))
+        ):
             raise ConfigError(f"{argument}: {_what_to_choose(group, command)}")
         if group == "at" and not any(other.startswith("sweep=") for other in arguments):
             raise ConfigError(f"{argument} says what a sweep runs on: choose one with sweep=...")
@@ -75,7 +80,7 @@ def as_choices(arguments: Sequence[str], command: Command) -> list[str]:
 
     def quoted(argument: str) -> str:
         group, _, name = argument.partition("=")
-        if not command.is_group(group) or name not in command.groups.get(group, []):
+        if name not in command.groups.get(group, []):
             return argument
         is_text = isinstance(parser.parse_override(argument).value(), str)
         return argument if is_text else f'{group}="{name}"'
@@ -111,7 +116,7 @@ def _unreadable(argument: str, parser: OverridesParser) -> str:
     try:
         parser.parse_override(f"{key}=1")
     except HydraException:
-        return f"cannot read '{argument}': there is no setting '{key}'; `--cfg job` prints them all"
+        return _unknown(argument, key)
     brackets = (value[:1], value[-1:])  # quoted as a whole it would be a text
     if brackets == ("{", "}") and key == "mapping":
         return (
@@ -127,6 +132,15 @@ def _unreadable(argument: str, parser: OverridesParser) -> str:
     return f"cannot read {argument}: quote the value, as in {as_text(argument)}"
 
 
+def _unknown(argument: str, key: str) -> str:
+    return f"cannot read '{argument}': there is no setting '{key}'; `--cfg job` prints them all"
+
+
+def _is_too_long(name: str) -> bool:
+    """Whether no file or folder can be called so."""
+    return any(len(os.fsencode(part)) > _LONGEST for part in name.split("/"))
+
+
 def _values(override: Override) -> Iterator[Any]:
     value = override.value()
     yield from value.list if isinstance(value, ChoiceSweep) else [value]
@@ -135,7 +149,13 @@ def _values(override: Override) -> Iterator[Any]:
 def _chooses(value: Any) -> bool:
     """Whether a value is the name of a choice, or of several; a mapping adds to what is chosen."""
     names = value if isinstance(value, list) else [value]
-    return isinstance(value, dict) or all(isinstance(name, (str, QuotedString)) for name in names)
+    return isinstance(value, dict) or all(
+        isinstance(name, (str, QuotedString)) and not _is_too_long(_text(name)) for name in names
+    )
+
+
+def _text(name: str | QuotedString) -> str:
+    return name.text if isinstance(name, QuotedString) else name
 
 
 def _what_to_choose(group: str, command: Command) -> str:

@@ -9,7 +9,6 @@ import functools
 import gc
 import os
 import platform
-import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -73,11 +72,11 @@ def command(config_name: CommandName) -> Callable[[_Task], Callable[[], None]]:
                 print("interrupted", file=sys.stderr)
                 sys.exit(130)
             except CageError as error:
-                messages = [_message(error)]
+                messages = [str(error)]
             except (OSError, RuntimeError) as error:
                 if (message := shortage(error, Path.cwd())) is None:
                     raise
-                messages = [message]
+                messages = [str(OutputError(message))]
             for message in messages:
                 print(f"error: {for_terminal(without_credentials(message))}", file=sys.stderr)
             if messages:
@@ -127,9 +126,7 @@ def _run(task: _Task, config_name: str) -> list[str]:
     finally:
         del os.environ[FULL_ERROR]
     return [
-        _message(error)
-        if isinstance(error, CageError)
-        else explain(error, command, options.overrides)
+        str(error) if isinstance(error, CageError) else explain(error, command, options.overrides)
         for error in refused
     ]
 
@@ -221,11 +218,3 @@ def typed_settings() -> list[str]:
 def typed_overrides() -> list[str]:
     """What the command line, or a sweep, set for this process, as it was typed."""
     return list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
-
-
-def _message(error: CageError) -> str:
-    """The message itself: a loader's worker process puts a traceback before it."""
-    text = str(error).strip()
-    if "Original Traceback" in text:
-        text = re.split(r"\n[\w.]+Error: ", text)[-1]
-    return text

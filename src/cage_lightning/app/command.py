@@ -8,7 +8,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator
 from dataclasses import Field, dataclass, fields
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -100,5 +100,6 @@ def _set_by(file: Path) -> set[str]:
     return found
 
 
+@cache
 def _content(file: Path) -> Any:
     return OmegaConf.to_container(OmegaConf.load(file)) or {}

@@ -6,6 +6,7 @@ import difflib
 import re
 import traceback
 from collections.abc import Iterator, Sequence
+from functools import cache
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
@@ -15,6 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from cage_lightning.app.command import Command, commands
 from cage_lightning.app.schema import CONF_DIR
+from cage_lightning.system.escaping import on_one_line
 
 _MISSING = (r"issing mandatory value: (\S+)", r"You must specify '([^']+)'")
 _UNKNOWN = (r"Could not override '([^']+)'", r"Key '([^']+)' (?:not|is not) in ")
@@ -29,7 +31,7 @@ def explain(error: Exception, command: Command, overrides: Sequence[str]) -> str
         overrides: Those of the command line.
     """
     text = _one_line(error)
-    return (
+    return on_one_line(
         _of_another_command(command, overrides)
         or _no_such_choice(error, text, command, overrides)
         or _starts_from_nothing(text)
@@ -69,10 +71,13 @@ def _commands_with(key: str, choice: str | None = None) -> str:
     known = [
         name
         for name in commands()
-        if key in Command(name).keys
-        and (choice is None or choice in Command(name).groups.get(key, []))
+        if key in (command := _command(name)).keys
+        and (choice is None or choice in command.groups.get(key, []))
     ]
     return " and ".join([", ".join(known[:-1]), known[-1]] if known[1:] else known)
+
+
+_command = cache(Command)  # what each command takes is read once
 
 
 def _no_such_choice(

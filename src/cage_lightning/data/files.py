@@ -178,8 +178,9 @@ def no_release(dataset: str, split: str, root: Path, layouts: Mapping[str, str])
         layouts: Name of a release -> what it looks like on disk.
     """
     state = "has none of these layouts" if root.is_dir() else "is not a folder"
-    pictured = "\n".join(f"  {name}:\n{layout}" for name, layout in layouts.items())
+    pictured = "\n".join(f"  {name}:\n{layout}" for name, layout in layouts.items()).splitlines()
     return DataError(
-        f"No {dataset} annotations for the {split} split: {root} {state}:\n{pictured}\n"
-        "Say where they are with data.root=FOLDER, or set CAGE_DATA to the parent folder."
+        f"No {dataset} annotations for the {split} split: {root} {state}:",
+        *pictured,
+        "Say where they are with data.root=FOLDER, or set CAGE_DATA to the parent folder.",
     )

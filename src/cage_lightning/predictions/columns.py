@@ -110,7 +110,7 @@ def our_name(name: str, order: Sequence[str] = (), own: Sequence[str] = ()) -> s
     plain = PUBLISHED.get(plain, plain)
     if plain.startswith(_PROBABILITY):
         category = plain.removeprefix(_PROBABILITY)
-        if category.isdecimal() and int(category) < len(order):
+        if re.fullmatch(r"\d{1,9}", category) and int(category) < len(order):
             category = order[int(category)]
         return f"{_PROBABILITY}{canonical_category(category) or category}"
     return plain if plain in _OURS else name.strip()

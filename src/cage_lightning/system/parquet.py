@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ def open_parquet(file: Path) -> pq.ParquetFile:
         ValueError: By what it says of itself, its content would be out of all proportion to it.
         OSError: It cannot be read.
     """
+    _check_pieces(file)
     parquet = pq.ParquetFile(file, page_checksum_verification=True)
     metadata, size = parquet.metadata, file.stat().st_size
     if metadata.num_row_groups * metadata.num_columns > _PIECES:
@@ -128,6 +130,20 @@ def _is_of(path: str, columns: Sequence[str]) -> bool:
 
 def _most_bytes(size: int) -> int:
     return max(_BYTES, _BYTES_PER_BYTE * size)
+
+
+def _check_pieces(file: Path) -> None:
+    """Have PyArrow look at what a file says of its pieces, and read none of them.
+
+    Asked for one piece of a file in which that is broken, it would end the process.
+
+    Raises:
+        OSError: It is broken.
+    """
+    with file.open("rb") as source:
+        parquet = pq.ParquetFile(source, pre_buffer=True)
+    with suppress(ValueError):  # the file is closed
+        next(parquet.iter_batches(1), None)
 
 
 def _pieces(metadata: Any) -> Iterator[Any]:

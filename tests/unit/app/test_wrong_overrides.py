@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import copy
+import pickle
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from cage_lightning.app import build, explanations
-from cage_lightning.app.arguments import check_overrides
+from cage_lightning.app.arguments import as_choices, check_overrides, parse_options
 from cage_lightning.app.signatures import check_settings
 from cage_lightning.errors import CageError, ConfigError, check_names
 from cage_lightning.runs.folder import RunFolder
@@ -28,6 +28,8 @@ from tests.conftest import composed
 from tests.present import present
 from tests.wrong_overrides import command_of, values, wrong_overrides
 
+_load = OmegaConf.load
+
 BASE = {
     "train": ("data=demo8", "data.size=tiny", "model=tiny", "trainer=cpu", "data.num_workers=0"),
     "evaluate": ("data=demo8", "data.size=tiny", "checkpoint=x", "trainer=cpu"),
@@ -35,16 +37,22 @@ BASE = {
     "analyze": ("data=demo8", "data.size=tiny"),
     "score": ("predictions=x",),
     "collect": ("table=table6", "output=x"),
+    "predict": ("checkpoint=x", "source=x"),
+    "serve": ("checkpoint=x",),
+    "export": ("checkpoint=x", "output=x"),
+    "benchmark": ("data=demo8", "data.size=tiny", "model=tiny", "trainer=cpu"),
+    "dashboard": ("table=table6",),
 }
 
 
 @contextmanager
 def as_in_a_folder_of_its_own(folder: Path, data: Path) -> Iterator[None]:
-    """As the commands begin; the keys of each are composed only once."""
+    """As the commands begin; files of conf/ are read, and the keys of a command composed, once."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setenv("CAGE_DATA", str(data))
         patch.setattr(explanations, "_settings", lambda command, _: _keys(command.name))
+        patch.setattr(OmegaConf, "load", lambda file: pickle.loads(_loaded(_path_of(file))))
         yield
 
 
@@ -54,9 +62,24 @@ def _folder(tmp_path: Path, demo_root: Path) -> Iterator[None]:
         yield
 
 
+def _path_of(file: Any) -> str:
+    """Of a path, or of a file that Hydra opened."""
+    return str(file) if isinstance(file, Path) else file.name
+
+
+@cache
+def _loaded(file: str) -> bytes:
+    return pickle.dumps(_load(file))
+
+
 @cache
 def base_of(name: str) -> DictConfig:
     return composed(*BASE[name], config_name=name)
+
+
+@cache
+def _pickled_base_of(name: str) -> bytes:
+    return pickle.dumps(base_of(name))
 
 
 @cache
@@ -69,7 +92,7 @@ def _compose(name: str, typed: str) -> DictConfig:
     override = OverridesParser.create().parse_override(typed)
     if command_of(name).is_group(override.key_or_group) or typed.startswith("hydra"):
         return composed(*BASE[name], typed, config_name=name)
-    config = copy.deepcopy(base_of(name))
+    config = pickle.loads(_pickled_base_of(name))
     OmegaConf.set_struct(config, True)
     ConfigLoaderImpl._apply_overrides_to_config([override], config)
     return config
@@ -95,7 +118,8 @@ def outcome(name: str, typed: str, built: bool = True) -> str:
     """The one line that is printed; empty if it runs. A training is `built` as well."""
     command = command_of(name)
     try:
-        check_overrides([typed], command)
+        parse_options([typed])
+        check_overrides(as_choices([typed], command), command)
         config = _compose(name, typed)
         if name == "train" and built:
             _build(config)
@@ -177,6 +201,15 @@ REFUSED = {
     "~optimizer._target_": "there is no _target_",
     "module._target_=torch.nowhere": "module._target_=torch.nowhere: there is no such class",
     "optimizer._target_={a:1}": "the name of a class or function is needed",
+    "~=9": "there is no setting ''",
+    "~loss=3": "choose one of",
+    "~loss=[va]": "choose one of",
+    "~loss=va,combined": "choose one of",
+    f"loss={'x' * 300}": "choose one of",
+    f"{'x' * 300}=1": "there is no setting 'xxx",
+    f"seed={'9' * 5000}": "cannot read seed=999",
+    "nothing\nhere=1": "there is no setting 'nothing here'",
+    "loss=a\nb": "cannot read loss=a b",
 }
 
 
@@ -200,6 +233,10 @@ def test_a_wrong_value_is_one_line_that_names_it(typed: str) -> None:
 def test_a_list_of_names_is_needed(value: Any) -> None:
     with pytest.raises(ConfigError, match=r"^categories=.*: a list"):
         check_names("categories", OmegaConf.create({"_": value})["_"])
+
+
+def test_a_group_of_another_command_is_not_taken_away() -> None:
+    assert "data is a setting of" in outcome("collect", "~data")
 
 
 def test_a_key_inside_what_is_no_mapping_is_no_fault_of_ours() -> None:

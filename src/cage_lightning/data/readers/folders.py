@@ -43,8 +43,9 @@ def read_folders(root: Path) -> Samples:
     if not found:
         state = "holds no pictures in folders" if root.is_dir() else "is not a folder"
         raise DataError(
-            f"{root} {state}:\n{LAYOUT}\nSay where they are with data.root=FOLDER, or set "
-            "CAGE_DATA to the parent folder."
+            f"{root} {state}:",
+            *LAYOUT.splitlines(),
+            "Say where they are with data.root=FOLDER, or set CAGE_DATA to the parent folder.",
         )
     for split, parent in splits:
         counts = Counter(name for of, name, _ in found if of == split)

@@ -227,7 +227,7 @@ def in_order(names: Iterable[str]) -> list[str]:
         set(names),
         key=lambda name: (
             (0, int(name), "", name)
-            if re.fullmatch(r"\d+", name)
+            if re.fullmatch(r"\d{1,18}", name)
             else (1, 0, name.casefold(), name)
         ),
     )

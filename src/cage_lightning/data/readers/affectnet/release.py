@@ -71,5 +71,5 @@ def numbered_pictures(
     The id is the number without them, so it is the same in every copy of a release.
     """
     prefix = folder.relative_to(root).as_posix()
-    ids = [str(int(stem)) for stem in stems]
+    ids = [stem.lstrip("0") or "0" for stem in stems]
     return np.array(ids, np.str_), [f"{prefix}/{stem}.jpg" for stem in stems]
