@@ -165,7 +165,7 @@ def read_store(file: Path, root: Path) -> tuple[Annotations, About]:
         changed = "annotations" if table.fingerprint() != about.annotations else ""
         if about.further and not changed:  # older files have none
             changed = _differing(about.further, _further(table))
-    except (pa.ArrowException, KeyError, TypeError, ValueError, DataError) as error:
+    except (pa.ArrowException, LookupError, TypeError, ValueError, DataError) as error:
         raise DataError(f"{file} is damaged ({type(error).__name__}: {error}): {REMEDY}") from error
     if changed:
         raise DataError(f"{file} is damaged (the {changed} have changed): {REMEDY}")

@@ -101,10 +101,13 @@ def check_unpacked_size(path: Path) -> None:
     Raises:
         CheckpointError: It is one.
     """
-    if not path.is_file() or not zipfile.is_zipfile(path):
+    if not path.is_file():
         return
-    with _damage(path), zipfile.ZipFile(path) as archive:
-        unpacked, size = sum(one.file_size for one in archive.infolist()), path.stat().st_size
+    with _damage(path):
+        if not zipfile.is_zipfile(path):
+            return
+        with zipfile.ZipFile(path) as archive:
+            unpacked, size = sum(one.file_size for one in archive.infolist()), path.stat().st_size
     if unpacked > _UNPACKED + 2 * size:
         raise CheckpointError(f"{path} is refused: its {size:,} bytes unpack to {unpacked:,}")
 

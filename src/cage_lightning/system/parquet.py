@@ -26,11 +26,11 @@ def open_parquet(file: Path) -> pq.ParquetFile:
         ValueError: By what it says of itself, its content would be out of all proportion to it.
         OSError: It cannot be read.
     """
-    _check_pieces(file)
     parquet = pq.ParquetFile(file, page_checksum_verification=True)
     metadata, size = parquet.metadata, file.stat().st_size
     if metadata.num_row_groups * metadata.num_columns > _PIECES:
         raise ValueError(f"it has more than {_PIECES:,} pieces")
+    _check_pieces(file)
     pieces = list(_pieces(metadata))
     cells = metadata.num_rows * metadata.num_columns
     check_values(size, max(cells, sum(piece.num_values for piece in pieces)))

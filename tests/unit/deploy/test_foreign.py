@@ -168,3 +168,14 @@ def test_references_and_a_missing_description_are_refused(tmp_path: Path) -> Non
     (tmp_path / "theirs.yaml").unlink()
     with pytest.raises(CheckpointError, match=r"write a file theirs\.yaml beside it"):
         load(file)
+
+
+@pytest.mark.parametrize("other", [b"MatM\xff\xff", b"NoSuch"])
+def test_of_a_model_that_cannot_be_run_only_the_message_is_shown(
+    other: bytes, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    file = write(tmp_path, DESCRIPTION)
+    file.write_bytes(file.read_bytes().replace(b"MatMul", other))
+    with pytest.raises(CheckpointError, match=r"theirs\.onnx cannot be run: "):
+        load(file)
+    assert capfd.readouterr() == ("", "")

@@ -115,10 +115,12 @@ def open_session(file: Path, content: bytes) -> Any:
             "onnx.save(onnx.load(FILE), FILE, save_as_external_data=False)"
         )
     options = runtime.SessionOptions()
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # what it would print of an error is raised
     options.intra_op_num_threads = torch.get_num_threads()
     try:
-        session = runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        session = runtime.InferenceSession(
+            content, options, providers=["CPUExecutionProvider"], enable_fallback=False
+        )
     except Exception as error:  # ONNX Runtime has a class for each of its error codes
         raise CheckpointError(f"{file} cannot be run: {first_line(error)[:300]}") from error
     inputs = session.get_inputs()
