@@ -172,7 +172,7 @@ def _weights(name: str, content: bytes, mutation: Mutation) -> Target:
     )
 
 
-TARGETS = (
+CHECKPOINTS = (
     Target(
         "checkpoint",
         lambda folder: (folder / "best.ckpt").write_bytes(_saved(_checkpoint())),
@@ -186,6 +186,8 @@ TARGETS = (
         either(of_bytes, of_bytes, _of_weights),
     ),
     _weights("safetensors", save(_WEIGHTS), either(_of_safetensors, of_bytes)),
+)
+EXPORTS = (
     Target(
         "export",
         _write_export,

@@ -154,11 +154,11 @@ def of_json(rng: random.Random, content: bytes) -> bytes:
     """What a JSON file says, or one line of a file whose lines say something each."""
     try:
         return _encoded(json.dumps(of_values(rng, json.loads(content))))
-    except ValueError:
+    except (ValueError, RecursionError):
         before, line, after = _a_line(rng, content)
     try:
         return before + _encoded(json.dumps(of_values(rng, json.loads(line)))) + b"\n" + after
-    except ValueError:
+    except (ValueError, RecursionError):
         return of_bytes(rng, content)
 
 
@@ -277,8 +277,8 @@ def _nested(rng: random.Random, value: Any) -> Any:
 
 
 def _inner(value: Any) -> list[Any]:
-    values = value.values() if isinstance(value, dict) else value
-    return [one for one in values if isinstance(one, dict | list)]
+    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return [one for one in inside if isinstance(one, dict | list)]
 
 
 def _encoded(text: str) -> bytes:

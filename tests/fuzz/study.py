@@ -23,6 +23,7 @@ import traceback
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +31,16 @@ from tests.fuzz import models, overrides, releases, runs, tables
 from tests.fuzz.results import folder_name, keep
 from tests.fuzz.target import Bench, Files, Target
 
-TARGETS = (
-    *releases.TARGETS,
-    *tables.TARGETS,
-    *models.TARGETS,
-    *runs.TARGETS,
-    *overrides.TARGETS,
-)
+KINDS = {
+    "annotations": (*releases.TARGETS, *tables.OWN),
+    "overrides": overrides.TARGETS,
+    "checkpoints": models.CHECKPOINTS,
+    "stores": tables.STORES,
+    "exports": models.EXPORTS,
+    "predictions": tables.PREDICTIONS,
+    "run folders": runs.TARGETS,
+}
+TARGETS = tuple(chain.from_iterable(KINDS.values()))
 SECONDS, MEGABYTES = 5.0, 300  # of CPU time and of more memory than before, for one input, at most
 _ADDRESSES = 8 << 30  # bytes that a process may map beyond what it has
 _HANGS = 120  # seconds of a clock without a sign of life
@@ -86,6 +90,7 @@ def study(target: Target, count: int, seed: int, failures: Path) -> dict[str, An
     end = resource.getrusage(resource.RUSAGE_CHILDREN)
     spent = end.ru_utime + end.ru_stime - start.ru_utime - start.ru_stime
     return {
+        "kind": next(kind for kind, targets in KINDS.items() if target in targets),
         "reader": target.name,
         "seed": seed,
         "inputs": sum(found.values()),

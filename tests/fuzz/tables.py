@@ -260,7 +260,7 @@ def _own_predictions(name: str, what: str) -> Target:
     )
 
 
-TARGETS = (
+OWN = (
     Target("own table, CSV", _file("t.csv", _CSV.encode()), _own, {"t.csv": _TEXT}),
     Target("own table, CSV, skipped", _file("t.csv", _CSV.encode()), _skipping, {"t.csv": _TEXT}),
     Target(
@@ -313,6 +313,8 @@ TARGETS = (
         {"train/calm/a.png": _TEXT, "test/tense/d.png": _TEXT},
         renamed=True,
     ),
+)
+PREDICTIONS = (
     _predictions("published.csv", _foreign_csv(), _TEXT),
     _predictions("ours.csv", _our_csv(), _TEXT),
     _own_predictions("one", "category"),
@@ -323,6 +325,8 @@ TARGETS = (
         lambda folder: read_groups(folder / "g.csv"),
         {"g.csv": _TEXT},
     ),
+)
+STORES = (
     Target(
         "packed store",
         _write_store,
