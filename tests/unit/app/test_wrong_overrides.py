@@ -92,7 +92,7 @@ def _compose(name: str, typed: str) -> DictConfig:
     override = OverridesParser.create().parse_override(typed)
     if command_of(name).is_group(override.key_or_group) or typed.startswith("hydra"):
         return composed(*BASE[name], typed, config_name=name)
-    config = pickle.loads(_pickled_base_of(name))
+    config: DictConfig = pickle.loads(_pickled_base_of(name))
     OmegaConf.set_struct(config, True)
     ConfigLoaderImpl._apply_overrides_to_config([override], config)
     return config
