@@ -31,6 +31,7 @@ from cage_lightning.app.schema import CONF_DIR, register
 from cage_lightning.callbacks import OwnState, Preemption, Timing, Validations
 from cage_lightning.data.module import ExpressionData
 from cage_lightning.labels import Batch
+from cage_lightning.modules.parameter_groups import all_at_once
 from cage_lightning.schedules import with_warmup
 from cage_lightning.system.machine import keep_freed_memory
 
@@ -103,7 +104,7 @@ def data_of(config: DictConfig) -> tuple[ExpressionData, Batch]:
 def plain(config: DictConfig, data: ExpressionData, clock: Clock) -> None:
     """The steps in a loop."""
     module = build.build_module(config, data)
-    optimizer = instantiated(config.optimizer)(module.network.parameters())
+    optimizer = all_at_once(instantiated(config.optimizer)(module.network.parameters()))
     schedule = instantiated(config.scheduler)(optimizer, STEPS)
     schedule = with_warmup(schedule, round(config.warmup * STEPS))
     assert module.loss is not None

@@ -16,7 +16,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from cage_lightning.labels import Batch, LabelSpace, OutputLayout, Prediction
 from cage_lightning.metrics import ExpressionMetrics
 from cage_lightning.modules.divergence import LossWatch, check_skipping
-from cage_lightning.modules.parameter_groups import grouped
+from cage_lightning.modules.parameter_groups import all_at_once, grouped
 from cage_lightning.modules.sharpness import check_sharpness, sharpness_aware
 from cage_lightning.modules.step_log import EpochLosses, StepLog
 from cage_lightning.schedules import with_warmup
@@ -218,7 +218,7 @@ class ExpressionModule(pl.LightningModule):
         steps = int(self.trainer.estimated_stepping_batches)
         schedule = with_warmup(self.scheduler(optimizer, steps), round(self.warmup * steps))
         return {
-            "optimizer": optimizer,
+            "optimizer": all_at_once(optimizer),
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},
         }
 

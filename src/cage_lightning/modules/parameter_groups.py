@@ -1,4 +1,4 @@
-"""Which parameters learn how fast, and which of them are pulled towards zero."""
+"""Which parameters learn how fast, which of them are pulled towards zero, and how they step."""
 
 from __future__ import annotations
 
@@ -58,6 +58,17 @@ def grouped(
         )
     for one in optimizer.param_groups:
         one["lr"] *= one["lr_scale"]
+    return optimizer
+
+
+def all_at_once(optimizer: Optimizer) -> Optimizer:
+    """Have an optimiser step with all parameters at once, where nobody has chosen how.
+
+    AdamW and SGD take the same steps, in less time. PyTorch does so by itself on a GPU alone.
+    """
+    for group in optimizer.param_groups:
+        if group.get("foreach", False) is None and not group.get("fused"):
+            group["foreach"] = True
     return optimizer
 
 

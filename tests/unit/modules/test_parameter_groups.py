@@ -1,4 +1,4 @@
-"""Which parameters learn how fast: every one in one group, by the order of the blocks."""
+"""How parameters step, and how fast they learn: each in one group, by the order of the blocks."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ from typing import Any
 import pytest
 import timm
 import torch
+from lightning.pytorch import Trainer
 from timm.optim._param_groups import param_groups_layer_decay
 from torch import nn
 
 from cage_lightning.errors import ConfigError
 from cage_lightning.labels import AFFECTNET_8
+from cage_lightning.models import build_network
 from cage_lightning.models.blocks import depths
 from cage_lightning.modules import CombinedModule
-from cage_lightning.modules.parameter_groups import grouped
+from cage_lightning.modules.parameter_groups import all_at_once, grouped
 from tests.outlines import outline
 
 ADAMW: Any = partial(torch.optim.AdamW, lr=0.1, weight_decay=0.05)
@@ -113,3 +115,31 @@ def test_an_exception_from_no_weight_decay_is_refused() -> None:
     sgd: Any = partial(torch.optim.SGD, lr=0.1)
     with pytest.raises(ConfigError, match="the optimizer has no weight decay"):
         grouped(sgd, CombinedModule(network, AFFECTNET_8), network, 1.0, False)
+
+
+@pytest.mark.parametrize("make", [ADAMW, partial(torch.optim.SGD, lr=0.1, momentum=0.9)])
+def test_all_at_once_parameters_step_to_the_same_bits(make: Any) -> None:
+    def trained(change: Any) -> list[torch.Tensor]:
+        torch.manual_seed(0)
+        network = build_network("tiny", 10, weights=None, image_size=32)
+        network = network.to(memory_format=torch.channels_last)
+        optimizer = change(make(network.parameters()))
+        for _ in range(5):
+            for p in network.parameters():
+                p.grad = torch.randn_like(p)
+            optimizer.step()
+        return list(network.parameters())
+
+    one_by_one, at_once = trained(lambda optimizer: optimizer), trained(all_at_once)
+    assert all(torch.equal(p, q) for p, q in zip(one_by_one, at_once, strict=True))
+
+
+@pytest.mark.parametrize("chosen", [{"foreach": False}, {"fused": True}, {}])
+def test_what_was_chosen_for_the_steps_stays(chosen: dict[str, bool]) -> None:
+    module = CombinedModule(nn.Linear(2, 3), AFFECTNET_8, optimizer=partial(ADAMW, **chosen))
+    module.trainer = Trainer(max_steps=1, accelerator="cpu", logger=False)
+    module.scheduler = partial(torch.optim.lr_scheduler.ConstantLR)
+    optimizer: Any = module.configure_optimizers()["optimizer"]
+    (group,) = optimizer.param_groups
+    assert {key: group[key] for key in chosen} == chosen
+    assert bool(group["foreach"]) is (not chosen)
