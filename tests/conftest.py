@@ -77,7 +77,9 @@ def composed(*overrides: str, config_name: str = "train") -> DictConfig:
     # `HydraConfig.set_config` would copy the settings of Hydra, which nobody else keeps.
     with open_dict(config):
         of_hydra = {"hydra": config.pop("hydra")}
-    HydraConfig.instance().cfg = DictConfig(of_hydra, flags={"no_deepcopy_set_nodes": True})
+    vars(HydraConfig.instance())["cfg"] = DictConfig(
+        of_hydra, flags={"no_deepcopy_set_nodes": True}
+    )
     return config
 
 

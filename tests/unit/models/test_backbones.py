@@ -70,8 +70,9 @@ def test_valence_arousal_head_of_maxvit_has_dropout_before_the_last_layer():
         "classifier.3.bias": (512,),
         "classifier.6.weight": (2, 512),
     }
-    assert isinstance(network.classifier[5], nn.Dropout)
-    assert network.classifier[5].p == 0.3
+    dropout = network.get_submodule("classifier.5")
+    assert isinstance(dropout, nn.Dropout)
+    assert dropout.p == 0.3
     assert sum(p.numel() for p in network.parameters()) == 30_408_648
 
 
