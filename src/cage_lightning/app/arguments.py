@@ -80,7 +80,7 @@ def as_choices(arguments: Sequence[str], command: Command) -> list[str]:
 
     def quoted(argument: str) -> str:
         group, _, name = argument.partition("=")
-        if name not in command.groups.get(group, []):
+        if not command.is_group(group) or name not in command.groups.get(group, []):
             return argument
         is_text = isinstance(parser.parse_override(argument).value(), str)
         return argument if is_text else f'{group}="{name}"'

@@ -5,6 +5,7 @@ Read from its primary config, conf/<name>.yaml: nothing is composed and no plugi
 
 from __future__ import annotations
 
+import os
 import textwrap
 from collections.abc import Iterator
 from dataclasses import Field, dataclass, fields
@@ -50,7 +51,8 @@ class Command:
 
     def is_group(self, key: str) -> bool:
         """Whether Hydra takes a setting for a group, of this command or not."""
-        return "/" in key or any((place / key).is_dir() for place in self.places)
+        # `Path.is_dir` fails for a name that is too long for one.
+        return "/" in key or any(os.path.isdir(place / key) for place in self.places)  # noqa: PTH112
 
     def help(self) -> str:
         """What `--help` prints."""

@@ -53,7 +53,8 @@ def returns(planned: Sequence[Planned], failures: Mapping[int, Failure]) -> list
         ConfigError: The objective is no number of the results.
     """
     reports = "".join(failures[job.number].report for job in planned if job.number in failures)
-    error = CageError(f"{len(failures)} of {len(planned)} jobs failed{reports}")
+    told = f"{len(failures)} of {len(planned)} jobs failed{reports}"
+    error = CageError(*told.splitlines())
     return [
         _failed(job, error, failures[job.number].killed)
         if job.number in failures

@@ -38,9 +38,11 @@ def trainer_that(reduce: Callable[[bool], bool]) -> Any:
         should_stop=False,
         fit_loop=SimpleNamespace(epoch_loop=SimpleNamespace(batch_idx=0)),
         strategy=strategy,
+        _logger_connector=SimpleNamespace(update_train_step_metrics=lambda: None),
     )
 
 
+MODULE = SimpleNamespace(on_train_batch_end=lambda *step: None)
 ALONE = trainer_that(bool)
 
 
@@ -110,10 +112,10 @@ def test_signals_are_heard_between_steps_only(job: None, handlers: None) -> None
 
     preemption = Preemption()
     preemption.on_train_start(ALONE, None)
-    preemption.on_train_batch_end(ALONE, None, None, None, 0)
+    preemption.on_train_batch_end(ALONE, MODULE, None, None, 0)
     signal.raise_signal(signal.SIGUSR1)  # raises nothing here
     with pytest.raises(SIGTERMException) as left:
-        preemption.on_train_batch_end(ALONE, None, None, None, 1)
+        preemption.on_train_batch_end(ALONE, MODULE, None, None, 1)
     assert left.value.code == 143
 
 
@@ -127,7 +129,7 @@ def test_it_leaves_only_where_a_checkpoint_resumes_exactly(
     trainer = trainer_that(lambda mine: True)  # another rank has received a signal
     trainer.is_last_batch, trainer.accumulate_grad_batches = validation_next, accumulating
     with pytest.raises(SIGTERMException) if leaves else nullcontext():
-        preemption.on_train_batch_end(trainer, None, None, None, 0)
+        preemption.on_train_batch_end(trainer, MODULE, None, None, 0)
 
 
 def test_all_ranks_agree_on_the_requeue(
@@ -137,7 +139,7 @@ def test_all_ranks_agree_on_the_requeue(
     monkeypatch.setattr("cage_lightning.callbacks.preemption.requeue", lambda: asked.append("yes"))
     preemption: Any = Preemption()
     with pytest.raises(SIGTERMException):
-        preemption.on_train_batch_end(trainer_that(lambda mine: True), None, None, None, 0)
+        preemption.on_train_batch_end(trainer_that(lambda mine: True), MODULE, None, None, 0)
     preemption.left()
     assert asked == ["yes"]  # though this rank has received no signal
 
