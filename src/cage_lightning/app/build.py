@@ -22,7 +22,7 @@ from cage_lightning.app.data_nodes import data_nodes
 from cage_lightning.app.lightning_settings import check_callbacks, check_trainer
 from cage_lightning.app.nodes import build, check_target
 from cage_lightning.app.signatures import check_settings, shown
-from cage_lightning.callbacks import AtomicCheckpointIO, CompiledSteps, Unprofiled
+from cage_lightning.callbacks import AtomicCheckpointIO, CompiledSteps
 from cage_lightning.data.module import ExpressionData
 from cage_lightning.deploy import loading
 from cage_lightning.deploy.checkpoints import describe
@@ -121,8 +121,6 @@ def build_trainer(config: DictConfig, **arguments: Any) -> Trainer:
     if SLURMEnvironment.detect():  # the ranks are there already; `Preemption` requeues, and saves
         plugins.append(SLURMEnvironment(auto_requeue=False))
     settings.setdefault("enable_model_summary", False)
-    if settings.get("profiler") is None:
-        arguments["profiler"] = Unprofiled()
     if not settings["enable_progress_bar"]:
         others = [c for c in arguments.get("callbacks", []) if not isinstance(c, ProgressBar)]
         arguments["callbacks"] = others

@@ -13,7 +13,6 @@ from cage_lightning.callbacks.resume import (
 from cage_lightning.callbacks.step_timeout import StepTimeout
 from cage_lightning.callbacks.timing import Timing
 from cage_lightning.callbacks.unfreezing import GradualUnfreezing
-from cage_lightning.callbacks.unprofiled import Unprofiled
 from cage_lightning.callbacks.validations import Validations
 
 __all__ = [
@@ -28,7 +27,6 @@ __all__ = [
     "StepSeed",
     "StepTimeout",
     "Timing",
-    "Unprofiled",
     "Validations",
     "progress_bar",
     "state_to_resume_from",
