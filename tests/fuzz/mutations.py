@@ -144,10 +144,18 @@ def of_values(rng: random.Random, value: Any) -> Any:
                 case 0:
                     place[row:] = place[row + 1 :]
                 case 1:
-                    place[row:row] = copy.deepcopy(place[row : row + 1]) or [_value(rng)]
+                    place[row:row] = _again(place[row : row + 1]) or [_value(rng)]
                 case _:
                     place[row : row + 1] = [_value(rng)]
     return _value(rng) if rng.random() < 0.01 else changed
+
+
+def _again(row: list[Any]) -> list[Any]:
+    """A copy, or the same where it is nested too deep to be copied."""
+    try:
+        return copy.deepcopy(row)
+    except RecursionError:
+        return list(row)
 
 
 def of_json(rng: random.Random, content: bytes) -> bytes:
