@@ -41,7 +41,7 @@ test: $(READY) ## Run the test suite
 test-slow: $(READY) ## Run the slow tests: kills and resumes, two processes, every backbone, the wheel
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'slow and not browser' -n $$(( $$(getconf _NPROCESSORS_ONLN) + 1 )) --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
-test-faults: $(READY) ## Kill, starve and break the commands at random moments; writes tests/faults/README.md (half an hour)
+test-faults: $(READY) ## Kill, starve and break the commands at random moments; writes tests/faults/README.md (takes long)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m faults tests/faults --table tests/faults/README.md -n auto --maxprocesses 8 --dist worksteal
 
 setup-page: $(READY) ## Install Chromium (Debian, as root or with sudo) if it is missing
