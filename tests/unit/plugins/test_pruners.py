@@ -22,7 +22,7 @@ from hydra_plugins.cage_search._record import Trial, opened
 from hydra_plugins.cage_search._search import Outcome, search, summary
 from hydra_plugins.cage_search._space import Value
 from hydra_plugins.cage_search._suggestions import Direction, Suggestions
-from tests.unit.hydra_plugins.test_search import MIXED, Runs, dying, space
+from tests.unit.plugins.test_search import MIXED, Runs, dying, space
 
 LENGTH = 9
 FEW = settings(max_examples=40)
