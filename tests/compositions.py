@@ -31,14 +31,13 @@ from hydra.plugins.config_source import ConfigResult
 from hydra.types import RunMode
 from omegaconf import DictConfig, base
 
-from cage_lightning.app import command
 from cage_lightning.app.schema import CONF_DIR
 
 _Function = Callable[..., Any]
 
 
 def remember_compositions() -> None:
-    """Let Hydra and the commands read conf/ once; files elsewhere are read every time."""
+    """Let Hydra read conf/ once; files elsewhere are read every time."""
     for owner, name, remembering in (
         (ConfigRepository, "load_config", _remember_source),
         (config_loader_impl, "create_defaults_list", _remember_files),
@@ -47,7 +46,6 @@ def remember_compositions() -> None:
         (ConfigLoaderImpl, "_compose_config_from_defaults_list", _remember_content),
         (ConfigLoaderImpl, "_load_single_config", _take_together),
         (Hydra, "get_mode", _remember_mode),
-        (command, "_content", _remember_file),
         (OverridesParser, "parse_rule", _remember_rule),
         (base, "parse", functools.cache),
     ):
@@ -180,17 +178,6 @@ def _remember_mode(ask: _Function) -> _Function:
         return ask(self, config_name, overrides) if sweeps else known[key]
 
     return get_mode
-
-
-def _remember_file(read: _Function) -> _Function:
-    """Keep a file as the commands read it for their help and their advice."""
-    known = functools.cache(read)
-
-    @functools.wraps(read)
-    def content(file: Path) -> Any:
-        return known(file) if file.is_relative_to(CONF_DIR) else read(file)
-
-    return content
 
 
 def _remember_rule(parse: _Function) -> _Function:
