@@ -27,8 +27,7 @@ read ever since. *Per second* is of CPU time, and a property of the machine. Wri
 `python -m tests.fuzz.study --count N --write [PART OF A NAME ...]`, which puts the inputs
 that fail into `fuzz_failures/`.
 
-What failed in these tables is mended. Each of these inputs was read again and is refused with one
-line, or accepted; the counts are those of the study before. Run folders are not counted yet.
+Run folders are not counted yet.
 
 {readers}"""
 
