@@ -47,22 +47,37 @@ def remember_compositions() -> None:
         (ConfigLoaderImpl, "_load_single_config", _take_together),
         (Hydra, "get_mode", _remember_mode),
         (OverridesParser, "parse_rule", _remember_rule),
+        (base.Box, "_re_parent", _leave_right_parents),
         (base, "parse", functools.cache),
     ):
         setattr(owner, name, remembering(getattr(owner, name)))
 
 
+class _Read(ConfigResult):
+    """What a file says; its content is copied where it is asked for: mostly its head is."""
+
+    def __init__(self, result: ConfigResult) -> None:
+        vars(self).update(vars(result), kept=pickle.dumps(vars(result).pop("config")))
+
+    def __getattr__(self, name: str) -> Any:
+        if name != "config":
+            raise AttributeError(name)
+        self.config = pickle.loads(vars(self)["kept"])
+        return self.config
+
+
 def _remember_source(load: _Function) -> _Function:
     """Keep a file as Hydra reads it."""
-    known: dict[str, bytes] = {}
+    known: dict[str, _Read | None] = {}
 
     @functools.wraps(load)
     def load_config(self: ConfigRepository, config_path: str) -> Any:
         if not _reads_only_conf(self):
             return load(self, config_path)
         if config_path not in known:
-            known[config_path] = pickle.dumps(load(self, config_path))
-        return pickle.loads(known[config_path])
+            result = load(self, config_path)
+            known[config_path] = result and _Read(result)
+        return copy.copy(known[config_path])
 
     return load_config
 
@@ -191,6 +206,24 @@ def _remember_rule(parse: _Function) -> _Function:
         return copy.deepcopy(known[s, rule_name])
 
     return parse_rule
+
+
+def _leave_right_parents(correct: _Function) -> _Function:
+    """Set only those parents that a merge has left wrong; OmegaConf sets that of every node."""
+
+    @functools.wraps(correct)
+    def re_parent(self: base.Box) -> None:
+        content = vars(self)["_content"]
+        if not isinstance(content, dict | list):
+            correct(self)
+            return
+        for node in content.values() if isinstance(content, dict) else content:
+            if vars(node)["_parent"] is not self:
+                node._set_parent(self)
+            if isinstance(node, base.Box):
+                re_parent(node)
+
+    return re_parent
 
 
 def _may_choose(override: Override, repo: IConfigRepository) -> bool:

@@ -55,6 +55,12 @@ def pytest_configure() -> None:
     hypothesis.settings.load_profile("same")
 
 
+def pytest_sessionfinish() -> None:
+    """Look for garbage once more; pytest and Python, which do so a dozen times, then find none."""
+    gc.collect()
+    gc.freeze()
+
+
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """With `-m slow`, or `slow and not ...`, do not import the files that have no slow test."""
     first, *rest = config.option.markexpr.split() or [""]
