@@ -89,12 +89,28 @@ def composed(*overrides: str, config_name: str = "train") -> DictConfig:
     return config
 
 
+def shared(
+    factory: pytest.TempPathFactory, name: str, fill: Callable[[Path], object] = Path.mkdir
+) -> Path:
+    """A folder that all processes of a test run have in common: the first that comes fills it."""
+    from cage_lightning.system.atomic import locked
+
+    here = factory.getbasetemp()
+    place = here.parent if "PYTEST_XDIST_WORKER" in os.environ else here
+    folder, part = place / name, place / f"{name}.part"
+    with locked(place / f"{name}.lock"):
+        if not folder.exists():
+            fill(part)
+            part.rename(folder)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def demo_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder for CAGE_DATA, shared by the whole test run: the tiny demo faces are drawn once."""
     from cage_lightning.demo.faces import write_release
 
-    root = tmp_path_factory.mktemp("data")
+    root = shared(tmp_path_factory, "data")
     write_release(root / "demo_faces" / "tiny", "tiny")
     return root
 
@@ -104,11 +120,9 @@ def few_faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A release a quarter the size of the tiny one: for runs of which only the course matters."""
     from cage_lightning.demo.faces import release
 
-    root = tmp_path_factory.mktemp("few") / "faces"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(release, "SIZES", {"tiny": release.Size(train=64, val=16, pixels=32)})
-        release.write_release(root, "tiny")
-    return root
+        return shared(tmp_path_factory, "few", lambda root: release.write_release(root, "tiny"))
 
 
 @pytest.fixture(scope="session")
@@ -174,10 +188,13 @@ def forks() -> AbstractContextManager[None]:
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory, demo_root: Path) -> Path:
     """A folder with runs/default/demo8-tiny-combined-s0, trained once; tests work on copies."""
-    folder = tmp_path_factory.mktemp("trained")
-    done = in_process()("train", (*TINY, "loss=combined"), folder, environment(demo_root))
-    assert done.returncode == 0, done.stdout + done.stderr
-    return folder
+
+    def train(folder: Path) -> None:
+        folder.mkdir()
+        done = in_process()("train", (*TINY, "loss=combined"), folder, environment(demo_root))
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    return shared(tmp_path_factory, "trained", train)
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ def records(file: Path) -> Iterator[Any]:
         position += 7 + size
         parts.append(chunk)
         if kind in (1, 4):  # full, or last
-            record = wandb_internal_pb2.Record()  # type: ignore[attr-defined]  # made on import
+            record = wandb_internal_pb2.Record()  # made on import
             record.ParseFromString(b"".join(parts))
             parts = []
             yield record

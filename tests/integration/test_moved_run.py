@@ -180,7 +180,7 @@ def test_a_run_resumes_on_its_own_data_only(
 ) -> None:
     runs, data = tmp_path / "runs", tmp_path / "data"
     shutil.copytree(half, runs)
-    shutil.copytree(demo_root, data)
+    shutil.copytree(demo_root / "demo_faces", data / "demo_faces")
     root = data / "demo_faces" / "tiny"
     change(root)
     last = runs / RUN / "checkpoints/last.ckpt"
