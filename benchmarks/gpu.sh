@@ -1,15 +1,18 @@
 #!/bin/sh
-# How fast this GPU trains the paper's networks: five measurements of 60 seconds and their starts, of which
-# three compile the network. Then the table of README.md is written anew. Further arguments go to each measurement, for
-# example data=affectnet8 data.root=DIR instead of drawn faces; SECONDS_EACH is for how long each of them measures.
+# How fast this GPU trains the paper's networks: the switches of a step, the published step in float16 among them;
+# what a step could reach and where its time goes; and five measurements of whole trainings, of which three compile
+# the network. Then the tables of this folder are written anew. About nine minutes, of which SECONDS_EACH=45 are for
+# each training. Further arguments go to these, for example data=affectnet8 data.root=DIR instead of drawn faces.
 set -eu
 cd "$(dirname "$0")/.."
 python=${PYTHON:-.venv/bin/python}
 measured=$(mktemp -d)
 trap 'rm -r "$measured"' EXIT
 measure() {
-    "$python" -m cage_lightning.benchmark data=demo8 runs="$measured" seconds="${SECONDS_EACH:-60}" "$@"
+    "$python" -m cage_lightning.benchmark data=demo8 runs="$measured" seconds="${SECONDS_EACH:-45}" "$@"
 }
+"$python" -m benchmarks.switches ${SWITCHED:-maxvit_t efficientnet_v2_s swin_v2_t}
+"$python" -m benchmarks.limits ${SWITCHED:-maxvit_t efficientnet_v2_s swin_v2_t}
 measure model=maxvit "$@"
 measure model=maxvit compile=default "$@"
 measure model=efficientnet_v2_s compile=default "$@"
