@@ -1,7 +1,7 @@
 """How much of the rate of a step the whole training reaches, on a CPU.
 
-``python -m benchmarks.pipeline [SETTING ...]`` writes pipeline.csv and pipeline.md beside itself, in
-some minutes. The settings are those of ``train``, for example ``data=fer2013 data.root=DIR``; by
+``python -m benchmarks.pipeline [SETTING ...]`` writes pipeline.csv and pipeline.md beside itself,
+in some minutes. The settings are those of ``train``, for example ``data=fer2013 data.root=DIR``; by
 default ``tiny`` trains on the drawn faces, read by two processes, with one thread. The whole
 training and the same step on a batch that is in memory already, augmented, take turns for
 ten seconds each; the median of the ratios of five rounds counts. Wall time tells nothing unless

@@ -147,7 +147,7 @@ def replace_attention(network: nn.Module) -> None:
     if not windows:
         raise ConfigError("the network has no windows of torchvision's MaxViT")
     for window in windows:
-        window.forward = types.MethodType(fused_attention, window)  # type: ignore[method-assign]
+        window.forward = types.MethodType(fused_attention, window)
 
 
 def fused_attention(self: RelativePositionalMultiHeadAttention, x: Tensor) -> Tensor:
