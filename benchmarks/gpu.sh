@@ -1,8 +1,9 @@
 #!/bin/sh
 # How fast this GPU trains the paper's networks: the switches of a step, the published step in float16 among them;
 # what a step could reach and where its time goes; and five measurements of whole trainings, of which three compile
-# the network. Then the tables of this folder are written anew. About nine minutes, of which SECONDS_EACH=45 are for
-# each training. Further arguments go to these, for example data=affectnet8 data.root=DIR instead of drawn faces.
+# the network. Then the tables of this folder are written anew. Each training is measured for SECONDS_EACH=45. Further
+# arguments go to these, for example data=affectnet8 data.root=DIR instead of drawn faces; SWITCHED names the networks
+# of the single steps. Meant for less than ten minutes; it has not run on a GPU yet.
 set -eu
 cd "$(dirname "$0")/.."
 python=${PYTHON:-.venv/bin/python}
