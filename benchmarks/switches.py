@@ -42,7 +42,8 @@ class Switch:
 
     Attributes:
         channels_last: The layout of the network in memory.
-        optimizer: How AdamW steps: all parameters at once, each alone, or in one kernel.
+        foreach: Whether AdamW steps with all parameters at once.
+        fused: Whether it does so in one kernel.
         precision: Of autocast; None: float32.
         scaled: Whether the loss is scaled, as float16 needs.
         attention: Turns MaxViT's windows to PyTorch's fused attention.
@@ -51,7 +52,8 @@ class Switch:
     """
 
     channels_last: bool = True
-    optimizer: str = "foreach"
+    foreach: bool = True
+    fused: bool = False
     precision: torch.dtype | None = torch.bfloat16 if GPU else None
     scaled: bool = False
     attention: bool = False
@@ -62,8 +64,8 @@ class Switch:
 SWITCHES = {
     AS_TRAINED: Switch(),
     "the usual layout instead of channels-last": Switch(channels_last=False),
-    "AdamW one parameter at a time": Switch(optimizer="one"),
-    "AdamW fused": Switch(optimizer="fused"),
+    "AdamW one parameter at a time": Switch(foreach=False),
+    "AdamW fused": Switch(foreach=False, fused=True),
     "float32" if GPU else "bf16-mixed": Switch(precision=None if GPU else torch.bfloat16),
     "fused attention": Switch(attention=True),
     "activations computed again": Switch(recomputed=True),
@@ -72,7 +74,7 @@ SWITCHES = {
 }
 PUBLISHED = "float16 with the usual layout, as published"
 if GPU:
-    SWITCHES[PUBLISHED] = Switch(False, "foreach", torch.float16, scaled=True)
+    SWITCHES[PUBLISHED] = Switch(channels_last=False, precision=torch.float16, scaled=True)
 
 
 class Steps:
@@ -89,10 +91,9 @@ class Steps:
         side = SIDE.get(name, 224)
         network = build_network(name, num_outputs=10, weights="none", image_size=side)
         self.network = prepared(network.to(DEVICE).train(), switch)
-        chosen: dict[str, Any] = {"one": {"foreach": False}}.get(switch.optimizer) or {
-            switch.optimizer: True
-        }
-        self.optimizer = torch.optim.AdamW(self.network.parameters(), lr=1e-4, **chosen)
+        self.optimizer = torch.optim.AdamW(
+            self.network.parameters(), lr=1e-4, foreach=switch.foreach, fused=switch.fused
+        )
         self.scaler = torch.amp.GradScaler(DEVICE.type, enabled=switch.scaled)
         self.switch = switch
         made = torch.Generator().manual_seed(1)
@@ -184,13 +185,14 @@ def settle() -> None:
 
 
 def megabytes(steps: Steps) -> str:
-    """The most memory of the device that a step takes."""
+    """The most memory of the device that a step takes, beside all networks and their states."""
     if not GPU:
         return "-"
     torch.cuda.reset_peak_memory_stats()
+    held = torch.cuda.memory_allocated()
     steps.step()
     settle()
-    return f"{torch.cuda.max_memory_allocated() / 1e6:.0f}"
+    return f"{(torch.cuda.max_memory_allocated() - held) / 1e6:.0f}"
 
 
 def measure(name: str, batch: int, count: int) -> list[list[str]]:
@@ -230,12 +232,11 @@ def main() -> None:
         small = name in SIDE
         batch = 64 if small else typed.batch
         rows += measure(name, batch, max(typed.steps, 20) if small else typed.steps)
+    place = torch.cuda.get_device_name() if GPU else f"{torch.get_num_threads()} threads"
     header = ["network", "switch", "ms", "of the first", "pictures/s", "loss moves by", "MB"]
     write(
         "switches_gpu" if GPU else "switches",
-        f"Steps with each switch turned, on {torch.get_num_threads()} threads"
-        if not GPU
-        else f"Steps with each switch turned, on {torch.cuda.get_device_name()}",
+        f"Steps with each switch turned, on {place}",
         header,
         rows,
         ["torchvision"],

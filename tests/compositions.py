@@ -57,7 +57,8 @@ class _Read(ConfigResult):
     """What a file says; its content is copied where it is asked for: mostly its head is."""
 
     def __init__(self, result: ConfigResult) -> None:
-        vars(self).update(vars(result), kept=pickle.dumps(vars(result).pop("config")))
+        vars(self).update(vars(result), kept=pickle.dumps(result.config))
+        del self.config
 
     def __getattr__(self, name: str) -> Any:
         if name != "config":
