@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.callbacks import Callback, GradientAccumulationScheduler
 from torch import nn
 
 from cage_lightning.errors import ConfigError, first_line
@@ -20,6 +20,9 @@ class CompiledSteps(Callback):
     size and each mode would be compiled again, and which of them came first would decide the last
     bits of a run that is resumed.
 
+    On one GPU the steps are replayed as CUDA graphs, unless a step needs the gradients of the one
+    before: with accumulated gradients and steps of two passes.
+
     Args:
         mode: See `compile_network`.
         batch_size: Samples of a whole batch over all devices.
@@ -27,6 +30,7 @@ class CompiledSteps(Callback):
 
     def __init__(self, mode: str, batch_size: int) -> None:
         self._mode, self._batch_size = mode, batch_size
+        self._replayed = False
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Compile nothing but the steps of a training."""
@@ -36,7 +40,8 @@ class CompiledSteps(Callback):
         """Compile the network, which is on its device now."""
         network = pl_module.network
         assert isinstance(network, nn.Module)
-        compile_network(network, self._mode)
+        self._replayed = keeps_nothing(trainer, pl_module)
+        compile_network(network, self._mode, replayed=self._replayed)
 
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
@@ -49,6 +54,7 @@ class CompiledSteps(Callback):
         share = len(range(trainer.global_rank, self._batch_size, trainer.world_size))
         if len(batch.index) == share:
             torch.compiler.set_stance("default")
+            torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
         elif trainer.num_training_batches == 1:
             raise ConfigError(
                 f"compile={self._mode} compiles steps of whole batches, and there is none: choose "
@@ -60,6 +66,8 @@ class CompiledSteps(Callback):
     ) -> None:
         """What may follow is a validation."""
         torch.compiler.set_stance("force_eager")
+        if self._replayed:
+            pl_module.zero_grad()  # the next step is computed in the memory of these gradients
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Leave the compiler as it was."""
@@ -81,3 +89,11 @@ class CompiledSteps(Callback):
                 f"compile={self._mode}: this network cannot be compiled here "
                 f"({first_line(exception)}): choose compile=off"
             ) from exception
+
+
+def keeps_nothing(trainer: Trainer, module: LightningModule) -> bool:
+    """Whether steps on one GPU leave nothing behind that a later one reads."""
+    scheduled = any(isinstance(c, GradientAccumulationScheduler) for c in trainer.callbacks)  # type: ignore[attr-defined]
+    accumulated = scheduled or trainer.accumulate_grad_batches > 1
+    on_one_gpu = module.device.type == "cuda" and trainer.world_size == 1
+    return on_one_gpu and not accumulated and not module.sam

@@ -12,10 +12,13 @@ import torch
 from torch import nn
 
 from cage_lightning.errors import ConfigError, check_choice
+from cage_lightning.models.windows import pad_windows
 
-# What `torch.compile` calls each of them. Its `max-autotune` alone replays CUDA graphs, whose
-# gradients do not outlive a step: accumulation and steps of two passes need them for longer.
-_MODES = {"default": "default", "max-autotune": "max-autotune-no-cudagraphs"}
+# What `torch.compile` calls each of them: as it is, and replayed as CUDA graphs.
+_MODES = {
+    "default": ("default", "reduce-overhead"),
+    "max-autotune": ("max-autotune-no-cudagraphs", "max-autotune"),
+}
 
 
 def check_compile(mode: str, *, gpu: bool) -> None:
@@ -42,7 +45,7 @@ def check_compile(mode: str, *, gpu: bool) -> None:
         )
 
 
-def compile_network(network: nn.Module, mode: str) -> None:
+def compile_network(network: nn.Module, mode: str, *, replayed: bool = False) -> None:
     """Compile a network in place, when it is called.
 
     Random numbers are drawn as without it, so that dropout and stochastic depth leave out the same.
@@ -51,13 +54,17 @@ def compile_network(network: nn.Module, mode: str) -> None:
     Args:
         network: Names of weights, copies and checkpoints stay as they are.
         mode: ``default``, or ``max-autotune``, which tries several kernels for each operation.
+        replayed: Whether the GPU repeats a step as a whole, as CUDA graphs: a host that starts each
+            operation anew is slower than a fast GPU. Outputs and gradients last until the next
+            step, which begins with `torch.compiler.cudagraph_mark_step_begin`.
     """
     from torch._inductor import list_mode_options
 
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_folder()))
-    network.compile(
-        dynamic=False, options=list_mode_options(_MODES[mode]) | {"fallback_random": True}
-    )
+    if next(network.parameters()).is_cuda:
+        pad_windows(network)
+    options = list_mode_options(_MODES[mode][replayed])
+    network.compile(dynamic=False, options=options | {"fallback_random": True})
 
 
 def cache_folder() -> Path:
