@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import faulthandler
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -58,6 +58,42 @@ class BatchLoader(DataLoader[Batch]):
                 seen[batch.image.data_ptr()] = batch.image
                 batch = batch._replace(image=batch.image.clone())
             yield batch
+
+
+def ahead(
+    batches: Iterator[Batch], prepare: Callable[[Batch], Batch], device: torch.device
+) -> Iterator[Batch]:
+    """Prepare each batch beside the steps on those before it.
+
+    The device works on a batch on a stream of its own: copying and augmenting fill what a step
+    leaves idle, and a step does not wait for its batch.
+
+    Args:
+        batches: From a loader.
+        prepare: Moves a batch to the device, and transforms it there.
+        device: Whose current stream the steps run on.
+    """
+    streams = torch.get_device_module(device)
+    beside = streams.Stream()
+    waiting: tuple[Batch, Any] | None = None
+    for batch in batches:
+        with streams.stream(beside):
+            following = prepare(batch), beside.record_event()
+        if waiting is not None:
+            yield _taken(*waiting)
+        waiting = following
+    if waiting is not None:
+        yield _taken(*waiting)
+
+
+def _taken(batch: Batch, prepared: Any) -> Batch:
+    """A batch for the stream of the steps, which waits until it is prepared."""
+    steps = torch.get_device_module(batch.image.device).current_stream()
+    steps.wait_event(prepared)
+    for tensor in batch:
+        if tensor.is_cuda:
+            tensor.record_stream(steps)  # its memory is used again only after the step
+    return batch
 
 
 def loading(workers: int) -> dict[str, Any]:

@@ -241,7 +241,7 @@ class ExpressionData(pl.LightningDataModule):
             batch_sampler=batches,
             **self._loading(itemsize=4 if augment else 1),
         )
-        loader.trainer = trainer
+        loader.trainer, loader.prepare = trainer, self.prepare
         return loader
 
     def val_dataloader(self) -> DataLoader[Batch]:
@@ -269,16 +269,26 @@ class ExpressionData(pl.LightningDataModule):
         )
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
-        """Augment, unless the loader has, and mix, or only normalise; in the weights' dtype."""
+        """Augment, unless that is done, and mix, or only normalise; in the weights' dtype."""
         trainer = self._trainer()
-        transform = self.augment if trainer.training else self.normalize
         with torch.no_grad():
-            if not batch.image.is_floating_point():
-                image = transform(batch.image, batch.index, trainer.current_epoch)
-                batch = batch._replace(image=image)
+            batch = self._transformed(batch)
             if trainer.training and self.mixing:
                 batch = self.mixing(batch, trainer.current_epoch)
         return batch._replace(image=batch.image.to(trainer.lightning_module.dtype))
+
+    def prepare(self, batch: Batch) -> Batch:
+        """A batch of the training as a step takes it, but for the mixing, on the device."""
+        device = self._trainer().strategy.root_device
+        return self._transformed(self.transfer_batch_to_device(batch, device, 0))
+
+    def _transformed(self, batch: Batch) -> Batch:
+        if batch.image.is_floating_point():
+            return batch
+        trainer = self._trainer()
+        transform = self.augment if trainer.training else self.normalize
+        image = transform(batch.image, batch.index, trainer.current_epoch)
+        return batch._replace(image=image)
 
     def _own_split(self, split: str) -> Annotations:
         return self.source.own_split(split, image_size=self.image_size)

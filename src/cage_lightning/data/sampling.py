@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch.utils.data import Sampler, SequentialSampler
 
-from cage_lightning.data.loading import BatchLoader
+from cage_lightning.data.loading import BatchLoader, ahead
 from cage_lightning.data.subsets import Category, Rows, balanced_order
 from cage_lightning.system.keyed_random import derived_seed, sample_generator
 
@@ -119,16 +119,23 @@ class ResumableLoader(BatchLoader):
 
     It is a generator: no worker starts before the first batch is asked for, when the epoch and the
     position are known. Lightning restores both only after it has built the loader.
+
+    Attributes:
+        trainer: What it loads for.
+        prepare: What a GPU does with a batch before the step that takes it: see `loading.ahead`.
     """
 
     trainer: Trainer
+    prepare: Callable[[Batch], Batch]
 
     def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
         batches = self.batch_sampler
         assert isinstance(batches, EpochBatches)
         batches.augmented_as = self.trainer.current_epoch
         batches.start = self.trainer.fit_loop.epoch_loop.batch_progress.current.ready
-        yield from super().__iter__()
+        loaded, device = super().__iter__(), self.trainer.strategy.root_device
+        on_gpu = self.trainer.training and device.type == "cuda"
+        yield from ahead(loaded, self.prepare, device) if on_gpu else loaded
 
     def state_dict(self) -> dict[str, Any]:
         """Makes Lightning take the loader for a resumable one; kept for inspection."""

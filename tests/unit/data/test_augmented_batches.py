@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,7 +10,9 @@ import pytest
 import torch
 
 from cage_lightning.app.build import build_data
+from cage_lightning.data import sampling
 from cage_lightning.data.face_dataset import Batches
+from cage_lightning.data.loading import ahead
 from cage_lightning.data.module import ExpressionData
 from cage_lightning.labels import Batch
 from tests.conftest import composed
@@ -74,3 +77,50 @@ def test_they_do_where_there_are_some_and_no_faster_device(
     assert isinstance(val, Batches)
     assert train.augment is (data.augment if augmented else None)
     assert val.augment is None
+
+
+def test_batches_prepared_ahead_are_those_of_the_steps(few_faces: Path) -> None:
+    data = of_a_training(few_faces, "cpu", "data.num_workers=0")
+    expected = trained_on(data, epochs=1)
+    seen: list[str] = []
+
+    def prepare(batch: Batch) -> Batch:
+        seen.append("prepared")
+        return data.prepare(batch)
+
+    found = []
+    for batch in ahead(iter(data.train_dataloader()), prepare, torch.device("cpu")):
+        seen.append("taken")
+        found.append(data.on_after_batch_transfer(batch, 0))
+    for one, other in zip(found, expected, strict=True):
+        assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+    assert seen == ["prepared", "prepared", "taken", "prepared", "taken", "taken"]
+
+
+def test_they_are_prepared_ahead_by_a_gpu_that_trains(
+    few_faces: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handed_over: list[str] = []
+
+    def instead(batches: Iterator[Batch], *_: object) -> Iterator[Batch]:
+        handed_over.append(device)
+        return batches
+
+    monkeypatch.setattr(sampling, "ahead", instead)
+    for device, training in (("cuda", True), ("cuda", False), ("cpu", True)):
+        data = of_a_training(few_faces, device, "data.num_workers=0")
+        data.trainer.training = training  # type: ignore[union-attr]
+        assert len(list(data.train_dataloader())) == 3
+    assert handed_over == ["cuda"]
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_gpu_that_prepares_ahead_gives_the_same_pixels(few_faces: Path) -> None:
+    data = of_a_training(few_faces, "cuda", "data.num_workers=2")
+    found = [data.on_after_batch_transfer(batch, 0) for batch in data.train_dataloader()]
+    data.trainer.training = False  # type: ignore[union-attr]
+    as_loaded = list(data.train_dataloader())
+    data.trainer.training = True  # type: ignore[union-attr]
+    for one, batch in zip(found, as_loaded, strict=True):
+        assert torch.equal(one.image, data.prepare(batch).image)
