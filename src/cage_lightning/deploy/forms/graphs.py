@@ -73,7 +73,7 @@ class Foreign(Predictor):
             images: uint8 or float32 ``[B, 3, H, W]``.
 
         Returns:
-            ``[M, B, width]``, or ``[B, width]`` of a single network.
+            ``[M, B, width]``, or ``[B, width]`` of a single network, in memory of their own.
         """
 
     def each(self, images: Tensor) -> Tensor:
@@ -83,19 +83,21 @@ class Foreign(Predictor):
             CheckpointError: The outputs are not those that the model is said to have.
         """
         inputs = self.preprocessing.pixels(images) if self.pixels else images.float()
-        parts = torch.split(inputs, 1) if self.alone else (inputs,)
-        found = [self._outputs(part) for part in parts]
-        return torch.cat(found, dim=1).to(images.device)
+        if self.alone and len(inputs) > 1:
+            found = torch.cat([self._outputs(part) for part in torch.split(inputs, 1)], dim=1)
+        else:
+            found = self._outputs(inputs)
+        return found.to(images.device)
 
     def _outputs(self, images: Tensor) -> Tensor:
-        values = np.asarray(self.run(np.ascontiguousarray(images.cpu().numpy())), np.float32)
+        values = self.run(np.ascontiguousarray(images.cpu().numpy()))
         values = values[None] if values.ndim == 2 else values
         if values.ndim != 3 or values.shape[1:] != (len(images), self.layout.width):
             raise CheckpointError(
                 f"the model gives outputs of the shape {list(values.shape[1:])} for {len(images)} "
                 f"pictures, and is said to give [{len(images)}, {self.layout.width}]"
             )
-        return torch.from_numpy(values.copy())
+        return torch.from_numpy(values)
 
 
 @contextmanager

@@ -90,7 +90,7 @@ class OnnxPredictor(Foreign):
     def run(self, images: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         """See `Foreign.run`."""
         [found] = self.session.run([self._output], {self._input: images})
-        return np.asarray(found)
+        return np.asarray(found, np.float32)
 
 
 def open_session(file: Path, content: bytes) -> Any:
