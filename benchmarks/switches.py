@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import time
 import types
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,6 +49,7 @@ class Switch:
         attention: Turns MaxViT's windows to PyTorch's fused attention.
         recomputed: Blocks forget what they computed, and compute it again for their gradients.
         compiled: The mode of the compiler.
+        replayed: Whether the GPU repeats a compiled step as a whole, as `train` has it do.
     """
 
     channels_last: bool = True
@@ -59,6 +60,7 @@ class Switch:
     attention: bool = False
     recomputed: bool = False
     compiled: str = "off"
+    replayed: bool = GPU
 
 
 SWITCHES = {
@@ -74,6 +76,7 @@ SWITCHES = {
 }
 PUBLISHED = "float16 with the usual layout, as published"
 if GPU:
+    SWITCHES["compile=default without CUDA graphs"] = Switch(compiled="default", replayed=False)
     SWITCHES[PUBLISHED] = Switch(channels_last=False, precision=torch.float16, scaled=True)
 
 
@@ -105,6 +108,7 @@ class Steps:
         """One step of a discrete and continuous loss."""
         torch.manual_seed(len(self.losses))  # the same blocks are left out under every switch
         self.optimizer.zero_grad()
+        torch.compiler.cudagraph_mark_step_begin()
         precision = self.switch.precision
         with torch.autocast(DEVICE.type, precision or torch.bfloat16, enabled=bool(precision)):
             found = self.network(self.image).float()
@@ -138,7 +142,7 @@ def prepared(network: nn.Module, switch: Switch) -> nn.Module:
         recompute(network)
     if switch.compiled != "off":
         check_compile(switch.compiled, gpu=GPU)
-        compile_network(network, switch.compiled)
+        compile_network(network, switch.compiled, replayed=switch.replayed)
     return network
 
 
@@ -185,8 +189,11 @@ def settle() -> None:
 
 
 def megabytes(steps: Steps) -> str:
-    """The most memory of the device that a step takes, beside all networks and their states."""
-    if not GPU:
+    """The most memory of the device that a step takes, beside all networks and their states.
+
+    A replayed step is left out: what it takes is held from its first time on.
+    """
+    if not GPU or (steps.switch.compiled != "off" and steps.switch.replayed):
         return "-"
     torch.cuda.reset_peak_memory_stats()
     held = torch.cuda.memory_allocated()
@@ -195,10 +202,12 @@ def megabytes(steps: Steps) -> str:
     return f"{(torch.cuda.max_memory_allocated() - held) / 1e6:.0f}"
 
 
-def measure(name: str, batch: int, count: int) -> list[list[str]]:
-    """A row for each switch that the network and the machine have."""
+def measure(name: str, batch: int, count: int, without: Sequence[str]) -> list[list[str]]:
+    """A row for each switch that the network and the machine have, without some."""
     all_steps: dict[str, Steps] = {}
     for title, switch in SWITCHES.items():
+        if title in without:
+            continue
         try:
             all_steps[title] = Steps(name, batch, switch)
             for _ in range(COMPARED):
@@ -225,13 +234,15 @@ def main() -> None:
     parser.add_argument("networks", nargs="*", default=["tiny"])
     parser.add_argument("--batch", type=int, default=128 if GPU else 2, help="pictures of 224 px")
     parser.add_argument("--steps", type=int, default=20 if GPU else 1, help="in each round")
+    turned = [title for title in SWITCHES if title != AS_TRAINED]
+    parser.add_argument("--without", nargs="+", choices=turned, default=[], help="left out")
     typed = parser.parse_args()
     keep_freed_memory()
     rows = []
     for name in typed.networks:
         small = name in SIDE
         batch = 64 if small else typed.batch
-        rows += measure(name, batch, max(typed.steps, 20) if small else typed.steps)
+        rows += measure(name, batch, max(typed.steps, 20) if small else typed.steps, typed.without)
     place = torch.cuda.get_device_name() if GPU else f"{torch.get_num_threads()} threads"
     header = ["network", "switch", "ms", "of the first", "pictures/s", "loss moves by", "MB"]
     write(

@@ -14,20 +14,21 @@ from cage_lightning.labels import Batch
 
 
 class Watch:
-    """Counts pictures over a time, which begins at the first call: what is slow once is left out.
+    """Counts pictures over a time, which begins after the first calls: what is slow once.
 
     Args:
-        seconds: How long; at least two calls.
+        seconds: How long; at least one more call.
+        left_out: How many calls are not counted; at least one.
     """
 
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._began: float | None = None
-        self._pictures, self._took = 0, 0.0
+    def __init__(self, seconds: float, left_out: int = 1) -> None:
+        self._seconds, self._left_out = seconds, left_out
+        self._began, self._pictures, self._took = 0.0, 0, 0.0
 
     def goes_on(self, pictures: int) -> bool:
         """Count a batch; whether there is time left."""
-        if self._began is None:
+        if self._left_out:
+            self._left_out -= 1
             self._began = _now()
             return True
         self._pictures += pictures
@@ -53,7 +54,8 @@ class Stopwatch(Callback):
     """Ends a training after a time. The last whole batch, as the network got it, is kept."""
 
     def __init__(self, seconds: float) -> None:
-        self._watch = Watch(seconds)
+        # A GPU loads the kernels of a step at the first one, and records a compiled one later.
+        self._watch = Watch(seconds, left_out=5 if torch.cuda.is_available() else 1)
         self.batch: Batch | None = None
 
     @property
