@@ -18,10 +18,7 @@ HOMES = {
     "mean affect of a category": (r"\.6647|\.7663", "affectnet_statistics.py"),
     "weights of table 4": (r"\.308210|\.444943", "class_weights.py"),
     "mean of ImageNet": (r"\.485|\.456\b", "augment/none.yaml"),
-    "dropout of a published script": (
-        r"dropout.*\.3\b",
-        "protocol/detail/published_code_maxvit_va.yaml",
-    ),
+    "dropout of a published script": (r"dropout.*\.3\b", "protocol/published_code.yaml"),
     "how long to wait for a run": (r"172[_,]?800", "start/combined.yaml"),
     "persons of EMOTIC": (r"23[_,]?266", "datacard.py"),
     "a score of table 6": (r"\.7840?\b", "published.yaml"),

@@ -68,6 +68,7 @@ class TrainConfig:
     start_group: str = MISSING
     starts: dict[str, str | None] = field(default_factory=dict)  # by loss
     at: dict[str, str] = field(default_factory=dict)  # what the sweeps run on
+    scripts: dict[str, Any] = field(default_factory=dict)  # what single published ones do otherwise
     figures: bool = False
     pictures: bool = False
     warmup: float = 0.0
@@ -147,6 +148,7 @@ class BenchmarkConfig:
     runs: str = MISSING
     seed: int = MISSING
     choices: dict[str, str | None] = field(default_factory=dict)
+    scripts: dict[str, Any] = field(default_factory=dict)  # see TrainConfig
     sam: float = 0.0
     compile: str = "off"
     # These change no speed: files of other groups set two, and what builds a run reads all.

@@ -44,8 +44,9 @@ EXECUTION = (
 )
 
 # These settings add nothing to the other ones: the names of the chosen config files, what a sweep
-# could choose from, class weights that `data.class_weights` has replaced, and that nothing is run.
-WITHOUT_EFFECT = ("choices", "at", "loss.class_weights", "dry")
+# could choose from, what other settings look up, class weights that `data.class_weights` has
+# replaced, and that nothing is run.
+WITHOUT_EFFECT = ("choices", "at", "scripts", "loss.class_weights", "dry")
 
 # Settings that configs of older runs lack, with the value that the code used then. A new setting of
 # `train` needs a line here: without it, no older run could be resumed.

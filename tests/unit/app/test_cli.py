@@ -26,7 +26,7 @@ from cage_lightning.errors import ConfigError
 from tests.conftest import TINY, composed
 
 Called = Callable[..., tuple[int, str, str]]
-INTERNAL = ("data/part", "protocol/data", "protocol/detail", "sweep/part")
+INTERNAL = ("data/part", "protocol/data", "sweep/part")
 
 
 @pytest.fixture

@@ -130,7 +130,6 @@ def test_a_setting_that_no_data_set_takes_is_found(name: str, data: str) -> None
 # Optional files that other choices lead to by their names, and the groups of these choices.
 FOLLOW = {
     "protocol/data": ("protocol", "data", "loss"),
-    "protocol/detail": ("protocol", "model", "loss"),
 }
 
 
@@ -159,17 +158,16 @@ def test_every_file_is_a_choice_or_part_of_one() -> None:
     assert left == {"data/part/loading", "sweep/part/ablation"}
 
 
-def test_a_file_has_one_lookup_by_name_at_most() -> None:
+def test_a_command_has_one_lookup_by_name_at_most() -> None:
     lookups = {
         str(file.relative_to(CONF_DIR)): sum(
             "optional" in line and "${" in line for line in file.read_text().splitlines()
         )
         for file in CONF_DIR.rglob("*.yaml")
     }
-    # The second serves the published script for EMOTIC alone: no protocol of one's own needs any.
+    # For the published script for EMOTIC: no protocol of one's own needs any.
     assert {name: count for name, count in lookups.items() if count} == {
-        "train.yaml": 1,
-        "protocol/published_code.yaml": 1,
+        "protocol/published_code.yaml": 1
     }
 
 
