@@ -1,6 +1,6 @@
 """Latency of one picture on one thread of a CPU in each form of a model, and what the form loses.
 
-Run it by hand: ``python benchmarks/forms.py EXPORT maxvit``; it prints the table of
+Run it by hand: ``python -m benchmarks.forms EXPORT maxvit``; it prints the table of
 benchmarks/README.md. An argument is the folder of an export, whose forms were tested when it was
 made, or the name of a network. The latter is random but for its last layer, which is fitted to
 drawn faces by ridge regression: enough for outputs of a usual size and for decisions that can be

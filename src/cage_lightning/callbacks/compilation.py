@@ -30,7 +30,6 @@ class CompiledSteps(Callback):
 
     def __init__(self, mode: str, batch_size: int) -> None:
         self._mode, self._batch_size = mode, batch_size
-        self._replayed = False
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Compile nothing but the steps of a training."""
@@ -40,8 +39,7 @@ class CompiledSteps(Callback):
         """Compile the network, which is on its device now."""
         network = pl_module.network
         assert isinstance(network, nn.Module)
-        self._replayed = keeps_nothing(trainer, pl_module)
-        compile_network(network, self._mode, replayed=self._replayed)
+        compile_network(network, self._mode, replayed=can_be_replayed(trainer, pl_module))
 
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
@@ -66,7 +64,7 @@ class CompiledSteps(Callback):
     ) -> None:
         """What may follow is a validation."""
         torch.compiler.set_stance("force_eager")
-        if self._replayed:
+        if can_be_replayed(trainer, pl_module):
             pl_module.zero_grad()  # the next step is computed in the memory of these gradients
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
@@ -91,8 +89,8 @@ class CompiledSteps(Callback):
             ) from exception
 
 
-def keeps_nothing(trainer: Trainer, module: LightningModule) -> bool:
-    """Whether steps on one GPU leave nothing behind that a later one reads."""
+def can_be_replayed(trainer: Trainer, module: LightningModule) -> bool:
+    """Whether the steps are those of one GPU, and none reads the gradients of the one before."""
     scheduled = any(isinstance(c, GradientAccumulationScheduler) for c in trainer.callbacks)  # type: ignore[attr-defined]
     accumulated = scheduled or trainer.accumulate_grad_batches > 1
     on_one_gpu = module.device.type == "cuda" and trainer.world_size == 1

@@ -45,7 +45,7 @@ def check_compile(mode: str, *, gpu: bool) -> None:
         )
 
 
-def compile_network(network: nn.Module, mode: str, *, replayed: bool = False) -> None:
+def compile_network(network: nn.Module, mode: str, *, replayed: bool) -> None:
     """Compile a network in place, when it is called.
 
     Random numbers are drawn as without it, so that dropout and stochastic depth leave out the same.

@@ -57,5 +57,5 @@ def test_on_a_cpu_nothing_is_padded(
 ) -> None:
     network = nn.Sequential(window)
     monkeypatch.setattr(network, "compile", lambda **_: None)
-    compiled.compile_network(network, "default")
+    compiled.compile_network(network, "default", replayed=False)
     assert "forward" not in vars(window)
