@@ -25,11 +25,12 @@ from hydra._internal.config_repository import (
 )
 from hydra._internal.hydra import Hydra
 from hydra.core.default_element import InputDefault, ResultDefault
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.plugins.config_source import ConfigResult
 from hydra.types import RunMode
-from omegaconf import DictConfig, base
+from omegaconf import DictConfig, OmegaConf, base
 
 from cage_lightning.app.schema import CONF_DIR
 
@@ -46,6 +47,7 @@ def remember_compositions() -> None:
         (ConfigLoaderImpl, "_compose_config_from_defaults_list", _remember_content),
         (ConfigLoaderImpl, "_load_single_config", _take_together),
         (Hydra, "get_mode", _remember_mode),
+        (HydraConfig, "set_config", _share_settings),
         (OverridesParser, "parse_rule", _remember_rule),
         (base.Box, "_re_parent", _leave_right_parents),
         (base, "parse", functools.cache),
@@ -194,6 +196,18 @@ def _remember_mode(ask: _Function) -> _Function:
         return ask(self, config_name, overrides) if sweeps else known[key]
 
     return get_mode
+
+
+def _share_settings(_: _Function) -> _Function:
+    """Let HydraConfig hold the settings of Hydra themselves; it would copy them, twice a job."""
+
+    def set_config(self: HydraConfig, cfg: DictConfig) -> None:
+        OmegaConf.set_readonly(cfg.hydra, True)
+        shared = DictConfig({"hydra": cfg.hydra}, flags={"no_deepcopy_set_nodes": True})
+        shared.hydra._set_parent(cfg)
+        vars(self)["cfg"] = shared
+
+    return set_config
 
 
 def _remember_rule(parse: _Function) -> _Function:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import functools
 import gc
 import importlib.metadata
+import logging
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Literal
@@ -55,6 +56,24 @@ def pytest_configure() -> None:
     hypothesis.settings.load_profile("same")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Watch what Python touches at the end: from the first such test on, Python is slower."""
+    items.sort(key=lambda item: hasattr(getattr(item, "module", None), "untouched"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol() -> Generator[None, object, object]:
+    """Take back what a command, called as a function, has set for the logging of its process."""
+    root = logging.root
+    level, handlers = root.level, root.handlers[:]
+    try:
+        return (yield)
+    finally:
+        root.handlers[:] = handlers
+        if root.level != level:  # to set it empties a memory of every logger
+            root.setLevel(level)
+
+
 def pytest_sessionfinish() -> None:
     """Look for garbage once more; pytest and Python, which do so a dozen times, then find none."""
     gc.collect()
@@ -80,12 +99,9 @@ def composed(*overrides: str, config_name: str = "train") -> DictConfig:
     register()
     with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
         config = compose(config_name, overrides=list(overrides), return_hydra_config=True)
-    # `HydraConfig.set_config` would copy the settings of Hydra, which nobody else keeps.
+    HydraConfig.instance().set_config(config)
     with open_dict(config):
-        of_hydra = {"hydra": config.pop("hydra")}
-    vars(HydraConfig.instance())["cfg"] = DictConfig(
-        of_hydra, flags={"no_deepcopy_set_nodes": True}
-    )
+        del config["hydra"]
     return config
 
 
