@@ -258,7 +258,7 @@ def test_a_grid_equals_its_single_runs(command: Command, tmp_path: Path, few_fac
 def test_a_failure_is_told_everywhere_and_the_rest_is_complete(
     command: Command, tmp_path: Path, few_faces: Path
 ) -> None:
-    importlib.import_module("wandb")  # once, and not in each of the jobs
+    importlib.import_module("wandb.sdk.launch")  # once, and not in each of the jobs
     runs = tmp_path / "runs/table6_demo"
     # Of seed 1 there is nothing to start from: it cannot save its checkpoints.
     (runs / "demo8-tiny-combined-s1").mkdir(parents=True)

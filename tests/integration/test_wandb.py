@@ -117,6 +117,7 @@ def test_a_run_that_is_stopped_and_goes_on_is_one_run(
     assert steps == sorted(steps)
 
 
+@pytest.mark.slow
 def test_a_run_that_never_begins_says_why(command: Command, tmp_path: Path) -> None:
     command("train", *TINY, "logger=wandb", "init_from=nowhere.ckpt", check=False)
     found = read_run(tmp_path / "runs/default/demo8-tiny-combined-s0")
