@@ -23,13 +23,22 @@ from tests.conftest import composed
 
 # The settings that a command needs besides a choice.
 NEEDED = {"evaluate": ("checkpoint=x", "data=demo8", "model=tiny", "loss=combined")}
-OFFERED = [
-    (name, f"{group}={choice}")
-    for name in commands()
-    for group, choices in Command(name).groups.items()
-    for choice in choices
-    if group != "sweep"  # see test_sweeps.py
-]
+
+
+def offered(name: str) -> Iterator[tuple[str, ...]]:
+    """Every choice of every group once: one of each group together, and alone what sets others."""
+    groups = {
+        group: [f"{group}={choice}" for choice in choices]
+        for group, choices in Command(name).groups.items()
+        if group != "sweep"  # see test_sweeps.py
+    }
+    alone = [groups.pop(group) for group in ("at", "debug", "experiment") if group in groups]
+    yield from ((choice,) for choice in itertools.chain(*alone))
+    for together in itertools.zip_longest(*groups.values()):
+        yield tuple(choice for choice in together if choice)
+
+
+OFFERED = [(name, choices) for name in commands() for choices in offered(name)]
 PROTOCOLS = [
     (protocol, model, loss)
     for protocol in ("paper", "published_code")
@@ -99,11 +108,15 @@ def check_bindings(config: Any) -> None:
         assert not missing or node.get("_partial_"), f"{path}: {missing} is not set"
 
 
-@pytest.mark.parametrize(("name", "choice"), OFFERED)
-def test_every_choice_composes_and_binds(name: str, choice: str) -> None:
-    timm = ["model.name=resnet18"] if choice == "model=timm" else []
-    [typed] = as_choices([choice], Command(name))
-    config = composed(*NEEDED.get(name, ()), typed, *timm, config_name=name)
+@pytest.mark.parametrize(
+    ("name", "choices"), OFFERED, ids=lambda one: "-".join(one) if isinstance(one, tuple) else one
+)
+def test_every_choice_composes_and_binds(name: str, choices: tuple[str, ...]) -> None:
+    timm = ["model.name=resnet18"] if "model=timm" in choices else []
+    chosen = {choice.partition("=")[0] for choice in choices}
+    needed = [one for one in NEEDED.get(name, ()) if one.partition("=")[0] not in chosen]
+    typed = as_choices(choices, Command(name))
+    config = composed(*needed, *typed, *timm, config_name=name)
     if "run_dir" in config:
         config.run_dir = "run"
     OmegaConf.resolve(config)
