@@ -25,7 +25,15 @@ SWEEPS = [
 DEMO = ("data=demo8", "model=tiny")
 
 
-@pytest.mark.parametrize("sweep", [sweep for sweep in SWEEPS if sweep[0] != "sweep=table8"])
+def _slow_where_another_is_like_it(sweep: tuple[str, ...]) -> Any:
+    """The ablations are one file with different settings: on drawn faces, one stands for all."""
+    alike = "at=demo" in sweep and "ablation" in sweep[0] and sweep[0] != "sweep=ablation_lr"
+    return pytest.param(sweep, marks=[pytest.mark.slow] if alike else [], id=" ".join(sweep))
+
+
+@pytest.mark.parametrize(
+    "sweep", [_slow_where_another_is_like_it(s) for s in SWEEPS if s[0] != "sweep=table8"]
+)
 def test_valence_and_arousal_start_from_the_combined_run_in_every_sweep(
     sweep: tuple[str, ...],
 ) -> None:
@@ -72,12 +80,6 @@ def test_figure_11_of_other_data_is_an_error() -> None:
     config = composed("sweep=figure11", "data=affectnet7", config_name="evaluate")
     with pytest.raises(InterpolationKeyError, match=r"'starts.affectnet7' not found"):
         _ = config.checkpoint
-
-
-def _slow_where_another_is_like_it(sweep: tuple[str, ...]) -> Any:
-    """The ablations are one file with different settings: on drawn faces, one stands for all."""
-    alike = "at=demo" in sweep and "ablation" in sweep[0] and sweep[0] != "sweep=ablation_lr"
-    return pytest.param(sweep, marks=[pytest.mark.slow] if alike else [], id=" ".join(sweep))
 
 
 @pytest.mark.parametrize("sweep", [_slow_where_another_is_like_it(s) for s in SWEEPS])

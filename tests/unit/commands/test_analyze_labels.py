@@ -59,7 +59,10 @@ def samples(folder: Path) -> dict[str, str]:
         return {row["property"]: row["affectnet8"] for row in csv.DictReader(file)}
 
 
-@pytest.mark.parametrize("release", RELEASES)
+@pytest.mark.parametrize(
+    "release",
+    ["csv", *(pytest.param(name, marks=pytest.mark.slow) for name in RELEASES if name != "csv")],
+)
 def test_without_any_picture(
     release: str,
     analyze: Callable[..., list[str]],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,8 @@ SEVEN = (1, 2.5, 3, 4, 5, 6, 0.007)
 FER2013 = (4965, 7215, 4830, 3171, 4097, 436, 3995)
 
 
-def labelled(counts: Sequence[int], unknown: int = 0) -> Annotations:
+@cache
+def labelled(counts: tuple[int, ...], unknown: int = 0) -> Annotations:
     """So many samples of each category of AFFECTNET_7, and some that nobody labelled."""
     category = np.repeat(np.arange(-1, 7), [unknown, *counts])
     names, affect = np.arange(len(category)).astype(str), np.zeros((len(category), 2), np.float32)
@@ -39,7 +41,7 @@ def labelled(counts: Sequence[int], unknown: int = 0) -> Annotations:
 def loaded(config: DictConfig, counts: Sequence[int] = FER2013, unknown: int = 0) -> ExpressionData:
     """The data of a config with samples to train on that are on no disk."""
     data = build_data(config)
-    data.splits["train"] = labelled(counts, unknown)
+    data.splits["train"] = labelled(tuple(counts), unknown)
     return data
 
 

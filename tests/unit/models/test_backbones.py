@@ -76,7 +76,13 @@ def test_valence_arousal_head_of_maxvit_has_dropout_before_the_last_layer():
     assert sum(p.numel() for p in network.parameters()) == 30_408_648
 
 
-@pytest.mark.parametrize("name", PUBLISHED)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "maxvit_t",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in PUBLISHED if name != "maxvit_t"),
+    ],
+)
 def test_plain_torchvision_weights_load_strictly_and_give_the_same_outputs(name):
     torch.manual_seed(0)
     dropout = 0.3 if name == "maxvit_t" else None

@@ -157,7 +157,7 @@ QUICK = {"one sample per class", "no arousal", "no affect"}
     [
         pytest.param(
             *(space, case),
-            marks=[pytest.mark.slow] if space is EMOTIC and case not in QUICK else [],
+            marks=[] if case in QUICK else [pytest.mark.slow],
             id=f"{case}-{space.name}",
         )
         for case in SPARSE
