@@ -151,6 +151,7 @@ class BenchmarkConfig:
     scripts: dict[str, Any] = field(default_factory=dict)  # see TrainConfig
     sam: float = 0.0
     compile: str = "off"
+    largest_batch: bool = False
     # These change no speed: files of other groups set two, and what builds a run reads all.
     monitor: Any = field(default=None, metadata=NOT_TYPED)
     warmup: float = field(default=0.0, metadata=NOT_TYPED)

@@ -21,6 +21,7 @@ from torch import Tensor
 from cage_lightning.app import build
 from cage_lightning.app.cli import multirun
 from cage_lightning.callbacks import Timing
+from cage_lightning.commands.largest_batch import STEPS, check_device, largest_batch
 from cage_lightning.commands.results import draw_figures, gather, results
 from cage_lightning.commands.stopwatch import Same, Stopwatch, Watch
 from cage_lightning.data.face_dataset import FaceDataset
@@ -85,6 +86,8 @@ def benchmark(config: DictConfig) -> Measured:
             f"trainer.devices={config.trainer.devices}: benchmark measures one device; of several "
             "a finished run tells how fast they are"
         )
+    if config.largest_batch:
+        check_device(_trainer(config).strategy.root_device.type, config.compile != "off")
     runs = local_path("runs", config.runs)
     check_writable(runs / RATES, "runs=DIR")
     pl.seed_everything(config.seed, workers=True, verbose=False)
@@ -97,6 +100,7 @@ def benchmark(config: DictConfig) -> Measured:
     data.setup("fit")
     module = build.build_module(config, data)
     start_s = before_s + time.monotonic() - began
+    largest = _largest(config, data, module) if config.largest_batch else None
     parts, scores, trainer = _measure(config, data, module)
     about = provenance(trainer)
     device = _device(about)
@@ -113,9 +117,12 @@ def benchmark(config: DictConfig) -> Measured:
     )
     file = rates_file(runs, device)
     more = {"parts": asdict(parts), "verdict": verdict, "workers": data.num_workers}
+    more |= {} if largest is None else {"largest_batch": largest}
     here = {"cpus": usable_cpus(), "processor": processor(), "versions": about["versions"]}
     keep_rates(file, measured, more | here)
     _print(parts, measured, verdict, file)
+    if largest is not None:
+        say(f"data.batch_size={largest} fits into the memory")
     return measured
 
 
@@ -128,6 +135,22 @@ def _prepare(config: DictConfig) -> None:
             max_epochs=1_000_000, limit_val_batches=0, enable_progress_bar=False, max_steps=-1
         )
         config.trainer.update(num_sanity_val_steps=0, fast_dev_run=False, limit_train_batches=None)
+
+
+def _largest(config: DictConfig, data: ExpressionData, module: ExpressionModule) -> int:
+    """The largest batch that can be trained with.
+
+    Raises:
+        ConfigError: It is smaller than data.batch_size.
+    """
+    found = largest_batch(lambda: _trainer(config, max_steps=STEPS), module, data)
+    if found < data.batch_size:
+        fits = f"data.batch_size={found} does" if found else "nor does a smaller one"
+        raise ConfigError(
+            f"data.batch_size={data.batch_size} does not fit into the memory, {fits}: "
+            "trainer.accumulate_grad_batches makes a step of several batches"
+        )
+    return found
 
 
 def _measure(
@@ -150,9 +173,10 @@ def _measure(
     return Parts(loader, augmentation, step.rate, whole.rate, evaluation), scores, trainer
 
 
-def _trainer(config: DictConfig, *callbacks: Callback) -> Trainer:
+def _trainer(config: DictConfig, *callbacks: Callback, **arguments: Any) -> Trainer:
     used = [*callbacks, *build.build_compilation(config)]
-    return build.build_trainer(config, callbacks=used, logger=False, enable_checkpointing=False)
+    arguments |= {"callbacks": used, "logger": False, "enable_checkpointing": False}
+    return build.build_trainer(config, **arguments)
 
 
 def _load(data: ExpressionData, seconds: float) -> tuple[float, Batch]:
