@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from omegaconf import DictConfig
 from torch import nn
 
 from cage_lightning.app import build
-from cage_lightning.commands import benchmark, largest_batch
+from cage_lightning.commands import benchmark
 from cage_lightning.commands.largest_batch import check_device, search
+from cage_lightning.data.module import ExpressionData
 from cage_lightning.errors import ConfigError
+from cage_lightning.modules import ExpressionModule
 from tests.conftest import TINY, Command, composed
 
 QUICK = (*(x for x in TINY if "max_epochs" not in x), "model.image_size=32", "seconds=1")
@@ -35,11 +37,26 @@ def test_the_search_ends_close_below_what_does_not_fit(room: int, first: int, mo
     assert all(size <= most for size in tried)
 
 
+Parts = tuple[DictConfig, ExpressionData, ExpressionModule]
+
+
+@pytest.fixture
+def parts(few_faces: Path) -> Parts:
+    """A config of benchmark with the data, whose batches have 16 pictures, and the module."""
+    settings = (*QUICK, f"data.root={few_faces}", "data.batch_size=16")
+    config = composed(*settings, config_name="benchmark")
+    benchmark._prepare(config)
+    data = build.build_data(config)
+    data.setup("fit")
+    return config, data, build.build_module(config, data)
+
+
 @pytest.mark.parametrize("error", [torch.OutOfMemoryError, RuntimeError])
 def test_what_trains_is_what_fits(
-    error: type[RuntimeError], few_faces: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+    error: type[RuntimeError], parts: Parts, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Real steps of the real loader; the network takes at most 40 pictures at once."""
+    _, data, module = parts
     seen: list[int] = []
 
     def forward(network: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
@@ -47,14 +64,8 @@ def test_what_trains_is_what_fits(
         if len(inputs[0]) > 40:
             raise error("CUDA out of memory. Tried to allocate 2.00 GiB")
 
-    config = composed(*QUICK, f"data.root={few_faces}", config_name="benchmark")
-    benchmark._prepare(config)
-    data = build.build_data(config)
-    data.setup("fit")
-    data.batch_size = 16
-    module = build.build_module(config, data)
     module.network.register_forward_pre_hook(forward)
-    assert benchmark._largest(config, data, module) == 40
+    assert benchmark._largest(*parts) == 40
     assert data.batch_size == 16
     assert {16, 32, 40} < set(seen)
     assert max(seen) == 48
@@ -62,28 +73,24 @@ def test_what_trains_is_what_fits(
     assert said[-2:] == ["  batches of 40 fit", "  batches of 48 do not fit"]
 
 
-def test_another_error_is_none_of_the_memory(
-    few_faces: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    config = composed(*QUICK, f"data.root={few_faces}", config_name="benchmark")
-    benchmark._prepare(config)
-    data = build.build_data(config)
-    data.setup("fit")
-    module = build.build_module(config, data)
-    monkeypatch.setattr(module, "training_step", lambda *_: torch.ones(2) @ torch.ones(3))
+def test_where_samples_end_it_is_said(parts: Parts, capsys: pytest.CaptureFixture[str]) -> None:
+    assert len(parts[1].train) - 8 < benchmark._largest(*parts) <= len(parts[1].train)
+    assert capsys.readouterr().out.endswith("there are too few samples to train on\n")
+
+
+def test_another_error_is_none_of_the_memory(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parts[2], "training_step", lambda *_: torch.ones(2) @ torch.ones(3))
     with pytest.raises(RuntimeError, match="size"):
-        benchmark._largest(config, data, module)
+        benchmark._largest(*parts)
 
 
 @pytest.mark.parametrize(("found", "said"), [(8, "data.batch_size=8 does"), (0, "nor does a")])
 def test_a_batch_that_does_not_fit_is_refused(
-    found: int, said: str, few_faces: Path, monkeypatch: pytest.MonkeyPatch
+    found: int, said: str, parts: Parts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(benchmark, "largest_batch", lambda *_: found)
-    config = composed(*QUICK, f"data.root={few_faces}", config_name="benchmark")
-    data = build.build_data(config)
-    with pytest.raises(ConfigError, match=rf"data.batch_size=\d+ does not fit .*{said}"):
-        benchmark._largest(config, data, None)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match=rf"data.batch_size=16 does not fit .*{said}"):
+        benchmark._largest(*parts)
 
 
 def test_a_cpu_has_no_largest_batch(command: Command) -> None:
@@ -97,4 +104,3 @@ def test_no_size_is_compiled() -> None:
     with pytest.raises(ConfigError, match="compile=off"):
         check_device("cuda", compiled=True)
     check_device("cuda", compiled=False)
-    assert largest_batch.STEPS == 3
