@@ -122,11 +122,7 @@ class Cluster:
         self.run("slurmd", "-N", name, "-f", str(self.conf))
 
     def lose_node(self, name: str) -> None:
-        """Kill the node's daemon and all that runs on it, as a power failure does: all at once.
-
-        A part of `srun` that outlives the rest by a moment asks the controller to end the step.
-        That asks the node again a minute later, and would hit the step of the job's next start.
-        """
+        """Kill the node's daemon and all that runs on it, as a power failure does: all at once."""
         here = {f"SLURMD_NODENAME={name}", f"SLURM_CONF={self.conf}"}
         jobs = [pid for pid in _processes() if here <= _environment(pid)]
         steps = {_parent(pid) for pid in jobs} - {1}
