@@ -57,7 +57,7 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Watch what Python touches at the end: from the first such test on, Python is slower."""
+    """Run last what needs tests/untouched.py: its hook cannot be removed, and slows Python down."""
     items.sort(key=lambda item: hasattr(getattr(item, "module", None), "untouched"))
 
 
