@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -22,7 +23,8 @@ OnError = Literal["raise", "skip", "keep"]
 LEAVE_OUT = "leave such pictures out with data.on_error=skip (a run that has begun: with tag=NAME)"
 
 THREADS = 16
-CHUNK = 512
+CHUNK = 256
+SLOW_S = 3e-4  # for one file: below that, threads wait longer for Python's lock than for the disk
 SHOW_PROGRESS_FROM = 20_000
 MAX_BYTES = 1 << 30
 
@@ -32,7 +34,11 @@ _NO_PATH = re.compile(r"(?:^|/)(?:\.\.)?(?:/|\Z)|[\\\0\ud800-\udfff]")
 
 
 def map_files(read: Callable[[Name], Value], names: Sequence[Name], title: str) -> list[Value]:
-    """``[read(name) for name in names]`` in threads, which wait for a network disk together.
+    """``[read(name) for name in names]``, in threads where that is slow.
+
+    A file in the system's memory takes 0.03 ms alone, and 0.17 ms of 16 threads, which hand
+    Python's lock to each other. Where files are waited for (a network disk) or decoded, threads
+    do so together. The first 256 files that take more than 0.3 ms each decide.
 
     Args:
         read: Called with one name; safe to call from several threads.
@@ -51,13 +57,27 @@ def map_files(read: Callable[[Name], Value], names: Sequence[Name], title: str) 
     chunks = [names[i : i + CHUNK] for i in range(0, len(names), CHUNK)]
     with ThreadPoolExecutor(THREADS) as pool:
         values = track(
-            pool.map(lambda chunk: [read(name) for name in chunk], chunks),
+            _map_chunks(lambda chunk: [read(name) for name in chunk], chunks, pool),
             description=escape(for_terminal(title)),
             total=len(chunks),
             console=Console(stderr=True),
             disable=len(names) < SHOW_PROGRESS_FROM,
         )
         return [value for chunk in values for value in chunk]
+
+
+def _map_chunks(
+    read: Callable[[Sequence[Name]], list[Value]], chunks: Sequence[Sequence[Name]], pool: Executor
+) -> Iterator[list[Value]]:
+    """The chunks' values: read here while that is fast, from the first slow one on in the pool."""
+    for i, chunk in enumerate(chunks):
+        start = time.perf_counter()
+        values = read(chunk)
+        seconds = time.perf_counter() - start
+        yield values
+        if seconds > SLOW_S * len(chunk):
+            yield from pool.map(read, chunks[i + 1 :])
+            return
 
 
 class Refused(OSError):

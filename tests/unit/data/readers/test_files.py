@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import threading
 
 import pytest
 
@@ -8,16 +9,32 @@ from cage_lightning.data import files
 from cage_lightning.errors import DataError
 
 
+@pytest.fixture(params=["fast", "slow"])
+def _disk(request, monkeypatch):
+    monkeypatch.setattr(files, "SLOW_S", {"fast": 60.0, "slow": -1.0}[request.param])
+
+
+@pytest.mark.usefixtures("_disk")
 def test_values_come_back_in_order():
     names = [str(i) for i in range(3 * files.CHUNK + 1)]
     assert files.map_files(int, names, "") == list(range(len(names)))
     assert files.map_files(int, [], "") == []
 
 
+@pytest.mark.usefixtures("_disk")
 def test_the_error_of_the_first_name_is_raised():
     names = ["0"] * files.CHUNK + ["first"] + ["0"] * files.CHUNK + ["second"]
     with pytest.raises(ValueError, match="first"):
         files.map_files(int, names, "")
+
+
+def test_files_are_read_in_threads_from_the_first_slow_ones_on(monkeypatch):
+    clock = iter([0.0, 0.02, 1.0, 1.1])  # 256 files in 20 ms, 256 in 100 ms
+    monkeypatch.setattr(files.time, "perf_counter", lambda: next(clock))
+    here = threading.current_thread()
+    threads = files.map_files(lambda _: threading.current_thread(), range(4 * files.CHUNK), "")
+    assert set(threads[: 2 * files.CHUNK]) == {here}
+    assert here not in threads[2 * files.CHUNK :]
 
 
 def test_progress_is_shown_on_stderr_and_only_for_many_files(monkeypatch, capsys):
