@@ -36,10 +36,9 @@ table6-demo: $(READY) ## The grid of Table 6 on drawn faces, on two cores, endin
 test: $(READY) ## Run the test suite
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'not slow and not slurm and not faults' -n auto --maxprocesses 8 --dist worksteal
 
-# One worker more than there are CPUs: these tests wait for the processes that they start. The tests
-# of a file share what they train; tests/integration/conftest.py puts the longest files first.
+# The tests of a file share what they train; tests/integration/conftest.py puts the longest files first.
 test-slow: $(READY) ## Run the slow tests: kills and resumes, two processes, every backbone, the wheel
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'slow and not browser' -n $$(( $$(getconf _NPROCESSORS_ONLN) + 1 )) --maxprocesses 8 --dist loadfile --no-loadscope-reorder
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'slow and not browser' -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
 test-faults: $(READY) ## Kill, starve and break the commands at random moments; writes tests/faults/README.md (takes long)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m faults tests/faults --table tests/faults/README.md -n auto --maxprocesses 8 --dist worksteal

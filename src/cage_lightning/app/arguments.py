@@ -80,10 +80,9 @@ def as_choices(arguments: Sequence[str], command: Command) -> list[str]:
 
     def quoted(argument: str) -> str:
         group, _, name = argument.partition("=")
-        if not command.is_group(group) or name not in command.groups.get(group, []):
-            return argument
-        is_text = isinstance(parser.parse_override(argument).value(), str)
-        return argument if is_text else f'{group}="{name}"'
+        if not command.is_group(group) or not _is_number(argument, parser):
+            return argument  # most end here, and the files of the choices stay unread
+        return f'{group}="{name}"' if name in command.groups.get(group, []) else argument
 
     return [quoted(argument) for argument in arguments]
 
@@ -98,6 +97,15 @@ def as_text(argument: str) -> str:
     place = os.path.expanduser(value)  # noqa: PTH111 - a Path would change other texts
     text = QuotedString(place, quote).with_quotes()
     return shlex.quote(f"{key}={text}")
+
+
+def _is_number(argument: str, parser: OverridesParser) -> bool:
+    """Whether Hydra takes a setting's value for a number, a truth value or null."""
+    try:
+        value = parser.parse_override(argument).value()
+    except (HydraException, ValueError):  # `check_overrides` says what is wrong
+        return False
+    return value is None or isinstance(value, int | float)
 
 
 def _misplaced(argument: str) -> str:

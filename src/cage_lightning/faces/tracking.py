@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from cage_lightning.faces.face import Box, overlap
 
@@ -64,6 +63,8 @@ class Tracker:
     def _matches(self, known: Sequence[int], boxes: Sequence[Box]) -> list[tuple[int, int]]:
         if not known or not boxes:
             return []
+        from scipy.optimize import linear_sum_assignment  # half a second, for videos alone
+
         before = np.array([self._tracks[track].box for track in known])
         shared = overlap(before[:, None], np.array(boxes)[None])
         pairs = zip(*linear_sum_assignment(shared, maximize=True), strict=True)

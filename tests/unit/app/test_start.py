@@ -6,6 +6,10 @@ import inspect
 import subprocess
 import sys
 
+import pytest
+
+from cage_lightning.app.arguments import as_choices
+from cage_lightning.app.command import Command
 from cage_lightning.app.data_nodes import LOADING, OF_LOADING
 from cage_lightning.data.module import ExpressionData
 
@@ -29,6 +33,23 @@ for name in {WITHOUT_A_NETWORK}:
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_files_of_choices_are_read_only_for_one_that_looks_like_a_number(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    read: list[str] = []
+
+    def choices(_: Command, group: str) -> list[str]:
+        read.append(group)
+        return ["nan"]
+
+    monkeypatch.setattr(Command, "_choices", choices)
+    typed = ["data=demo8", "data.batch_size=32", "loss=va,combined", "hydra/launcher=slurm"]
+    assert as_choices(typed, Command("train")) == typed
+    assert not read
+    assert as_choices(["debug=nan"], Command("train")) == ['debug="nan"']
+    assert "debug" in read
 
 
 def test_the_loaders_take_what_is_listed() -> None:
