@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import re
 import stat
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
+from time import perf_counter
 from typing import Literal, TypeVar
 
 from cage_lightning.errors import DataError
@@ -71,9 +71,9 @@ def _map_chunks(
 ) -> Iterator[list[Value]]:
     """The chunks' values: read here while that is fast, from the first slow one on in the pool."""
     for i, chunk in enumerate(chunks):
-        start = time.perf_counter()
+        start = perf_counter()
         values = read(chunk)
-        seconds = time.perf_counter() - start
+        seconds = perf_counter() - start
         yield values
         if seconds > SLOW_S * len(chunk):
             yield from pool.map(read, chunks[i + 1 :])

@@ -30,7 +30,7 @@ def test_the_error_of_the_first_name_is_raised():
 
 def test_files_are_read_in_threads_from_the_first_slow_ones_on(monkeypatch):
     clock = iter([0.0, 0.02, 1.0, 1.1])  # 256 files in 20 ms, 256 in 100 ms
-    monkeypatch.setattr(files.time, "perf_counter", lambda: next(clock))
+    monkeypatch.setattr("cage_lightning.data.files.perf_counter", lambda: next(clock))
     here = threading.current_thread()
     threads = files.map_files(lambda _: threading.current_thread(), range(4 * files.CHUNK), "")
     assert set(threads[: 2 * files.CHUNK]) == {here}
