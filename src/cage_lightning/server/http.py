@@ -11,10 +11,11 @@ import ipaddress
 import json
 import logging
 import threading
+from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from socket import AF_INET, AF_INET6
+from socket import AF_INET, AF_INET6, SHUT_RD, socket
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
@@ -72,13 +73,14 @@ class PageServer(ThreadingHTTPServer):
         OSError: The address or the port cannot be used.
     """
 
-    daemon_threads = True
+    daemon_threads = False  # Python may not end while torch is at work in one
 
     def __init__(self, host: str, port: int, looker: Looker, name: str, limit: int) -> None:
         self.address_family = AF_INET6 if ":" in host else AF_INET
         self.looker, self.limit = looker, limit
         self.is_local = is_loopback(host)
         self.free = threading.BoundedSemaphore(_AT_ONCE)
+        self._connections: set[socket] = set()
         about = {"model": name, "limit": limit} | looker.about()
         self.content = {
             path: ((_HERE / file).read_bytes(), kind) for path, (file, kind) in _FILES.items()
@@ -90,6 +92,23 @@ class PageServer(ThreadingHTTPServer):
         """The address of the page."""
         host = str(self.server_address[0])
         return f"http://{f'[{host}]' if ':' in host else host}:{self.server_port}/"
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Answer a connection in a thread of its own."""
+        self._connections.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        """End a connection."""
+        self._connections.discard(request)
+        super().shutdown_request(request)
+
+    def server_close(self) -> None:
+        """Wait for the answers under way; nothing more is read."""
+        for connection in tuple(self._connections):
+            with suppress(OSError):  # it has ended meanwhile
+                connection.shutdown(SHUT_RD)
+        super().server_close()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Stay quiet: what is left to end a connection is a browser that went away."""

@@ -10,6 +10,7 @@ import socket
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -197,6 +198,37 @@ def test_a_connection_that_says_nothing_is_closed(
         connection.sendall(b"POST /faces HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nx")
         assert connection.recv(100) == b""
     assert ask(server, "/faces", b"x")[0] == 200
+
+
+def test_at_the_end_answers_under_way_are_sent_and_nothing_more_is_read(
+    server: PageServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(served._Handler, "timeout", None)
+    begun, go_on = threading.Event(), threading.Event()
+
+    def look(content: bytes, _: str | None) -> dict[str, Any]:
+        begun.set()
+        assert go_on.wait(20)
+        return {"length": len(content)}
+
+    monkeypatch.setattr(server.looker, "look", look)
+    idle, asking = (
+        http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=20) for _ in range(2)
+    )
+    with closing(idle), closing(asking):
+        idle.request("GET", "/about")
+        assert idle.getresponse().read()  # and the connection stays open for the next request
+        asking.request("POST", "/faces", b"12345")
+        assert begun.wait(20)
+        server.shutdown()
+        end = threading.Thread(target=server.server_close)
+        end.start()
+        end.join(0.1)
+        assert end.is_alive()
+        go_on.set()
+        assert json.loads(asking.getresponse().read()) == {"length": 5}
+        end.join(20)
+        assert not end.is_alive()
 
 
 def test_addresses_of_this_machine_alone() -> None:
