@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import inspect
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from cage_lightning.app import cli
 from cage_lightning.app.arguments import as_choices
 from cage_lightning.app.command import Command
 from cage_lightning.app.data_nodes import LOADING, OF_LOADING
@@ -50,6 +54,25 @@ def test_the_files_of_choices_are_read_only_for_one_that_looks_like_a_number(
     assert not read
     assert as_choices(["debug=nan"], Command("train")) == ['debug="nan"']
     assert "debug" in read
+
+
+def test_no_garbage_is_looked_for_while_a_command_is_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "slow_to_import.py").write_text("import gc; ENABLED = gc.isenabled()")
+    (tmp_path / "fails_to_import.py").write_text('raise OSError(5, "gone")')
+    monkeypatch.syspath_prepend(tmp_path)
+    frozen: list[None] = []
+    monkeypatch.setattr(gc, "freeze", lambda: frozen.append(None))
+    monkeypatch.setattr(atexit, "register", lambda _: None)
+    for _ in range(2):  # once: later there may be garbage
+        cli._import("slow_to_import")
+    assert not sys.modules["slow_to_import"].ENABLED
+    assert gc.isenabled()
+    assert len(frozen) == 1
+    with pytest.raises(OSError, match="gone"):
+        cli._import("fails_to_import")
+    assert gc.isenabled()
 
 
 def test_the_loaders_take_what_is_listed() -> None:
