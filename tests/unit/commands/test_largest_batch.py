@@ -41,8 +41,11 @@ Parts = tuple[DictConfig, ExpressionData, ExpressionModule]
 
 
 @pytest.fixture
-def parts(few_faces: Path) -> Parts:
+def parts(few_faces: Path, monkeypatch: pytest.MonkeyPatch) -> Parts:
     """A config of benchmark with the data, whose batches have 16 pictures, and the module."""
+    # Nothing waits in the memory of a GPU, and to look through what the tests hold takes a second.
+    collect = "cage_lightning.commands.largest_batch.garbage_collection_cuda"
+    monkeypatch.setattr(collect, lambda: None)
     settings = (*QUICK, f"data.root={few_faces}", "data.batch_size=16")
     config = composed(*settings, config_name="benchmark")
     benchmark._prepare(config)
