@@ -111,7 +111,9 @@ def test_as_it_is_typed(
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         picture = next(images.glob("*.jpg")).read_bytes()
         connection.request("POST", "/faces", picture)
-        assert connection.getresponse().read()
+        answer = connection.getresponse()
+        assert answer.status == 200
+        answer.read()
         connection.request("POST", "/faces", picture)  # is looked at when the end comes
         os.kill(process.pid, end)
         assert process.wait(60) == code
