@@ -1,10 +1,10 @@
 """What a trainer adds to a step, over the same steps in a loop of plain PyTorch.
 
-``python -m benchmarks.loop`` writes loop.csv and loop.md beside itself, in some minutes
+``python -m benchmarks.loop`` writes loop.csv and loop.md beside itself, in one or two minutes
 on one core. Every rival trains the same network, loss, optimiser and schedule on the same batch,
-which is in memory, normalised. They take turns, one after the other and back, on one thread; the
-median over five rounds counts, of the differences as well, each taken within a round. Wall time
-tells nothing unless the machine is quiet.
+which is in memory, normalised. They take short turns, one after the other and back, on one thread,
+because the speed of a machine changes within seconds; the median over the rounds counts, of the
+differences as well, each taken within a round. Wall time tells nothing unless the machine is quiet.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
-from benchmarks.measuring import REPEATS, write
+from benchmarks.measuring import write
 from cage_lightning.app import build
 from cage_lightning.app.nodes import build as instantiated
 from cage_lightning.app.schema import CONF_DIR, register
@@ -35,7 +35,7 @@ from cage_lightning.modules.parameter_groups import all_at_once
 from cage_lightning.schedules import with_warmup
 from cage_lightning.system.machine import keep_freed_memory
 
-STEPS, WARM, BATCH = 220, 20, 2
+STEPS, WARM, BATCH, ROUNDS = 70, 10, 2, 15
 BARE = "plain PyTorch"
 
 Took = tuple[float, float]
@@ -149,7 +149,7 @@ def measure() -> dict[str, list[Took]]:
     with tempfile.TemporaryDirectory() as folder:
         config = composed(Path(folder))
         data, batch = data_of(config)
-        for repeat in range(REPEATS):
+        for repeat in range(ROUNDS):
             for name in list(rivals)[:: -1 if repeat % 2 else 1]:
                 clock = Clock(batch)
                 rivals[name](config, data, clock)

@@ -14,6 +14,9 @@ from lightning.pytorch.callbacks import Callback, ProgressBar, RichProgressBar, 
 
 log = logging.getLogger(__name__)
 
+_DRAWN_PER_S = 4
+"""How often a bar is drawn in a second; Lightning's 100 take longer than the steps of `tiny`."""
+
 
 class TerminalBar(RichProgressBar):
     """A bar of Rich with the loss of the last step, which the module knows: nothing is logged."""
@@ -27,7 +30,7 @@ class TerminalBar(RichProgressBar):
 def progress_bar() -> ProgressBar:
     """Return a bar of Rich on a terminal, and a disabled bar where the output goes to a file."""
     if sys.stdout.isatty():
-        return TerminalBar()
+        return TerminalBar(refresh_rate=_DRAWN_PER_S)
     return TQDMProgressBar(refresh_rate=0)
 
 

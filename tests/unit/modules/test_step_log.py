@@ -20,7 +20,7 @@ from lightning.pytorch.loggers import CSVLogger
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from cage_lightning.callbacks import StepSeed
+from cage_lightning.callbacks import StepSeed, progress_bar
 from cage_lightning.callbacks.progress import TerminalBar
 from cage_lightning.modules.step_log import StepLog, may_read
 
@@ -121,3 +121,12 @@ def test_the_bar_on_a_terminal_takes_the_loss_from_the_module() -> None:
     for loss, shown in ((0.5, {"train/loss": 0.5}), (None, {})):
         module: Any = SimpleNamespace(step_loss=loss)
         assert TerminalBar().get_metrics(trainer, module) == shown
+
+
+def test_the_bar_on_a_terminal_is_drawn_less_often_than_steps_are_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    bar = progress_bar()
+    assert isinstance(bar, TerminalBar)
+    assert 0 < bar.refresh_rate <= 10  # a second; each time takes 3 ms of the processor
