@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import glob
 import json
-import multiprocessing
 import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,13 +15,11 @@ from rich.progress import track
 
 from cage_lightning.errors import DataError
 from cage_lightning.system.atomic import locked
-from cage_lightning.system.machine import usable_cpus
+from cage_lightning.system.processes import map_in_processes, processes_for
 from cage_lightning.system.storage import room_for
 
 Chunk = TypeVar("Chunk")
 Drawn = TypeVar("Drawn")
-
-_WORTH_A_PROCESS = 1_000
 
 
 def write_once(
@@ -90,14 +85,9 @@ def draw_chunks(
             for a number of pictures too small to be worth it.
         title: Text beside the progress bar.
     """
-    progress = partial(track, description=title, total=len(chunks), console=Console(stderr=True))
-    workers = workers or _default_workers(pictures)
-    if workers == 1:
-        return list(progress(map(draw, chunks)))
-    # Never a plain fork: threads of other libraries may hold locks.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        return list(progress(pool.map(draw, chunks)))
+    drawn = map_in_processes(draw, chunks, workers or processes_for(pictures))
+    console = Console(stderr=True)
+    return list(track(drawn, description=title, total=len(chunks), console=console))
 
 
 def _is_complete(root: Path, what: str, description: Mapping[str, Any]) -> bool:
@@ -112,8 +102,3 @@ def _is_complete(root: Path, what: str, description: Mapping[str, Any]) -> bool:
     if found != description:
         raise DataError(f"{root} holds {what} {found}, not {description}: {remedy}")
     return True
-
-
-def _default_workers(pictures: int) -> int:
-    """One process per usable CPU, as far as each has enough to draw to be worth its start."""
-    return max(1, min(usable_cpus(), pictures // _WORTH_A_PROCESS))

@@ -1,4 +1,4 @@
-"""The end of a rank whose first one is gone."""
+"""The end of a process when the one that started it is gone."""
 
 from __future__ import annotations
 
@@ -16,7 +16,12 @@ def end_with_the_first_rank() -> None:
     connected, torch lets them wait half an hour for a first one that was killed.
     """
     if os.environ.get("LOCAL_RANK", "0") != "0":
-        threading.Thread(target=_watch, args=(os.getppid(),), daemon=True).start()
+        end_with(os.getppid())
+
+
+def end_with(starter: int) -> None:
+    """End this process when its parent is no longer `starter`, a process number."""
+    threading.Thread(target=_watch, args=(starter,), daemon=True).start()
 
 
 def _watch(starter: int) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections import defaultdict
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -26,6 +26,7 @@ from cage_lightning.data.preparation.coarse import SIZE
 from cage_lightning.data.preparation.duplicates import GREY_SIZE, grey_thumbnail
 from cage_lightning.data.store_file import VERSION
 from cage_lightning.system.atomic import write_atomic
+from cage_lightning.system.processes import map_in_processes, processes_for
 
 PART = 256
 JPEG_QUALITY = 95
@@ -49,6 +50,25 @@ FACTS = pa.schema(
 
 MISSING = "missing"
 OUTSIDE = "outside the release"
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A few rows, and where what is found out about them goes.
+
+    Attributes:
+        stem: The file, without what it was made from and its digest.
+        rows: The rows.
+        states: As for `check_pictures`.
+        image_size: Likewise.
+        made: Files that an earlier call left for these rows, as they may have been then.
+    """
+
+    stem: Path
+    rows: Annotations
+    states: Sequence[str]
+    image_size: int | None
+    made: Sequence[Path]
 
 
 @dataclass(frozen=True)
@@ -84,36 +104,25 @@ def check_pictures(
         folder: Where the parts go.
         name: Of the split.
         image_size: Re-encode at this height and width; None: keep the bytes of the file.
-        workers: Number of threads.
+        workers: The most processes to work in. Threads would wait for Python's lock, which
+            Pillow and each look at the disk hand on many times for a picture.
 
     Returns:
         Arrow files with the columns of `FACTS`, in the order of the rows.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    made = {path.stem.rpartition("-")[0]: path for path in folder.glob(f"{name}-*.arrow")}
-    starts = range(0, len(table), PART)
-
-    def part(start: int) -> Path:
+    made = defaultdict(list)
+    for path in folder.glob(f"{name}-*.arrow"):
+        made[path.stem.rsplit("-", 2)[0]].append(path)
+    parts = []
+    for start in range(0, len(table), PART):
         rows = table.select(np.arange(start, min(start + PART, len(table))))
-        key = f"{name}-{start:09d}-{_key(rows, states[start : start + PART], image_size)}"
-        path = made.get(key)
-        if path is not None and path.stem == f"{key}-{_digest(path.read_bytes())}":
-            return path
-        sink = BytesIO()
-        with pa.ipc.new_file(sink, FACTS) as writer:
-            writer.write_batch(_facts(rows, image_size))
-        path = folder / f"{key}-{_digest(sink.getvalue())}.arrow"
-        write_atomic(path, sink.getvalue())
-        return path
-
-    with ThreadPoolExecutor(workers) as pool:
-        parts = track(
-            pool.map(part, starts),
-            description=f"Checking the {name} split",
-            total=len(starts),
-            console=Console(stderr=True),
-        )
-        return list(parts)
+        stem = f"{name}-{start:09d}"
+        states_of_part = states[start : start + PART]
+        parts.append(_Part(folder / stem, rows, states_of_part, image_size, made[stem]))
+    files = map_in_processes(_file_of, parts, processes_for(len(table), workers))
+    title, console = f"Checking the {name} split", Console(stderr=True)
+    return list(track(files, description=title, total=len(parts), console=console))
 
 
 def read_parts(parts: Sequence[Path], columns: Sequence[str]) -> pa.Table:
@@ -122,9 +131,25 @@ def read_parts(parts: Sequence[Path], columns: Sequence[str]) -> pa.Table:
     return pa.concat_tables([table.select(columns) for table in tables])
 
 
-def _key(rows: Annotations, states: Sequence[str], image_size: int | None) -> str:
+def _file_of(part: _Part) -> Path:
+    """The file with the facts about a part, which is written unless it is there."""
+    before = f"{part.stem}-{_key(part)}"
+    for path in part.made:
+        if str(path) == f"{before}-{_digest(path.read_bytes())}.arrow":
+            return path
+    sink = BytesIO()
+    with pa.ipc.new_file(sink, FACTS) as writer:
+        writer.write_batch(_facts(part.rows, part.image_size))
+    path = Path(f"{before}-{_digest(sink.getvalue())}.arrow")
+    write_atomic(path, sink.getvalue())
+    return path
+
+
+def _key(part: _Part) -> str:
+    """A digest of what the facts about a part are made from."""
+    rows = part.rows
     box = None if rows.box is None else rows.box.tolist()
-    made_of = [VERSION, FACTS.names, rows.path.tolist(), box, states, image_size]
+    made_of = [VERSION, FACTS.names, rows.path.tolist(), box, part.states, part.image_size]
     return _digest(json.dumps(made_of).encode())
 
 
