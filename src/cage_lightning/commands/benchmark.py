@@ -161,22 +161,37 @@ def _measure(
     trainer = _trainer(config)
     data.trainer = trainer
     loader, batch = _load(data, seconds * _LOADER)
-    whole = Stopwatch(seconds * _WHOLE)
-    _trainer(config, whole).fit(module, datamodule=data)
-    assert whole.batch is not None, "a training has steps"
-    limit = max(1, int(seconds * _EVALUATION * whole.rate / data.batch_size))
+    # The steps come between two halves of the training: the speed of a machine changes meanwhile.
+    before = _train(config, data, module, seconds * _WHOLE / 2)
+    assert before.batch is not None, "a training has steps"
+    step = _train(config, data, module, seconds * _STEP, Same(before.batch))
+    after = _train(config, data, module, seconds * _WHOLE / 2)
+    whole = (before.rate + after.rate) / 2
+    limit = max(1, int(seconds * _EVALUATION * whole / data.batch_size))
     evaluation, scores = _evaluate(config, data, module, limit)
-    device = whole.batch.image.device
+    device = before.batch.image.device
     augmentation = _augment(data, batch.index, device, seconds * _AUGMENTATION)
-    step = Stopwatch(seconds * _STEP)
-    _trainer(config, step).fit(module, train_dataloaders=Same(whole.batch))
-    return Parts(loader, augmentation, step.rate, whole.rate, evaluation), scores, trainer
+    return Parts(loader, augmentation, step.rate, whole, evaluation), scores, trainer
 
 
 def _trainer(config: DictConfig, *callbacks: Callback, **arguments: Any) -> Trainer:
     used = [*callbacks, *build.build_compilation(config)]
     arguments |= {"callbacks": used, "logger": False, "enable_checkpointing": False}
     return build.build_trainer(config, **arguments)
+
+
+def _train(
+    config: DictConfig,
+    data: ExpressionData,
+    module: ExpressionModule,
+    seconds: float,
+    batches: Same | None = None,
+) -> Stopwatch:
+    """Train for a time, through the whole pipeline or on batches that are there."""
+    watch = Stopwatch(seconds)
+    loaded = {"datamodule": data} if batches is None else {"train_dataloaders": batches}
+    _trainer(config, watch).fit(module, **loaded)
+    return watch
 
 
 def _load(data: ExpressionData, seconds: float) -> tuple[float, Batch]:
