@@ -21,6 +21,8 @@ from cage_lightning.system.storage import room_for
 Chunk = TypeVar("Chunk")
 Drawn = TypeVar("Drawn")
 
+_WORTH_A_PROCESS = 1_000
+
 
 def write_once(
     root: Path, what: str, description: Mapping[str, Any], write: Callable[[Path], None]
@@ -85,7 +87,7 @@ def draw_chunks(
             for a number of pictures too small to be worth it.
         title: Text beside the progress bar.
     """
-    drawn = map_in_processes(draw, chunks, workers or processes_for(pictures))
+    drawn = map_in_processes(draw, chunks, workers or processes_for(pictures, _WORTH_A_PROCESS))
     console = Console(stderr=True)
     return list(track(drawn, description=title, total=len(chunks), console=console))
 

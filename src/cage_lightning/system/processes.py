@@ -18,18 +18,16 @@ from cage_lightning.system.orphans import end_with
 Item = TypeVar("Item")
 Value = TypeVar("Value")
 
-_WORTH_A_PROCESS = 1_000
-"""Pictures: one that is started for fewer takes longer to start than it saves."""
 
-
-def processes_for(pictures: int, workers: int | None = None) -> int:
-    """How many processes to work on so many pictures in: no more than are worth their start.
+def processes_for(pictures: int, worth_one: int, workers: int | None = None) -> int:
+    """How many processes to work on so many pictures in.
 
     Args:
         pictures: How many there are.
+        worth_one: A process that is started for fewer takes longer to start than it saves.
         workers: The most processes; None: the usable CPUs.
     """
-    return max(1, min(workers or usable_cpus(), pictures // _WORTH_A_PROCESS))
+    return max(1, min(workers or usable_cpus(), pictures // worth_one))
 
 
 def map_in_processes(

@@ -26,9 +26,9 @@ def end(number: int) -> int:
 
 
 def test_no_more_processes_than_are_worth_their_start() -> None:
-    assert [processes_for(n, 4) for n in (0, 999, 1_000, 3_500, 9_999_999)] == [1, 1, 1, 3, 4]
-    assert processes_for(9_999_999) == len(os.sched_getaffinity(0))
-    assert processes_for(9_999_999, 1) == 1
+    assert [processes_for(n, 10, 4) for n in (0, 9, 10, 35, 9_999)] == [1, 1, 1, 3, 4]
+    assert processes_for(9_999, 10) == len(os.sched_getaffinity(0))
+    assert processes_for(9_999, 10, 1) == 1
 
 
 def test_the_order_is_kept_and_one_process_is_this_one() -> None:

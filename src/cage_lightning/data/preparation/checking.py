@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import warnings
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ from cage_lightning.system.processes import map_in_processes, processes_for
 
 PART = 256
 JPEG_QUALITY = 95
+
+_WORTH_A_PROCESS = 4_000  # pictures, which take it 1.5 s and more
 
 # What is found out about the picture of a row. `image` is null where there is a fault.
 FACTS = pa.schema(
@@ -120,7 +123,8 @@ def check_pictures(
         stem = f"{name}-{start:09d}"
         states_of_part = states[start : start + PART]
         parts.append(_Part(folder / stem, rows, states_of_part, image_size, made[stem]))
-    files = map_in_processes(_file_of, parts, processes_for(len(table), workers))
+    processes = processes_for(len(table), _WORTH_A_PROCESS, workers)
+    files = map_in_processes(_file_of, parts, processes)
     title, console = f"Checking the {name} split", Console(stderr=True)
     return list(track(files, description=title, total=len(parts), console=console))
 
@@ -137,9 +141,13 @@ def _file_of(part: _Part) -> Path:
     for path in part.made:
         if str(path) == f"{before}-{_digest(path.read_bytes())}.arrow":
             return path
+    with warnings.catch_warnings():
+        # Pillow warns of what it reads nevertheless, and does not say in which file.
+        warnings.filterwarnings("ignore", module=r"PIL\.")
+        facts = _facts(part.rows, part.image_size)
     sink = BytesIO()
     with pa.ipc.new_file(sink, FACTS) as writer:
-        writer.write_batch(_facts(part.rows, part.image_size))
+        writer.write_batch(facts)
     path = Path(f"{before}-{_digest(sink.getvalue())}.arrow")
     write_atomic(path, sink.getvalue())
     return path

@@ -18,7 +18,6 @@ from cage_lightning.data.preparation import checking
 from cage_lightning.data.preparation.checking import check_pictures, read_parts
 from cage_lightning.errors import DataError
 from cage_lightning.labels import AFFECTNET_8
-from cage_lightning.system import processes
 
 
 def encoded(format_="JPEG", mode="RGB", seed=0, size=32):
@@ -186,6 +185,14 @@ def test_re_encoded_pictures_have_the_size_and_nearly_the_pixels(root):
     assert (row["width"], row["height"]) == (100, 100)
 
 
+def test_what_pillow_reads_nevertheless_is_no_matter(root, recwarn):
+    picture, buffer = Image.new("RGB", (32, 32)), io.BytesIO()
+    picture.save(buffer, "JPEG", exif=b"Exif\0\0II*\0\x08\0\0\0\xff\xff" + bytes(20))
+    (root / "a.jpg").write_bytes(buffer.getvalue())
+    assert check(root, ["a.jpg"])["fault"].to_pylist() == [None]
+    assert not list(recwarn)
+
+
 @pytest.fixture
 def release(root, monkeypatch):
     """Ten pictures, one of them broken, in parts of three."""
@@ -198,7 +205,7 @@ def release(root, monkeypatch):
 
 def test_the_number_of_workers_changes_nothing(root, release, tmp_path, monkeypatch):
     first = check(root, release)
-    monkeypatch.setattr(processes, "_WORTH_A_PROCESS", 5)
+    monkeypatch.setattr(checking, "_WORTH_A_PROCESS", 5)
     names = sorted(path.name for path in (tmp_path / "parts").iterdir())
     (tmp_path / "parts").rename(tmp_path / "first")
     assert check(root, release, workers=4).equals(first)
