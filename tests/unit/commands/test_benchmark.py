@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cage_lightning.commands import benchmark
-from cage_lightning.commands.benchmark import Parts, verdict_of
+from cage_lightning.commands.bottleneck import Parts, verdict_of
 from cage_lightning.runs.measured import counted_by, read_rates
 from cage_lightning.runs.rates import Workload
 from tests.conftest import TINY, Command
