@@ -64,7 +64,7 @@ def case(
             _of_a_run(run_folder),
             "weights, metrics and predictions equal",
         ),
-        "prepare": Case("prepare", (*few, "data.store=store", "workers=2"), _files("store/*/*")),
+        "prepare": Case("prepare", (*few, "data.store=store", "workers=1"), _files("store/*/*")),
         "collect": Case(
             "collect",
             ("table=runs", f"runs={trained}/runs", "output=out"),

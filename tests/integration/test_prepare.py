@@ -30,7 +30,7 @@ from tests.affectnet_layouts import copy_faces
 from tests.conftest import TINY, Command, composed, environment, forks, locked_elsewhere
 
 Prepare = Callable[..., dict[str, Any]]
-SMALL = ("data=affectnet8", "workers=2")
+SMALL = ("data=affectnet8", "workers=1")
 
 
 @pytest.fixture

@@ -132,16 +132,15 @@ def _pack(
     release = note.release
     if store.release not in (None, release):  # that was before the annotations were read
         raise DataError(f"the release at {source.root} is changing; prepare it when it is complete")
-    workers = config.workers or usable_cpus()
     checked, parts = {}, {}
     for split, table in tables.items():
         below = Path(os.path.relpath(table.root, source.root))
         states = [listing.files.get((below / path).as_posix(), "") for path in table.path.tolist()]
         parts[split] = check_pictures(
-            table, states, store.folder / PARTS, split, image_size, workers
+            table, states, store.folder / PARTS, split, image_size, config.workers
         )
         checked[split] = _usable(table, parts[split])
-    duplicates = Duplicates.among(checked, workers)
+    duplicates = Duplicates.among(checked, config.workers or usable_cpus())
     copies = duplicates.groups()
     card = describe(str(config.choices.data), checked, duplicates, image_size)
     faults = fault_rows(checked)

@@ -19,15 +19,14 @@ Item = TypeVar("Item")
 Value = TypeVar("Value")
 
 
-def processes_for(pictures: int, worth_one: int, workers: int | None = None) -> int:
-    """How many processes to work on so many pictures in.
+def processes_for(pictures: int, worth_one: int) -> int:
+    """One process per usable CPU, as far as each has enough pictures to be worth its start.
 
     Args:
         pictures: How many there are.
         worth_one: A process that is started for fewer takes longer to start than it saves.
-        workers: The most processes; None: the usable CPUs.
     """
-    return max(1, min(workers or usable_cpus(), pictures // worth_one))
+    return max(1, min(usable_cpus(), pictures // worth_one))
 
 
 def map_in_processes(
@@ -41,15 +40,16 @@ def map_in_processes(
     Args:
         function: Can be pickled, like the items.
         items: What it is called with.
-        processes: How many; 1: everything is done in this one.
+        processes: How many, at most one for each item; 1: everything is done in this one.
 
     Returns:
         The values in the order of the items.
 
     Raises:
-        OutputError: A process was killed.
+        OutputError: A process could not start, or was killed.
     """
-    if processes == 1:
+    processes = min(processes, len(items))
+    if processes <= 1:
         yield from map(function, items)
         return
     # Never a plain fork: threads of other libraries may hold locks.

@@ -123,7 +123,7 @@ def test_the_bar_on_a_terminal_takes_the_loss_from_the_module() -> None:
         assert TerminalBar().get_metrics(trainer, module) == shown
 
 
-def test_the_bar_on_a_terminal_is_drawn_less_often_than_steps_are_taken(
+def test_the_bar_on_a_terminal_is_drawn_a_few_times_a_second(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)

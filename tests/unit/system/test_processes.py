@@ -25,10 +25,9 @@ def end(number: int) -> int:
     return number
 
 
-def test_no_more_processes_than_are_worth_their_start() -> None:
-    assert [processes_for(n, 10, 4) for n in (0, 9, 10, 35, 9_999)] == [1, 1, 1, 3, 4]
-    assert processes_for(9_999, 10) == len(os.sched_getaffinity(0))
-    assert processes_for(9_999, 10, 1) == 1
+def test_no_more_processes_than_are_worth_their_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(4))
+    assert [processes_for(n, 10) for n in (0, 9, 10, 35, 9_999)] == [1, 1, 1, 3, 4]
 
 
 def test_the_order_is_kept_and_one_process_is_this_one() -> None:
@@ -36,6 +35,8 @@ def test_the_order_is_kept_and_one_process_is_this_one() -> None:
     found = list(map_in_processes(who, range(20), 2))
     assert [number for number, _ in found] == list(range(20))
     assert os.getpid() not in {process for _, process in found}
+    assert list(map_in_processes(who, [5], 9)) == [(5, os.getpid())]  # one item needs no other
+    assert list(map_in_processes(who, [], 9)) == []
 
 
 def test_a_killed_process_is_an_error_of_one_line() -> None:

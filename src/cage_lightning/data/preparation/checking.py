@@ -94,7 +94,7 @@ def check_pictures(
     folder: Path,
     name: str,
     image_size: int | None,
-    workers: int,
+    workers: int | None,
 ) -> list[Path]:
     """Look at the picture of each row; keep what is found in files, which a later call takes up.
 
@@ -107,8 +107,9 @@ def check_pictures(
         folder: Where the parts go.
         name: Of the split.
         image_size: Re-encode at this height and width; None: keep the bytes of the file.
-        workers: The most processes to work in. Threads would wait for Python's lock, which
-            Pillow and each look at the disk hand on many times for a picture.
+        workers: Number of processes; None: one per usable CPU, as far as each has enough to do.
+            Threads would wait for Python's lock, which Pillow and each look at the disk hand on
+            many times for a picture.
 
     Returns:
         Arrow files with the columns of `FACTS`, in the order of the rows.
@@ -123,7 +124,7 @@ def check_pictures(
         stem = f"{name}-{start:09d}"
         states_of_part = states[start : start + PART]
         parts.append(_Part(folder / stem, rows, states_of_part, image_size, made[stem]))
-    processes = processes_for(len(table), _WORTH_A_PROCESS, workers)
+    processes = workers or processes_for(len(table), _WORTH_A_PROCESS)
     files = map_in_processes(_file_of, parts, processes)
     title, console = f"Checking the {name} split", Console(stderr=True)
     return list(track(files, description=title, total=len(parts), console=console))
